@@ -1,0 +1,1 @@
+"""A folder of sign photos in, an image classifier you can trust out."""

@@ -1,0 +1,145 @@
+"""Every knob once, with its unit and range; JSON in and out."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from signwise.errors import SignwiseError
+from signwise.files import read_json
+
+IMAGE_SIZE = 32
+MAX_PIXELS = 64_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What every configuration can do."""
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Read the fields from JSON's types; raises SignwiseError on an unknown or wrong one."""
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        for name in content:
+            if name not in known:
+                raise SignwiseError(f"--config: no setting {name!r}; there are {', '.join(known)}")
+        values = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in content.items()
+        }
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise SignwiseError(f"--config: {error}") from None
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read a JSON file of settings, or a run's config.json."""
+        content = read_json(path)
+        if isinstance(content, dict) and "settings" in content:
+            content = content["settings"]
+        if not isinstance(content, dict):
+            raise SignwiseError(f"--config {path}: a JSON object of settings is wanted")
+        return cls.from_json(content)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields in JSON's types, so that `from_json` gives an equal configuration."""
+        return {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+
+def _check(condition: bool, flag: str, wanted: str) -> None:
+    if not condition:
+        raise SignwiseError(f"{flag} must be {wanted}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig(Config):
+    """How a folder of photos becomes data to train on."""
+
+    split: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    """Shares of train, validation and test; they add up to 1."""
+    group: str | None = None
+    """Regular expression on the path within the class; its first capture names the physical sign."""
+    image_size: int = IMAGE_SIZE
+    """Side of the cached pictures, in pixels."""
+    max_pixels: int = MAX_PIXELS
+    """A picture with more pixels is refused before it is decoded."""
+    seed: int = 0
+    """Seed of the split."""
+    copy: bool = False
+    """Also write the split as train/ val/ test/ folders."""
+    exclude: Path | None = None
+    """CSV with a column `path`: pictures to leave out, as prepare's own suspects.csv."""
+
+    def __post_init__(self) -> None:
+        _check(
+            len(self.split) == 3
+            and all(share >= 0 for share in self.split)
+            and abs(sum(self.split) - 1) < 1e-6
+            and self.split[0] > 0,
+            "--split",
+            "three shares of at least 0 that add up to 1, the first above 0",
+        )
+        _check(1 <= self.image_size <= 1024, "--image-size", "between 1 and 1024 pixels")
+        _check(self.max_pixels >= 1, "--max-pixels", "at least 1")
+        _check(self.seed >= 0, "--seed", "at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Config):
+    """How a network is trained: every setting of `signwise train`."""
+
+    epochs: int = 12
+    """Passes over the training pictures."""
+    batch_size: int = 64
+    """Pictures of known classes in one step."""
+    learning_rate: float = 0.05
+    """Peak learning rate of the schedule."""
+    momentum: float = 0.9
+    """Momentum of SGD (Nesterov)."""
+    weight_decay: float = 5e-4
+    """L2 penalty on convolution and linear weights."""
+    label_smoothing: float = 0.0
+    """Share of the target probability that is spread over all classes, 0 to below 1."""
+    image_size: int | None = None
+    """Side in pixels; unless given, the size that the data was prepared at."""
+    model: str = "resnet18"
+    """A torchvision classification architecture by name."""
+    weights: str = "none"
+    """none, imagenet, signs, or a .safetensors or .pth state dict."""
+    freeze: bool = False
+    """Train the new head alone."""
+    unknown: str = "synthetic"
+    """Negatives to train against: synthetic, none, or a folder of pictures of no class."""
+    keep_known: float = 0.99
+    """Share of the validation pictures that the threshold of `known` keeps."""
+    class_weights: Literal["auto", "none"] = "auto"
+    """auto weighs classes so that rare ones count as much; none takes pictures as they come."""
+    seed: int = 0
+    """Seed of the weights, the order and the augmentation."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute; auto takes a GPU where there is one."""
+    threads: int | None = None
+    """CPU threads; unless given, all cores. The same number gives the same bits."""
+    track: Literal["none", "wandb", "tensorboard", "mlflow"] = "none"
+    """Where to record the run besides its folder."""
+
+    def __post_init__(self) -> None:
+        _check(self.epochs >= 1, "--epochs", "at least 1")
+        _check(self.batch_size >= 2, "--batch-size", "at least 2")
+        _check(self.learning_rate > 0, "--learning-rate", "above 0")
+        _check(0 <= self.momentum < 1, "--momentum", "at least 0 and below 1")
+        _check(self.weight_decay >= 0, "--weight-decay", "at least 0")
+        _check(0 <= self.label_smoothing < 1, "--label-smoothing", "at least 0 and below 1")
+        _check(
+            self.image_size is None or 1 <= self.image_size <= 1024,
+            "--image-size",
+            "between 1 and 1024 pixels",
+        )
+        _check(0 < self.keep_known <= 1, "--keep-known", "above 0 and at most 1")
+        _check(self.seed >= 0, "--seed", "at least 0")
+        _check(self.threads is None or self.threads >= 1, "--threads", "at least 1")

@@ -1,0 +1,1 @@
+"""From model.onnx and pictures to predictions."""
