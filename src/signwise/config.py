@@ -63,7 +63,7 @@ class PrepareConfig(Config):
     split: tuple[float, float, float] = (0.7, 0.15, 0.15)
     """Shares of train, validation and test; they add up to 1."""
     group: str | None = None
-    """Regular expression on the path within the class; its first capture names the physical sign."""
+    """Regular expression on the path within the class; its first capture is the sign."""
     image_size: int = IMAGE_SIZE
     """Side of the cached pictures, in pixels."""
     max_pixels: int = MAX_PIXELS

@@ -16,7 +16,7 @@ MARKER = ".signwise"
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; move it there, flushed to disk, when the block ends well.
+    """Give a temporary path beside `path`, moved there, flushed to disk, when the block ends well.
 
     The temporary file keeps the suffix of `path`, since many writers choose the format by it. An
     error, or a kill, leaves the old file whole.
