@@ -1,0 +1,157 @@
+"""Self-contained report pages: text, tables and pictures to one HTML file.
+
+Whatever is no `Html` yet is escaped, so that a file or class name can't break a page.
+"""
+
+import base64
+import html
+import io
+import struct
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Picture = NDArray[np.uint8] | bytes
+
+CHART_DPI = 200
+"""Charts have two pixels for each pixel of the page, for sharp screens."""
+
+STYLE = Path(__file__).with_name("report.css")
+
+
+class Html(str):
+    """Text that is HTML already and is not escaped again."""
+
+    __slots__ = ()
+
+
+def escape(text: object) -> Html:
+    """The text as HTML; an `Html` as it is."""
+    return text if isinstance(text, Html) else Html(html.escape(str(text)))
+
+
+def page(title: str, sections: Iterable[Html], *, lead: str = "") -> str:
+    """A whole HTML file that loads nothing: title, the verdict in a sentence, the sections."""
+    # The empty icon keeps a browser from asking a server for /favicon.ico.
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
+        '<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{STYLE.read_text()}</style>\n</head>\n<body>\n<main>\n"
+        f"<header><h1>{escape(title)}</h1>"
+        + (f'<p class="lead">{escape(lead)}</p>' if lead else "")
+        + "</header>\n"
+        + "\n".join(sections)
+        + "\n<footer>Made by signwise. This file is complete in itself: it can be mailed, archived"
+        " or printed.</footer>\n</main>\n</body>\n</html>\n"
+    )
+
+
+def section(heading: str, *parts: Html) -> Html:
+    """A part of the page with a heading; empty parts vanish."""
+    return Html(f"<section>\n<h2>{escape(heading)}</h2>\n" + "\n".join(parts) + "\n</section>")
+
+
+def paragraph(text: str) -> Html:
+    """Running text."""
+    return Html(f"<p>{escape(text)}</p>")
+
+
+def note(text: str) -> Html:
+    """Running text of less weight."""
+    return Html(f'<p class="note">{escape(text)}</p>')
+
+
+def warning(text: str) -> Html:
+    """A sentence that has to be seen."""
+    return Html(f'<p class="warning"><strong>{escape(text)}</strong></p>')
+
+
+def figures(items: Iterable[tuple[str, str, str]]) -> Html:
+    """Cards of (what, value, what stands beside it: count and interval)."""
+    cards = "".join(
+        f'<div><dt>{escape(name)}</dt><dd class="value">{escape(value)}</dd>'
+        f'<dd class="note">{escape(beside)}</dd></div>'
+        for name, value, beside in items
+    )
+    return Html(f'<dl class="figures">{cards}</dl>')
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
+    """A table; columns that hold numbers alone are set flush right."""
+    content = [list(row) for row in rows]
+    numeric = [
+        bool(content) and all(_is_number(row[column]) for row in content)
+        for column in range(len(headers))
+    ]
+
+    def line(tag: str, cells: Sequence[object]) -> str:
+        return "".join(
+            f'<{tag} class="number">{escape(cell)}</{tag}>'
+            if right
+            else f"<{tag}>{escape(cell)}</{tag}>"
+            for cell, right in zip(cells, numeric, strict=True)
+        )
+
+    body = "\n".join(f"<tr>{line('td', row)}</tr>" for row in content)
+    return Html(
+        f'<div class="scroll"><table>\n<thead><tr>{line("th", headers)}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table></div>"
+    )
+
+
+def _is_number(cell: object) -> bool:
+    # 12, 0.5, 99.5 %, 97.1 to 100 %, and the dash of what can't be measured.
+    return set(str(cell)) <= set("0123456789.,-+% to–−×") and str(cell) != ""  # noqa: RUF001
+
+
+def details(summary: str, *parts: Html) -> Html:
+    """Parts that unfold on a click."""
+    return Html(
+        f"<details>\n<summary>{escape(summary)}</summary>\n" + "\n".join(parts) + "\n</details>"
+    )
+
+
+def row(*parts: Html) -> Html:
+    """Parts side by side where the screen is wide enough."""
+    return Html('<div class="row">' + "\n".join(parts) + "</div>")
+
+
+def image(png: bytes, alt: str, caption: str = "", *, chart: bool = True) -> Html:
+    """A figure; a chart, dark on white, is turned round in dark mode, a photo stays."""
+    width, height = struct.unpack(">II", png[16:24])
+    width, height = round(width * 100 / CHART_DPI), round(height * 100 / CHART_DPI)
+    # On a phone a chart shrinks by a quarter at most; beyond that its box scrolls.
+    return Html(
+        f'<figure class="{"chart" if chart else "photo"}" style="flex-basis:{width}px">'
+        f'<div class="scroll"><img src="{_data_url(png)}" alt="{escape(alt)}" width="{width}" '
+        f'height="{height}" style="min-width:min({width}px,max({round(width * 0.7)}px,0px))"></div>'
+        + (f"<figcaption>{escape(caption)}</figcaption>" if caption else "")
+        + "</figure>"
+    )
+
+
+def thumbnails(items: Iterable[tuple[Picture, str]], *, cell: int = 96) -> Html:
+    """A grid of small pictures, uint8 (H, W, 3) or PNG, with captions; `cell` in page pixels."""
+    cells = "".join(
+        f'<figure><img src="{_data_url(to_png(picture))}" alt="{escape(caption)}" loading="lazy">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        for picture, caption in items
+    )
+    return Html(f'<div class="thumbnails" style="--cell:{cell}px">{cells}</div>')
+
+
+def to_png(picture: Picture) -> bytes:
+    """PNG bytes of pixels, uint8 (H, W, 3); PNG bytes as they are."""
+    if isinstance(picture, bytes):
+        return picture
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def _data_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
