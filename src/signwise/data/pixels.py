@@ -1,0 +1,123 @@
+"""The memory-mapped cache of pictures at one size: uint8 RGB (N, S, S, 3).
+
+One file, `pixels-<size>.npy`: a plain NumPy array, followed by 64 bytes that say what it was made
+from. NumPy reads no further than the array, so that any tool can open it.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signwise.data.images import RESIZE_RULE, read_image
+from signwise.data.parallel import map_chunks
+from signwise.errors import SignwiseError, UnreadableImage
+from signwise.files import atomic_path, sha256_bytes
+
+if TYPE_CHECKING:  # the table is pandas, which a worker process need not load
+    from signwise.data.prepared import PreparedData
+
+Pixels = NDArray[np.uint8]
+KEY_BYTES = 64
+CHUNK = 64
+
+
+def load_pixels(data: "PreparedData", size: int) -> Pixels:
+    """The pictures as a read-only memory map (N, size, size, 3), row for row as `data.table`.
+
+    Made anew where it is missing or older than the manifest. Raises SignwiseError where a picture
+    has changed or vanished since `prepare`, or where the cache can't be written.
+    """
+    path = cache_path(data.directory, size)
+    key = cache_key(list(data.table["sha256"]), size)
+    if not _is_current(path, key):
+        try:
+            _fill(data, size, path, key)
+        except OSError as error:
+            raise SignwiseError(f"{path} can't be written ({error.strerror})") from None
+    pixels: Pixels = np.load(path, mmap_mode="r")
+    return pixels
+
+
+def cache_path(directory: Path, size: int) -> Path:
+    """Where the pictures of this size are cached."""
+    return directory / f"pixels-{size}.npy"
+
+
+def cache_key(hashes: list[str], size: int) -> str:
+    """What a cache depends on, as 64 hexadecimal digits: the pictures, the size and the rule."""
+    return sha256_bytes("\n".join([RESIZE_RULE, str(size), *hashes]).encode())
+
+
+def create(path: Path, count: int, size: int) -> None:
+    """An array file for `count` pictures that workers write into, row by row."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, size, size, 3))
+    array.flush()
+
+
+def seal(path: Path, keep: NDArray[np.intp], key: str) -> None:
+    """Keep only the rows `keep` (ascending) of the array file, in place, and add the key."""
+    array = np.lib.format.open_memmap(path, mode="r+")
+    size = array.shape[1]
+    if len(keep) < len(array):
+        for start in range(0, len(keep), 1024):
+            rows = keep[start : start + 1024]
+            array[start : start + len(rows)] = array[rows]
+    array.flush()
+    offset = path.stat().st_size - array.nbytes
+    row_bytes = size * size * 3
+    del array
+    with path.open("r+b") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(keep), size, size, 3)}
+        np.lib.format.write_array_header_1_0(file, header)
+        assert file.tell() == offset, "NumPy pads headers so that the number of rows can grow"
+        file.truncate(offset + len(keep) * row_bytes)
+        file.seek(0, os.SEEK_END)
+        file.write(key.encode("ascii"))
+
+
+def _is_current(path: Path, key: str) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(-KEY_BYTES, os.SEEK_END)
+            return file.read() == key.encode("ascii")
+    except OSError:
+        return False
+
+
+def _fill(data: "PreparedData", size: int, path: Path, key: str) -> None:
+    count = len(data.table)
+    with atomic_path(path) as temporary:
+        create(temporary, count, size)
+        items = list(enumerate(zip(data.table["path"], data.table["sha256"], strict=True)))
+        chunks = [
+            (temporary, data.root, size, data.max_pixels, items[start : start + CHUNK])
+            for start in range(0, count, CHUNK)
+        ]
+        for problem in map_chunks(_fill_chunk, chunks, f"Pixels at {size}", count, CHUNK):
+            if problem is not None:
+                raise SignwiseError(f"{problem}: run signwise prepare again")
+        seal(temporary, np.arange(count), key)
+
+
+def _fill_chunk(
+    chunk: tuple[Path, Path, int, int, list[tuple[int, tuple[str, str]]]],
+) -> str | None:
+    """Write the pictures of one chunk; what is wrong with the first that can't be used."""
+    path, root, size, max_pixels, items = chunk
+    array = np.lib.format.open_memmap(path, mode="r+")
+    for index, (name, sha256) in items:
+        try:
+            content = (root / name).read_bytes()
+        except OSError as error:
+            return f"{root / name} can't be read ({error.strerror})"
+        if sha256_bytes(content) != sha256:
+            return f"{root / name} has changed since it was prepared"
+        try:
+            array[index] = read_image(content, size, max_pixels=max_pixels)
+        except UnreadableImage as error:
+            return f"{root / name}: {error}"
+    array.flush()
+    return None

@@ -1,0 +1,80 @@
+"""What `prepare` wrote, read back: the table of usable pictures and where they are."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from signwise.errors import SignwiseError
+from signwise.files import read_json, sha256_file
+
+COLUMNS = ("path", "label", "group", "split", "width", "height", "sha256", "problem")
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedData:
+    """A prepared data set of N usable pictures in K classes."""
+
+    directory: Path
+    root: Path
+    """The folder that `path` in the table is relative to."""
+    classes: tuple[str, ...]
+    """In the order of the network's outputs."""
+    table: pd.DataFrame
+    """The N usable rows of manifest.csv in the order of the pixels, index 0 to N - 1."""
+    problems: list[dict[str, str]]
+    """The rows that can't be used: path and problem."""
+    grouping: str
+    """csv, regex, track or duplicates: what a group is."""
+    image_size: int
+    max_pixels: int
+    seed: int
+    sha256: str
+    """Of manifest.csv."""
+
+
+def load_data(directory: str | Path) -> PreparedData:
+    """Read a folder that `prepare` wrote; raises SignwiseError that names what is missing."""
+    directory = Path(directory)
+    manifest, facts_path = directory / "manifest.csv", directory / "data.json"
+    for path in (facts_path, manifest):
+        if not path.is_file():
+            raise SignwiseError(
+                f"{directory} is no prepared data, it has no {path.name}: "
+                f"run signwise prepare SOURCE --out {directory}"
+            )
+    facts: dict[str, Any] = read_json(facts_path)
+    table = read_manifest(manifest)
+    usable = table["problem"] == ""
+    problems = table.loc[~usable, ["path", "problem"]].to_dict("records")
+    try:
+        return PreparedData(
+            directory=directory,
+            root=Path(facts["root"]),
+            classes=tuple(facts["classes"]),
+            table=table[usable].reset_index(drop=True),
+            problems=[{str(key): str(value) for key, value in row.items()} for row in problems],
+            grouping=facts["grouping"],
+            image_size=facts["settings"]["image_size"],
+            max_pixels=facts["settings"]["max_pixels"],
+            seed=facts["seed"],
+            sha256=sha256_file(manifest),
+        )
+    except KeyError as error:
+        raise SignwiseError(f"{facts_path} has no {error}: run signwise prepare again") from None
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """A manifest.csv as a table: text as text, whatever it looks like; sizes as whole numbers."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise SignwiseError(f"{path} is no readable CSV ({error})") from None
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise SignwiseError(f"{path} has no column {missing[0]}: run signwise prepare again")
+    for name in ("width", "height"):
+        table[name] = pd.to_numeric(table[name]).astype("Int64")
+    return table
