@@ -8,19 +8,16 @@ from pathlib import Path
 from signwise.data.images import image_suffixes
 from signwise.errors import SignwiseError
 
-# Pillow has no HEIC of its own, yet phones write it: such files are tried, so that they get a row.
-HEIC_SUFFIXES = frozenset({".heic", ".heif"})
-
 
 def walk(root: str | Path, skipped: Counter[str] | None = None) -> Iterator[str]:
-    """Yield the pictures under the folder in sorted order, each path beginning with `root` as given.
+    """Yield the pictures under the folder in sorted order; each path begins with `root` as given.
 
     Hidden entries, `__MACOSX` and files whose suffix is no picture's are left out, and counted in
     `skipped` under "hidden", "__MACOSX" and the suffix ("no suffix" for none). Links are followed,
     each folder only once on a way down. Raises SignwiseError for a folder that can't be listed.
     """
     counts = Counter() if skipped is None else skipped
-    yield from _walk(os.fspath(root), image_suffixes() | HEIC_SUFFIXES, counts, frozenset())
+    yield from _walk(os.fspath(root), image_suffixes(), counts, frozenset())
 
 
 def _walk(

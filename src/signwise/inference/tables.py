@@ -1,0 +1,138 @@
+"""Writes rows as CSV, JSON Lines or Parquet, one at a time, each file whole or not at all."""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from signwise.errors import SignwiseError, require_extra
+from signwise.files import atomic_path
+
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+ROW_GROUP = 65_536
+"""Rows of one Parquet row group: what is held in memory."""
+
+
+class Writer(Protocol):
+    """Takes one row after the other, its values in the order of the columns."""
+
+    def write(self, row: Sequence[Any]) -> None:
+        """Write one row; None is an empty value."""
+
+
+class CsvWriter:
+    """Writes rows to a text file; the header comes with the first row."""
+
+    def __init__(self, file: TextIO, columns: Sequence[str]) -> None:
+        self._columns: Sequence[str] | None = columns
+        self._writer = csv.writer(file, lineterminator="\n")
+
+    def write(self, row: Sequence[Any]) -> None:
+        """Write one row; None becomes an empty field."""
+        if self._columns is not None:
+            self._writer.writerow(self._columns)
+            self._columns = None
+        self._writer.writerow(row)
+
+
+class JsonLinesWriter:
+    """Writes each row as one JSON object a line, empty values as null."""
+
+    def __init__(self, file: TextIO, columns: Sequence[str]) -> None:
+        self._file, self._columns = file, columns
+
+    def write(self, row: Sequence[Any]) -> None:
+        """Write one row."""
+        line = dict(zip(self._columns, row, strict=True))
+        self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+class ParquetWriter:
+    """Gathers rows into row groups; the columns `path`, `label` and `error` are text."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        import pyarrow
+        import pyarrow.parquet
+
+        text = {"path", "label", "error"}
+        self._schema = pyarrow.schema(
+            [(name, pyarrow.string() if name in text else pyarrow.float32()) for name in columns]
+        )
+        self._file = pyarrow.parquet.ParquetWriter(path, self._schema)
+        self._table = pyarrow.Table
+        self._rows: list[Sequence[Any]] = []
+
+    def write(self, row: Sequence[Any]) -> None:
+        """Add one row to the row group."""
+        self._rows.append(row)
+        if len(self._rows) == ROW_GROUP:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left, and the end of the file."""
+        self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        columns = [list(column) for column in zip(*self._rows, strict=True)]
+        if columns:
+            self._file.write_table(
+                self._table.from_arrays(_arrays(columns, self._schema), schema=self._schema)
+            )
+        self._rows = []
+
+
+@contextmanager
+def open_table(path: Path, columns: Sequence[str]) -> Iterator[Writer]:
+    """Give a writer of the kind that the suffix says; the file appears when the block ends well.
+
+    Raises SignwiseError for another suffix, a file that is no such table, or a missing extra.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise SignwiseError(f"--out {path}: its name must end in one of {', '.join(SUFFIXES)}")
+    if path.is_dir():
+        raise SignwiseError(f"--out {path} is a folder: give a file name")
+    if suffix == ".parquet":
+        require_extra("parquet", "pyarrow")
+    if path.exists() and not _is_ours(path, suffix, columns):
+        raise SignwiseError(f"--out {path} is a file that signwise did not write: give a new name")
+    with atomic_path(path) as temporary:
+        if suffix == ".parquet":
+            table = ParquetWriter(temporary, columns)
+            yield table
+            table.close()
+            return
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            kind = CsvWriter if suffix == ".csv" else JsonLinesWriter
+            yield kind(file, columns)
+
+
+def _arrays(columns: list[list[Any]], schema: Any) -> list[Any]:
+    import pyarrow
+
+    return [
+        pyarrow.array(values, type=field.type)
+        for values, field in zip(columns, schema, strict=True)
+    ]
+
+
+def _is_ours(path: Path, suffix: str, columns: Sequence[str]) -> bool:
+    """Whether the file holds predictions: it begins with the columns that every table has."""
+    first = list(columns[:4])
+    try:
+        if path.stat().st_size == 0:
+            return True
+        if suffix == ".parquet":
+            import pyarrow.parquet
+
+            return list(pyarrow.parquet.read_schema(path).names[:4]) == first
+        with path.open(encoding="utf-8") as file:
+            line = file.readline(100_000)
+        return (
+            list(json.loads(line) if suffix == ".jsonl" else next(csv.reader([line])))[:4] == first
+        )
+    except (OSError, ValueError, TypeError, csv.Error):
+        return False
