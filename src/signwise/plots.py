@@ -5,7 +5,7 @@ the same figures.
 """
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from signwise.html import CHART_DPI
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREY = "#1f5fbf", "#d1570a", "#8a8780"
+BLUE, ORANGE, GREY, INK = "#1f5fbf", "#d1570a", "#8a8780", "#333333"
 
 STYLE = {
     "font.family": ["DejaVu Sans"],
@@ -92,7 +92,118 @@ def curves(history: Mapping[str, Any]) -> bytes:
                 axes.legend()
             else:
                 value = lines[1][best]
-                axes.set_title(f"Accuracy: {value:.1%} at epoch {epoch[best]:g}, the best by loss")
-                axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+                axes.set_title(f"Accuracy ({value:.1%} at the best epoch, {epoch[best]:g})")
+                axes.yaxis.set_major_formatter(PercentFormatter(1))
 
     return draw(paint, 8.4, 3.1)
+
+
+def reliability(bins: Sequence[Mapping[str, Any]]) -> bytes:
+    """Accuracy against confidence in `metrics.reliability_bins`, with their intervals."""
+
+    def paint(figure: "Figure") -> None:
+        axes = figure.subplots()
+        sure = np.array([part["confidence"] for part in bins])
+        right = np.array([part["accuracy"] for part in bins])
+        ends = np.array([part["ci95"] for part in bins]).reshape(-1, 2)
+        lowest = min([*sure, *ends[:, 0], 1.0])
+        lowest = max(0.0, np.floor(lowest * 20) / 20 - 0.02)
+        axes.plot([lowest, 1], [lowest, 1], color=GREY, linestyle="--", linewidth=1, label="ideal")
+        axes.legend(loc="upper left")
+        axes.vlines(sure, ends[:, 0], ends[:, 1], color=BLUE, linewidth=1.2, alpha=0.7)
+        axes.scatter(sure, right, s=24, color=BLUE, zorder=3)
+        axes.set_xlim(lowest, 1 + 0.02 * (1 - lowest))
+        axes.set_ylim(lowest, 1 + 0.02 * (1 - lowest))
+        axes.set_xlabel("confidence of the model")
+        axes.set_ylabel("share that is right")
+        axes.set_title("Reliability")
+
+    return draw(paint, 4.0, 3.6)
+
+
+def risk_coverage(coverage: Any, risk: Any, point: tuple[float, float] | None = None) -> bytes:
+    """Share of errors among the accepted against the share accepted; the threshold's `point`."""
+
+    def paint(figure: "Figure") -> None:
+        from matplotlib.ticker import PercentFormatter
+
+        axes = figure.subplots()
+        axes.plot(coverage, risk, color=BLUE, drawstyle="steps-post")
+        if point is not None:
+            axes.plot(*point, "o", color=ORANGE, markersize=7, label="at the model's threshold")
+            axes.legend(loc="upper left")
+        axes.set_xlim(0, 1.02)
+        top = max([*np.asarray(risk), 0.01]) * 1.15
+        axes.set_ylim(-0.02 * top, top)
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.set_xlabel("coverage: pictures that get an answer, the surest first")
+        axes.set_ylabel("risk: wrong among them")
+        axes.set_title("Risk and coverage")
+
+    return draw(paint, 4.0, 3.6)
+
+
+def unknown_histogram(known: Any, unknown: Any, threshold: float) -> bytes:
+    """How `known` is distributed over pictures of the classes (N,) and of none of them (M,)."""
+
+    def paint(figure: "Figure") -> None:
+        axes = figure.subplots()
+        edges = np.linspace(0, 1, 41)
+        for values, colour, name in (
+            (known, BLUE, "pictures of the classes"),
+            (unknown, ORANGE, "pictures of none of them"),
+        ):
+            weights = np.full(len(values), 1 / max(len(values), 1))
+            axes.hist(values, list(edges), weights=weights, color=colour, alpha=0.55, label=name)
+        axes.axvline(threshold, color=INK, linewidth=1.2, linestyle="--")
+        axes.annotate(
+            "threshold",
+            (threshold, 1.01),
+            xycoords=("data", "axes fraction"),
+            fontsize=7.5,
+            ha="center",
+            color=INK,
+        )
+        # The tails are what matters, and they are thousands of times lower than the peaks.
+        axes.set_yscale("log")
+        axes.set_ylim(0.5 / max(len(known), len(unknown), 10), 1.5)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+        axes.set_xlim(-0.01, 1.01)
+        axes.set_xlabel("known: how sure the model is that it is one of the classes")
+        axes.set_ylabel("share of pictures")
+        figure.legend(loc="outside lower center", ncols=2)
+
+    return draw(paint, 4.6, 3.4)
+
+
+def corruption_heatmap(names: Sequence[str], accuracy: Any) -> bytes:
+    """Accuracy (C, 5) under each corruption at severities 1 to 5."""
+    table = np.asarray(accuracy, float)
+
+    def paint(figure: "Figure") -> None:
+        axes = figure.subplots()
+        axes.imshow(1 - table, cmap="Oranges", vmin=0, vmax=0.6, aspect="auto")
+        axes.grid(False)
+        axes.tick_params(length=0, labelsize=8.5)
+        axes.set_xticks(range(table.shape[1]), [str(1 + s) for s in range(table.shape[1])])
+        axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+        axes.xaxis.tick_top()
+        axes.xaxis.set_label_position("top")
+        axes.set_xlabel("severity")
+        axes.spines[:].set_visible(False)
+        axes.hlines(np.arange(1, len(names)) - 0.5, -0.5, table.shape[1] - 0.5, color="white")
+        axes.vlines(np.arange(1, table.shape[1]) - 0.5, -0.5, len(names) - 0.5, color="white")
+        for (row, column), value in np.ndenumerate(table):
+            colour = "white" if value < 0.6 else INK
+            axes.text(
+                column,
+                row,
+                f"{100 * value:.1f}",
+                ha="center",
+                va="center",
+                fontsize=8.5,
+                color=colour,
+            )
+
+    return draw(paint, 4.6, 0.7 + 0.29 * len(names))

@@ -1,0 +1,124 @@
+"""The confusion matrix as a chart, from 2 classes to thousands, whatever their names."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from signwise.plots import BLUE, INK, ORANGE, draw
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_CLASSES = 60
+"""Above it a confusion matrix is no longer legible, and the most confused pairs are drawn."""
+
+
+def confusion_matrix(classes: Sequence[str], confusion: Any) -> bytes:
+    """The confusion matrix (K, K), rows true and columns predicted, shaded by share of the row.
+
+    Above `MOST_CLASSES` the most confused pairs as bars.
+    """
+    counts = np.asarray(confusion)
+    size = len(classes)
+    if size > MOST_CLASSES:
+        return _most_confused(classes, counts)
+    names = [class_label(name, index, 22) for index, name in enumerate(classes)]
+    few = size <= 12
+
+    def paint(figure: "Figure") -> None:
+        axes = figure.subplots()
+        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1.15, aspect="auto" if few else "equal")
+        axes.grid(False)
+        axes.tick_params(length=0, labelsize=9 if few else 7)
+        axes.set_xticks(range(size), names, rotation=0 if size <= 3 else 90)
+        axes.set_yticks(range(size), names)
+        axes.xaxis.tick_top()
+        axes.xaxis.set_label_position("top")
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        axes.spines[:].set_visible(False)
+        edges = np.arange(1, size) - 0.5
+        axes.hlines(edges, -0.5, size - 0.5, color="white", linewidth=1)
+        axes.vlines(edges, -0.5, size - 0.5, color="white", linewidth=1)
+        for true, predicted in np.argwhere(counts if not few else np.ones_like(counts)):
+            count = counts[true, predicted]
+            wrong = true != predicted
+            axes.text(
+                predicted,
+                true,
+                f"{count}\n{share[true, predicted]:.1%}" if size <= 5 else str(count),
+                ha="center",
+                va="center",
+                fontsize=10 if few else 5,
+                fontweight="bold" if wrong and count else "normal",
+                color="white"
+                if share[true, predicted] > 0.6
+                else ORANGE
+                if wrong and count
+                else INK,
+                alpha=1 if count else 0.35,
+            )
+
+    label_room = 0.07 * max(map(len, names))
+    side = max(0.95 * size if few else 0.2 * size, 1.9)
+    return draw(
+        paint, side + label_room + 0.7, 0.75 * side + 0.9 if few else side + label_room + 0.5
+    )
+
+
+def _most_confused(classes: Sequence[str], counts: Any, most: int = 30) -> bytes:
+    off = counts * (1 - np.eye(len(classes), dtype=counts.dtype))
+    order = np.argsort(-off, axis=None, kind="stable")[:most]
+    pairs = [(i, j) for i, j in zip(*np.unravel_index(order, off.shape), strict=True) if off[i, j]]
+
+    def paint(figure: "Figure") -> None:
+        axes = figure.subplots()
+        axes.set_title(f"Most confused of {len(classes)} classes (true \u2192 predicted)")
+        labels = [
+            f"{class_label(classes[i], i, 20)} \u2192 {class_label(classes[j], j, 20)}"
+            for i, j in pairs
+        ]
+        bars = axes.barh(range(len(pairs)), [off[pair] for pair in pairs], color=BLUE)
+        axes.bar_label(
+            bars,
+            [f"{off[i, j]} of {counts[i].sum()}" for i, j in pairs],
+            padding=3,
+            fontsize=7,
+        )
+        axes.set_yticks(range(len(pairs)), labels, fontsize=7)
+        axes.invert_yaxis()
+        axes.margins(x=0.15)
+        axes.grid(False)
+        axes.set_xticks([])
+        axes.spines["bottom"].set_visible(False)
+        if not pairs:
+            axes.text(0.5, 0.5, "no picture was confused", ha="center", transform=axes.transAxes)
+            axes.set_yticks([])
+
+    return draw(paint, 6.4, 0.7 + 0.19 * max(len(pairs), 4))
+
+
+def class_label(name: str, index: int, length: int) -> str:
+    """A class name as a chart can show it: no longer than `length`, only signs the font has.
+
+    What the font lacks is left out and the class's number added, so that a table can be asked.
+    """
+    drawable = _drawable()
+    text = "".join(sign for sign in name if sign == " " or ord(sign) in drawable)
+    if text != name:
+        text = f"{text.strip()} #{index}".strip()
+    if len(text) > length:
+        half = (length - 1) // 2
+        text = f"{text[: length - 1 - half]}\u2026{text[-half:]}"
+    return text.replace("$", r"\$")  # matplotlib would set what stands between two as mathematics
+
+
+@cache
+def _drawable() -> frozenset[int]:
+    from matplotlib.font_manager import findfont
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(code for code in FT2Font(findfont("DejaVu Sans")).get_charmap() if code > 32)
