@@ -77,7 +77,9 @@ def _main_hidden() -> Iterator[None]:
     Otherwise a script without `if __name__ == "__main__"` would run again in every worker.
     """
     main = vars(sys.modules["__main__"])
-    hidden = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    hidden: dict[str, object] = {
+        name: main.pop(name) for name in ("__file__", "__spec__") if name in main
+    }
     main["__spec__"] = None
     try:
         yield

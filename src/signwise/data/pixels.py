@@ -55,6 +55,10 @@ def create(path: Path, count: int, size: int) -> None:
     """An array file for `count` pictures that workers write into, row by row."""
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, size, size, 3))
     array.flush()
+    if hasattr(os, "posix_fallocate"):
+        # A full disk is an error now, not a bus error in a worker later.
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def seal(path: Path, keep: NDArray[np.intp], key: str) -> None:

@@ -47,6 +47,12 @@ def load_data(directory: str | Path) -> PreparedData:
             )
     facts: dict[str, Any] = read_json(facts_path)
     table = read_manifest(manifest)
+    sha256 = sha256_file(manifest)
+    if facts.get("manifest_sha256") != sha256:
+        raise SignwiseError(
+            f"{manifest} and data.json do not belong together, as after an interrupted prepare: "
+            f"run signwise prepare again"
+        )
     usable = table["problem"] == ""
     problems = table.loc[~usable, ["path", "problem"]].to_dict("records")
     try:
@@ -60,7 +66,7 @@ def load_data(directory: str | Path) -> PreparedData:
             image_size=facts["settings"]["image_size"],
             max_pixels=facts["settings"]["max_pixels"],
             seed=facts["seed"],
-            sha256=sha256_file(manifest),
+            sha256=sha256,
         )
     except KeyError as error:
         raise SignwiseError(f"{facts_path} has no {error}: run signwise prepare again") from None
@@ -69,7 +75,9 @@ def load_data(directory: str | Path) -> PreparedData:
 def read_manifest(path: Path) -> pd.DataFrame:
     """A manifest.csv as a table: text as text, whatever it looks like; sizes as whole numbers."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        table = pd.read_csv(
+            path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape"
+        )
     except (OSError, ValueError) as error:
         raise SignwiseError(f"{path} is no readable CSV ({error})") from None
     missing = [name for name in COLUMNS if name not in table.columns]

@@ -38,6 +38,8 @@ def _walk(
             skipped["__MACOSX"] += 1
         elif entry.is_dir():
             yield from _walk(entry.path, suffixes, skipped, above | {real})
+        elif not (entry.is_file() or entry.is_symlink()):
+            skipped["no regular file"] += 1  # reading from a pipe would wait for ever
         else:
             suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122  (a Path each is slow)
             if suffix in suffixes:

@@ -1,0 +1,250 @@
+"""SOURCE -> DATA: scan, split, cache, report."""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from signwise.config import PrepareConfig
+from signwise.data.manifest import Scan, scan
+from signwise.data.pixels import cache_key, cache_path, seal
+from signwise.data.prepared import COLUMNS, SPLITS
+from signwise.data.report import data_report
+from signwise.data.split import assign_splits, count_leaks
+from signwise.data.suspects import find_suspects, write_csv
+from signwise.errors import SignwiseError
+from signwise.files import atomic_path, claim_directory, sha256_file, write_json, write_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareResult:
+    """What `prepare` made."""
+
+    out: Path
+    counts: dict[str, int]
+    """Pictures in train, val and test; problems, skipped entries, suspects, groups."""
+    problems: list[dict[str, str]]
+    """The pictures that could not be used: path and problem."""
+    classes: tuple[str, ...]
+    class_counts: dict[str, dict[str, int]]
+    """Pictures of each class in each split."""
+    grouping: str
+    warnings: list[str]
+    skipped: dict[str, int]
+    """Entries left out by their name alone, by reason."""
+    written: list[Path]
+
+
+def prepare(
+    source: str | Path, out: str | Path, config: PrepareConfig | None = None, **changes: Any
+) -> PrepareResult:
+    """Make DATA at `out` from the pictures in `source`; `changes` replace fields of `config`.
+
+    Raises SignwiseError where SOURCE can't be split or `out` can't be written.
+    """
+    source, out = Path(source), Path(out)
+    config = dataclasses.replace(config or PrepareConfig(), **changes)
+    _check_apart(source, out)
+    try:
+        with _claimed(out):
+            return _prepare(source, out, config)
+    except OSError as error:
+        place = error.filename or out
+        raise SignwiseError(f"{place}: {error.strerror or error}: give --out elsewhere") from None
+
+
+def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
+    cache = cache_path(out, config.image_size)
+    with atomic_path(cache) as pixels:
+        found = scan(
+            source,
+            group=config.group,
+            image_size=config.image_size,
+            max_pixels=config.max_pixels,
+            pixels=pixels,
+            exclude=config.exclude,
+        )
+        table = found.table
+        usable = table["problem"] == ""
+        _check_classes(source, found, config)
+        if not found.split_given:
+            chosen = table[usable]
+            table.loc[usable, "split"] = assign_splits(
+                list(chosen["label"]), list(chosen["group"]), config.split, config.seed
+            )
+        table.loc[~usable, "split"] = ""
+        leaks = count_leaks(table[usable])
+        warnings = [*found.warnings, *_warnings(found, leaks)]
+        suspects = find_suspects(found)
+        report = data_report(source, found, suspects, config, leaks, warnings, pixels)
+        for stale in out.glob("pixels-*.npy"):
+            stale.unlink()
+        seal(
+            pixels,
+            np.flatnonzero(usable),
+            cache_key(list(table["sha256"][usable]), config.image_size),
+        )
+    manifest = out / "manifest.csv"
+    written = [manifest, out / "data.json", cache, out / "report.html", out / "suspects.csv"]
+    write_csv(manifest, table[list(COLUMNS)])
+    if config.exclude is None or config.exclude.resolve() != written[-1].resolve():
+        # Else it is the user's now: written anew, it would forget what was excluded.
+        write_csv(out / "suspects.csv", suspects)
+    write_text(out / "report.html", report)
+    written += _copy_split(out, found, copy=config.copy)
+    class_counts = _class_counts(table[usable], found.classes)
+    write_json(
+        out / "data.json",
+        {
+            "format": 1,
+            "source": str(source),
+            "root": str(found.root),
+            "classes": list(found.classes),
+            "counts": class_counts,
+            "grouping": found.grouping,
+            "groups": table[usable].groupby("label")["group"].nunique().to_dict(),
+            "split_given": found.split_given,
+            "leaks": leaks,
+            "seed": config.seed,
+            "settings": config.to_json(),
+            "problems": int((~usable).sum()),
+            "skipped": dict(found.skipped),
+            "warnings": warnings,
+            "manifest_sha256": sha256_file(manifest),
+        },
+    )
+    counts = {name: int((table["split"] == name).sum()) for name in SPLITS}
+    return PrepareResult(
+        out=out,
+        counts={
+            **counts,
+            "problems": int((~usable).sum()),
+            "skipped": sum(found.skipped.values()),
+            "suspects": suspects["path"].nunique(),
+            "groups": table[usable]["group"].nunique(),
+        },
+        problems=[
+            {"path": str(path), "problem": str(problem)}
+            for path, problem in zip(table["path"][~usable], table["problem"][~usable], strict=True)
+        ],
+        classes=found.classes,
+        class_counts=class_counts,
+        grouping=found.grouping,
+        warnings=warnings,
+        skipped=dict(found.skipped),
+        written=written,
+    )
+
+
+def _check_apart(source: Path, out: Path) -> None:
+    here, there = source.resolve(), out.resolve()
+    if here == there or here in there.parents:
+        raise SignwiseError(f"--out {out} lies in {source}: give a folder elsewhere")
+    if source.is_dir() and there in here.parents:
+        raise SignwiseError(f"{source} lies in --out {out}: give a folder elsewhere")
+
+
+@contextmanager
+def _claimed(out: Path) -> Iterator[None]:
+    """Hold `out` as ours; if nothing comes of it, a folder made for it goes again."""
+    existed = out.exists()
+    claim_directory(out, "data", replace=True)
+    for left in out.glob(".*.partial*"):  # by a prepare that was killed
+        left.unlink()
+    try:
+        yield
+    except BaseException:
+        if not existed:
+            shutil.rmtree(out)
+        raise
+
+
+def _check_classes(source: Path, found: Scan, config: PrepareConfig) -> None:
+    """Each class can be split; the least count is said."""
+    if len(found.classes) < 2:
+        only = found.classes[0] if found.classes else "none"
+        raise SignwiseError(
+            f"{source} has one class only ({only}), at least 2 are needed: add a folder of pictures"
+        )
+    usable = found.table[found.table["problem"] == ""]
+    if found.split_given:
+        counts = usable[usable["split"] == "train"]["label"].value_counts()
+        least, what = 1, "usable picture(s) in train"
+    else:
+        counts = usable.groupby("label")["group"].nunique()
+        least = sum(share > 0 for share in config.split)
+        what = "group(s) of usable pictures to split"
+    for name in found.classes:
+        count = int(counts.get(name, 0))
+        if count < least:
+            place = (
+                source / name if source.is_dir() and not found.split_given else f"{source}: {name}"
+            )
+            raise SignwiseError(
+                f"{place} has {count} {what}, at least {least} needed: add pictures of other signs"
+            )
+
+
+def _warnings(found: Scan, leaks: dict[str, int]) -> list[str]:
+    usable = found.table[found.table["problem"] == ""]
+    warnings = []
+    if leaks["groups"]:
+        warnings.append(
+            f"leak: {leaks['groups']} groups with {leaks['pictures']} pictures lie in more than "
+            f"one split of {found.root.name}, so test figures will be too good"
+        )
+    if found.grouping == "duplicates":
+        warnings.append(
+            "physical signs are not known: groups are near duplicates only, so photos of one sign "
+            "may lie in train and test (say --group REGEX, or a CSV with a column group)"
+        )
+    for split in SPLITS:
+        missing = sorted(set(found.classes) - set(usable["label"][usable["split"] == split]))
+        if missing and len(missing) < len(found.classes):
+            warnings.append(f"no picture of {', '.join(missing)} in {split}")
+        elif missing:
+            warnings.append(f"no pictures in {split}")
+    return warnings
+
+
+def _class_counts(usable: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    counts = usable.groupby(["split", "label"]).size()
+    return {
+        split: {name: int(counts.get((split, name), 0)) for name in classes} for split in SPLITS
+    }
+
+
+def _copy_split(out: Path, found: Scan, *, copy: bool) -> list[Path]:
+    """Replace the split folders; without `copy`, those of an earlier run go."""
+    partial = out / ".copy"
+    shutil.rmtree(partial, ignore_errors=True)
+    if copy:
+        for name in found.classes:
+            if PurePosixPath(name).name != name or name.startswith("."):
+                raise SignwiseError(f"--copy: class {name!r} can't be the name of a folder")
+        rows = found.table[found.table["problem"] == ""]
+        for path, label, split in zip(rows["path"], rows["label"], rows["split"], strict=True):
+            target = partial / split / label / _name_in_class(path, label)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(found.root / path, target)
+    written = []
+    for split in SPLITS:
+        if (out / split).is_dir():
+            shutil.rmtree(out / split)
+        if (partial / split).is_dir():
+            (partial / split).replace(out / split)
+            written.append(out / split)
+    shutil.rmtree(partial, ignore_errors=True)
+    return written
+
+
+def _name_in_class(path: str, label: str) -> str:
+    """The path below the class folder, or as much of it as is safe below another folder."""
+    parts = [part for part in PurePosixPath(path).parts if part not in ("/", "..")]
+    return "/".join(parts[parts.index(label) + 1 :] if label in parts[:-1] else parts)

@@ -1,0 +1,165 @@
+"""Groups of pictures that belong together, and a split that keeps them so."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from signwise.data.duplicates import leaders
+from signwise.data.prepared import SPLITS
+from signwise.errors import SignwiseError
+
+TRACK = re.compile(r"(?:^|/)(\d{5})_\d{5}\.[^./]+$")
+
+
+def group_pictures(
+    table: pd.DataFrame,
+    pairs: NDArray[np.intp],
+    group: str | None,
+) -> tuple[str, list[str]]:
+    """Fill the column `group` of the usable rows; returns the grouping and warnings.
+
+    csv: the group that the table has; where it is empty, the picture. regex: the first capture of
+    `group` in the path within the class. track: the track of GTSRB file names. duplicates: the
+    picture with its near duplicates, `pairs` of rows (P, 2). In each, identical
+    pictures of a class share a group.
+    """
+    warnings: list[str] = []
+    usable = table.index[table["problem"] == ""].to_numpy()
+    rows = table.loc[usable]
+    own = [f"{label}/{within}" for label, within in zip(rows["label"], rows["within"], strict=True)]
+    tracks = [TRACK.search(within) for within in rows["within"]]
+    if (rows["group"] != "").any():
+        grouping = "csv"
+        names = [given or name for given, name in zip(rows["group"], own, strict=True)]
+        alone = int((rows["group"] == "").sum())
+        if alone:
+            warnings.append(f"{alone} pictures without a group in the CSV: each is its own group")
+    elif group is not None:
+        grouping = "regex"
+        names = _by_regex(rows, group)
+    elif 2 * sum(track is not None for track in tracks) > len(rows):
+        names = [
+            f"{label}/{track[1]}" if track else name
+            for label, track, name in zip(rows["label"], tracks, own, strict=True)
+        ]
+        alone = sum(track is None for track in tracks)
+        grouping = "duplicates" if alone else "track"
+        if alone:
+            warnings.append(
+                f"{alone} of {len(rows)} file names hold no track (TTTTT_FFFFF), each is its own "
+                f"group: signs are not known for all pictures"
+            )
+    else:
+        grouping = "duplicates"
+        names = _by_likeness(table, own, pairs)
+    table["group"] = table["group"].where(table["problem"] == "", "")
+    table.loc[usable, "group"] = _join_identical(names, rows)
+    return grouping, warnings
+
+
+def assign_splits(
+    labels: Sequence[str], groups: Sequence[str], shares: Sequence[float], seed: int
+) -> list[str]:
+    """A split (train, val or test) for each picture: whole groups, each class by its shares.
+
+    Groups come in random order, the large ones first, and each goes where its classes are furthest
+    below their share. Every split with a share gets a group of each class that has enough of them.
+    The order of the pictures does not matter.
+    """
+    wanted = [index for index, share in enumerate(shares) if share > 0]
+    classes, class_of = np.unique(np.asarray(labels, object).astype(str), return_inverse=True)
+    names, group_of = np.unique(np.asarray(groups, object).astype(str), return_inverse=True)
+    totals = np.bincount(class_of, minlength=len(classes))
+    content: list[list[tuple[int, int]]] = [[] for _ in names]
+    cells, counts = np.unique(np.stack([group_of, class_of]), axis=1, return_counts=True)
+    for group, kind, count in zip(*cells.tolist(), counts.tolist(), strict=True):
+        content[group].append((kind, count))
+    sizes = np.bincount(group_of, minlength=len(names))
+    order = np.random.default_rng(seed).permutation(len(names))
+    # Sizes in powers of two: large ones first, yet another seed gives another split.
+    order = order[np.argsort(-np.floor(np.log2(sizes[order])), kind="stable")]
+    below = np.outer(shares, totals).astype(float)
+    target = np.zeros(len(names), int)
+    for group in order:
+        need = [
+            sum(count * below[split, kind] / totals[kind] ** 2 for kind, count in content[group])
+            for split in wanted
+        ]
+        target[group] = wanted[int(np.argmax(need))]
+        for kind, count in content[group]:
+            below[target[group], kind] -= count
+    members: list[list[int]] = [[] for _ in classes]
+    for group in order:
+        for kind, _ in content[group]:
+            members[kind].append(group)
+    for groups_of_class in members:
+        _spread(target, groups_of_class, wanted)
+    return [SPLITS[target[group]] for group in group_of]
+
+
+def _spread(target: NDArray[np.int_], members: list[int], wanted: list[int]) -> None:
+    """Give each split that has no group of the class the smallest of the split with most."""
+    for split in wanted:
+        held = {k: [group for group in members if target[group] == k] for k in wanted}
+        richest = max(wanted, key=lambda k: len(held[k]))
+        if not held[split] and len(held[richest]) > 1:
+            target[held[richest][-1]] = split
+
+
+def count_leaks(table: pd.DataFrame) -> dict[str, int]:
+    """How many groups, with how many pictures, lie in more than one split."""
+    splits = table.groupby("group")["split"].nunique()
+    leaking = splits.index[splits > 1]
+    return {"groups": len(leaking), "pictures": int(table["group"].isin(leaking).sum())}
+
+
+def _by_regex(rows: pd.DataFrame, group: str) -> list[str]:
+    try:
+        pattern = re.compile(group)
+    except re.error as error:
+        raise SignwiseError(f"--group {group!r} is no regular expression: {error}") from None
+    if not pattern.groups:
+        raise SignwiseError(f"--group {group!r} captures nothing: put (...) round the sign's name")
+    names = []
+    for label, within in zip(rows["label"], rows["within"], strict=True):
+        match = pattern.search(within)
+        if match is None or match[1] is None:
+            raise SignwiseError(
+                f"--group {group!r} does not match {label}/{within}: it must match every picture"
+            )
+        names.append(f"{label}/{match[1]}")
+    return names
+
+
+def _by_likeness(table: pd.DataFrame, own: list[str], pairs: NDArray[np.intp]) -> list[str]:
+    """The name of each usable picture's leader among its near duplicates of the same class."""
+    labels = table["label"].to_numpy(str)
+    pairs = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
+    # Leaders are chosen by content, so that renaming files moves none to another group.
+    usable = np.flatnonzero(table["problem"] == "")
+    order = np.argsort(table["sha256"].to_numpy(str)[usable], kind="stable")
+    rank = np.empty(len(table), np.intp)
+    rank[usable[order]] = np.arange(len(order))
+    leader = np.empty(len(order), np.intp)
+    leader[order] = order[leaders(len(order), np.sort(rank[pairs], axis=1))]
+    return [own[index] for index in leader]
+
+
+def _join_identical(names: list[str], rows: pd.DataFrame) -> list[str]:
+    """Merge groups that hold identical bytes of one class; a merged group has its first name."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while name in parent:
+            name = parent[name]
+        return name
+
+    first: dict[tuple[str, str], str] = {}
+    for name, label, sha256 in zip(names, rows["label"], rows["sha256"], strict=True):
+        low, high = sorted((root(name), root(first.setdefault((label, sha256), name))))
+        if low != high:
+            parent[high] = low
+    return [root(name) for name in names]

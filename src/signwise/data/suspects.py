@@ -1,0 +1,106 @@
+"""Pictures worth a look: duplicates, poor photos, likely label errors."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from signwise.data.manifest import Scan
+from signwise.files import write_bytes
+
+COLUMNS = ("path", "label", "reason", "detail", "other")
+DARK = 0.06
+FLAT = 0.025
+BLURRED = 0.2
+TINY = 16
+ODD = 3.0
+
+
+def find_suspects(scan: Scan) -> pd.DataFrame:
+    """The rows path, label, reason, detail, other: pictures a person should look at.
+
+    `other` is the picture that a duplicate is compared with. Of duplicates of one class every one
+    but the first is listed, of those under two labels all. Frames of one sign are no suspects.
+    """
+    rows = [*_duplicates(scan), *_poor(scan)]
+    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+
+
+def write_suspects(path: Path, suspects: pd.DataFrame) -> None:
+    """Write the CSV that `prepare --exclude` reads: delete a row to keep its picture."""
+    write_csv(path, suspects)
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table whole or not at all; names that are no UTF-8 keep their bytes."""
+    text = table.to_csv(index=False, lineterminator="\n")
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def label_suspects(
+    labels: NDArray[np.int_], probabilities: NDArray[np.floating]
+) -> NDArray[np.intp]:
+    """The pictures whose label is likely wrong, the likeliest first.
+
+    labels (N,), and out-of-sample probabilities (N, K): of a model that did not learn from these
+    pictures. Needs cleanlab (pip install 'signwise[labels]'). Northcutt, Jiang and Chuang,
+    "Confident learning", JAIR 70, 2021.
+    """
+    from cleanlab.filter import find_label_issues
+
+    found: NDArray[np.intp] = find_label_issues(
+        labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
+    )
+    return found
+
+
+def _duplicates(scan: Scan) -> list[tuple[str, ...]]:
+    table = scan.table
+    rows: list[tuple[str, ...]] = []
+    for index in np.flatnonzero(table["problem"].str.startswith("conflict")):
+        found = table.iloc[index]
+        rows.append((found["path"], found["label"], "two labels", found["problem"], ""))
+    usable = table[table["problem"] == ""]
+    first = usable.groupby(["label", "sha256"])["path"].transform("first")
+    for path, label, other in zip(usable["path"], usable["label"], first, strict=True):
+        if path != other:
+            rows.append((path, label, "exact duplicate", f"same bytes as {other}", other))
+    labels, groups, hashes = table["label"], table["group"], table["sha256"]
+    seen: set[int] = set()
+    for one, two in np.sort(scan.pairs, axis=1).tolist():
+        if hashes[one] == hashes[two]:
+            continue
+        if labels[one] != labels[two]:
+            rows.append(_pair(table, one, two, "near duplicate under another label"))
+            rows.append(_pair(table, two, one, "near duplicate under another label"))
+        elif two not in seen and (groups[one] != groups[two] or scan.grouping == "duplicates"):
+            seen.add(two)
+            rows.append(_pair(table, two, one, "near duplicate"))
+    return rows
+
+
+def _pair(table: pd.DataFrame, index: int, other: int, reason: str) -> tuple[str, ...]:
+    path, label = table["path"][index], table["label"][index]
+    other_path, other_label = table["path"][other], table["label"][other]
+    return path, label, reason, f"looks like {other_path} ({other_label})", other_path
+
+
+def _poor(scan: Scan) -> list[tuple[str, ...]]:
+    table, looks = scan.table, scan.looks
+    usable = table["problem"] == ""
+    sides = table[["width", "height"]].astype(float)
+    short, long = sides.min(axis=1), sides.max(axis=1)
+    checks: tuple[tuple[str, Any, Any, str], ...] = (
+        ("very dark", looks["brightness"] < DARK, looks["brightness"], "mean grey {:.3f} of 1"),
+        ("no contrast", looks["contrast"] < FLAT, looks["contrast"], "deviation {:.3f} of 1"),
+        ("blurred", looks["sharpness"] < BLURRED, looks["sharpness"], "steepest edge {:.2f}"),
+        ("tiny", short < TINY, short, "shorter side {:.0f} pixels"),
+        ("oddly shaped", long / short > ODD, long / short, "one side {:.1f} times the other"),
+    )
+    return [
+        (table["path"][index], table["label"][index], reason, text.format(figure[index]), "")
+        for reason, is_poor, figure, text in checks
+        for index in np.flatnonzero(usable & is_poor)
+    ]
