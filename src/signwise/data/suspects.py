@@ -1,5 +1,6 @@
 """Pictures worth a look: duplicates, poor photos, likely label errors."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from signwise.data.manifest import Scan
+from signwise.errors import require_extra
 from signwise.files import write_bytes
 
 COLUMNS = ("path", "label", "reason", "detail", "other")
@@ -45,14 +47,22 @@ def label_suspects(
     """The pictures whose label is likely wrong, the likeliest first.
 
     labels (N,), and out-of-sample probabilities (N, K): of a model that did not learn from these
-    pictures. Needs cleanlab (pip install 'signwise[labels]'). Northcutt, Jiang and Chuang,
+    pictures. Northcutt, Jiang and Chuang,
     "Confident learning", JAIR 70, 2021.
     """
+    require_extra("train", "cleanlab")
     from cleanlab.filter import find_label_issues
 
-    found: NDArray[np.intp] = find_label_issues(
-        labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
-    )
+    with warnings.catch_warnings():
+        # It warns of classes with few pictures, and takes those it can judge.
+        warnings.filterwarnings("ignore", module="cleanlab")
+        found: NDArray[np.intp] = find_label_issues(
+            labels,
+            probabilities,
+            filter_by="confident_learning",
+            return_indices_ranked_by="self_confidence",
+            n_jobs=1,
+        )
     return found
 
 
