@@ -1,10 +1,12 @@
 """Every knob once, with its unit and range; JSON in and out."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from types import UnionType
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from signwise.errors import SignwiseError
 from signwise.files import read_json
@@ -20,18 +22,11 @@ class Config:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Read the fields from JSON's types; raises SignwiseError on an unknown or wrong one."""
-        known = {field.name: field for field in dataclasses.fields(cls)}
+        hints = get_type_hints(cls)
         for name in content:
-            if name not in known:
-                raise SignwiseError(f"--config: no setting {name!r}; there are {', '.join(known)}")
-        values = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in content.items()
-        }
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise SignwiseError(f"--config: {error}") from None
+            if name not in hints:
+                raise SignwiseError(f"--config: no setting {name!r}; there are {', '.join(hints)}")
+        return cls(**{name: _read(name, hints[name], value) for name, value in content.items()})
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -49,6 +44,29 @@ class Config:
             name: str(value) if isinstance(value, Path) else value
             for name, value in dataclasses.asdict(self).items()
         }
+
+
+def _read(name: str, hint: Any, value: Any) -> Any:
+    """The value in the field's type; raises SignwiseError where JSON's type is another."""
+    kind, options = get_origin(hint), get_args(hint)
+    if kind is UnionType:
+        hint = next(option for option in options if option is not type(None))
+        return None if value is None else _read(name, hint, value)
+    if kind is Literal:
+        if value in options:
+            return value
+        raise SignwiseError(f"--config: {name} must be one of {', '.join(options)}")
+    if kind is tuple and isinstance(value, list):
+        return tuple(_read(name, options[0], item) for item in value)
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is float and number:
+        return float(value)
+    if hint in (int, str, bool) and type(value) is hint:
+        return value
+    wanted = getattr(hint, "__name__", str(hint))
+    raise SignwiseError(f"--config: {name} must be {wanted}, not {value!r}")
 
 
 def _check(condition: bool, flag: str, wanted: str) -> None:
@@ -131,9 +149,9 @@ class TrainConfig(Config):
     def __post_init__(self) -> None:
         _check(self.epochs >= 1, "--epochs", "at least 1")
         _check(self.batch_size >= 2, "--batch-size", "at least 2")
-        _check(self.learning_rate > 0, "--learning-rate", "above 0")
+        _check(0 < self.learning_rate < math.inf, "--learning-rate", "above 0")
         _check(0 <= self.momentum < 1, "--momentum", "at least 0 and below 1")
-        _check(self.weight_decay >= 0, "--weight-decay", "at least 0")
+        _check(0 <= self.weight_decay < math.inf, "--weight-decay", "at least 0")
         _check(0 <= self.label_smoothing < 1, "--label-smoothing", "at least 0 and below 1")
         _check(
             self.image_size is None or 1 <= self.image_size <= 1024,

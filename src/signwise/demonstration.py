@@ -1,0 +1,74 @@
+"""The demo: every step on rendered photos, from nothing to a report."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from signwise.data.prepare import prepare
+from signwise.data.synthetic import synth
+from signwise.evaluation.evaluate import EvaluateResult, evaluate
+from signwise.files import MARKER, claim_directory
+from signwise.inference.predict import predict
+from signwise.training.train import train
+
+CLASSES = ("priority", "stop")
+PER_CLASS = 400
+NEGATIVES = "negatives"
+EPOCHS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoResult:
+    """What the demo wrote."""
+
+    out: Path
+    counts: dict[str, int]
+    """The counts of its evaluation."""
+    problems: list[dict[str, str]]
+    evaluation: EvaluateResult
+    predictions: list[dict[str, Any]]
+    """Rows of `predict` with what the picture shows, one a class and one of none."""
+    report: Path
+
+
+def demo(
+    out: str | Path = "demo", *, per_class: int = PER_CLASS, epochs: int = EPOCHS
+) -> DemoResult:
+    """Render signs, then prepare, train, evaluate and predict; gives figures and the report's path.
+
+    Writes OUT/photos, OUT/negatives, OUT/data and OUT/run; a demo that is there is replaced.
+    Raises SignwiseError where OUT is not signwise's own.
+    """
+    out = claim_directory(Path(out), "demo", replace=True)
+    photos, negatives, data, run = (out / name for name in ("photos", NEGATIVES, "data", "run"))
+    for folder in (photos, negatives, data, run):
+        if (folder / MARKER).is_file():
+            shutil.rmtree(folder)
+    synth(photos, per_class=per_class, classes=CLASSES, negatives=negatives)
+    prepare(photos, data)
+    train(data, run, epochs=epochs)
+    evaluation = evaluate(run, data, unknown=negatives)
+    predictions = _predictions(run, data, negatives)
+    return DemoResult(
+        out=out,
+        counts=evaluation.counts,
+        problems=evaluation.problems,
+        evaluation=evaluation,
+        predictions=predictions,
+        report=evaluation.out / "report.html",
+    )
+
+
+def _predictions(run: Path, data: Path, negatives: Path) -> list[dict[str, Any]]:
+    """A row for a test picture of each class and for a picture of none, as a user would ask."""
+    from signwise.data.prepared import load_data
+
+    prepared = load_data(data)
+    test = prepared.table[prepared.table["split"] == "test"].drop_duplicates("label")
+    shown = zip(test["path"], test["label"], strict=True)
+    pictures = {str(prepared.root / path): str(label) for path, label in shown}
+    stranger = min(negatives.rglob("*.png"))
+    pictures[str(stranger)] = "unknown"
+    rows = predict(run, list(pictures)).rows
+    return [{**row, "shows": pictures[row["path"]]} for row in rows]

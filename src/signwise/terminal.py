@@ -1,0 +1,277 @@
+"""How results look in a terminal: one function a verb, from its result to what rich prints."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+SHOWN_PROBLEMS = 5
+SHOWN_CLASSES = 8
+LIBRARIES = (
+    "numpy",
+    "pillow",
+    "onnxruntime",
+    "torch",
+    "torchvision",
+    "pandas",
+    "scikit-learn",
+    "onnx",
+    "safetensors",
+    "pyarrow",
+)
+
+
+def show(parts: Sequence[RenderableType], file: TextIO) -> None:
+    """Print the parts, in colour where the file is a terminal."""
+    console = Console(file=file, highlight=False)
+    for part in parts:
+        # Only a table is fitted to the width: a path that is broken in two can't be copied.
+        console.print(part, soft_wrap=isinstance(part, str))
+
+
+def synth(result: Any) -> list[RenderableType]:
+    """How many pictures of what were rendered, and where they are."""
+    counts = ", ".join(f"{count:,} {escape(name)}" for name, count in result.counts.items())
+    return [_wrote(result.out, "rendered pictures"), f"  {counts}"]
+
+
+def download(result: Any) -> list[RenderableType]:
+    """How many pictures came, and where they are."""
+    counts = ", ".join(f"{count:,} {escape(name)}" for name, count in result.counts.items())
+    return [_wrote(result.out, "downloaded pictures"), f"  {counts}"]
+
+
+def prepare(result: Any) -> list[RenderableType]:
+    """Pictures of each class and split, what could not be used, and where the report is."""
+    from signwise.data.prepared import load_data
+
+    data = load_data(result.out)
+    counts = data.table.groupby(["label", "split"]).size()
+    table = Table(title="Pictures", title_justify="left", title_style="bold")
+    table.add_column("class", style="bold", overflow="fold")
+    for split in ("train", "val", "test"):
+        table.add_column(split, justify="right")
+    for label in data.classes[:SHOWN_CLASSES]:
+        numbers = [counts.get((label, split), 0) for split in ("train", "val", "test")]
+        table.add_row(escape(label), *(f"{number:,}" for number in numbers))
+    if len(data.classes) > SHOWN_CLASSES:
+        table.add_row(f"and {len(data.classes) - SHOWN_CLASSES} more", "", "", "")
+    return [
+        table,
+        *_problems(result.problems, str(Path(result.out) / "manifest.csv")),
+        *_warnings(result),
+        _wrote(result.out, "manifest.csv, data.json, the pixel cache"),
+        _report(result.out),
+    ]
+
+
+def train(result: Any) -> list[RenderableType]:
+    """The validation figures with n and interval, and where the model is."""
+    figures = result.figures["validation"]
+    low, high = (_percent(bound) for bound in figures["accuracy_ci95"])
+    return [
+        f"[bold]{_percent(figures['accuracy'])}[/] right on the validation set: "
+        f"{figures['correct']:,} of {figures['n']:,}, 95 % interval {low} to {high}; "
+        f"{figures['refused']:,} refused",
+        f"[dim]best of {len(result.history)} epochs: {result.figures['best_epoch']}[/]",
+        *_problems(result.problems),
+        *_warnings(result),
+        _wrote(result.out, "model.onnx, history.csv, curves.png, README.md"),
+    ]
+
+
+def evaluate(result: Any) -> list[RenderableType]:
+    """The verdict with n, intervals and what is refused, the confusion matrix, the report."""
+    from signwise.evaluation.wording import verdict
+
+    figures = result.metrics
+    parts: list[RenderableType] = [
+        f"[bold]{escape(verdict(figures))}[/]",
+        _confusion(figures["classes"], figures["confusion_matrix"]),
+    ]
+    return [
+        *parts,
+        *_problems(result.problems),
+        *_warnings(result),
+        _wrote(result.out, "metrics.json, predictions.csv, plots"),
+        _report(result.out),
+    ]
+
+
+def predict(result: Any) -> list[RenderableType]:
+    """How many pictures got which label, and where the rows are."""
+    labels = sorted(result.labels.items(), key=lambda item: -item[1])
+    found = [f"{count:,} {escape(name)}" for name, count in labels if count]
+    more = f" and {len(found) - SHOWN_CLASSES} more" if len(found) > SHOWN_CLASSES else ""
+    return [
+        f"{result.counts['predicted']:,} pictures: {', '.join(found[:SHOWN_CLASSES])}{more}",
+        *_problems(result.problems, str(result.out)),
+        _wrote(result.out),
+    ]
+
+
+def explain(result: Any) -> list[RenderableType]:
+    """What each picture was taken for, and where its heat map is."""
+    table = Table(title="Explained", title_justify="left", title_style="bold")
+    for name in ("picture", "label", "heat map"):
+        table.add_column(name, overflow="fold")
+    table.add_column("confidence", justify="right")
+    for row in result.rows[:SHOWN_CLASSES]:
+        cells = (row["path"] or "", row["label"], row["file"])
+        table.add_row(*(escape(str(cell)) for cell in cells), f"{row['confidence']:.3f}")
+    return [table, *_problems(result.problems), _wrote(result.out, "explanations.csv, heat maps")]
+
+
+def models(result: Any) -> list[RenderableType]:
+    """One row a model that ships."""
+    if not result.rows:
+        return ["no model ships with this version"]
+    table = Table(title="Models that ship", title_justify="left", title_style="bold")
+    table.add_column("name", style="bold")
+    for name in ("classes", "pixels", "MB"):
+        table.add_column(name, justify="right")
+    table.add_column("figures", overflow="fold")
+    for row in result.rows:
+        numbers = (len(row["classes"]), row["image_size"], row["megabytes"])
+        table.add_row(
+            escape(row["name"]), *(f"{number:,}" for number in numbers), _figures(row["figures"])
+        )
+    return [table]
+
+
+def demo(result: Any) -> list[RenderableType]:
+    """The figures, what single pictures were taken for, and the path of the report."""
+    table = Table(title="Predictions", title_justify="left", title_style="bold")
+    for name in ("picture", "shows", "label"):
+        table.add_column(name, overflow="fold")
+    for name in ("confidence", "known"):
+        table.add_column(name, justify="right")
+    for row in result.predictions:
+        right = row["label"] == row["shows"]
+        table.add_row(
+            escape(row["path"]),
+            escape(row["shows"]),
+            f"[{'green' if right else 'bold red'}]{escape(row['label'])}[/]",
+            f"{row['confidence']:.3f}",
+            f"{row['known']:.3f}",
+        )
+    first, *rest = evaluate(result.evaluation)
+    return [first, rest[0], table, *rest[1:]]
+
+
+def versions() -> list[RenderableType]:
+    """What a bug report needs: versions of signwise, Python and libraries, and the devices."""
+    found = {
+        "signwise": importlib.metadata.version("signwise"),
+        "python": f"{platform.python_version()} on {platform.platform()}",
+        "cpu": f"{os.cpu_count()} cores, {platform.machine()}",
+    }
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    found["devices"] = ", ".join(_devices())
+    return [f"{name:<12} {escape(value)}" for name, value in found.items()]
+
+
+def _devices() -> list[str]:
+    devices = ["cpu"]
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        cards = range(torch.cuda.device_count())
+        devices += [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in cards]
+        if torch.backends.mps.is_available():
+            devices.append("mps")
+    return devices
+
+
+def _wrote(path: Path, what: str = "") -> str:
+    return f"[bold green]wrote[/] {escape(str(path))}" + (f" [dim]({what})[/]" if what else "")
+
+
+def _report(folder: Path) -> str:
+    return f"[bold green]report[/] {escape(str(Path(folder) / 'report.html'))}"
+
+
+def _warnings(result: Any) -> list[RenderableType]:
+    return [f"[yellow]warning:[/] {escape(text)}" for text in getattr(result, "warnings", ())]
+
+
+def _problems(found: Sequence[Mapping[str, str]], where: str = "") -> list[RenderableType]:
+    """The first inputs that could not be used with their reasons, and how many more there are."""
+    if not found:
+        return []
+    noun = "input" if len(found) == 1 else "inputs"
+    lines = [f"[bold yellow]{len(found):,} {noun} could not be used[/]"]
+    for problem in found[:SHOWN_PROBLEMS]:
+        lines.append(f"  {escape(problem['path'])}: {escape(problem['problem'])}")
+    if len(found) > SHOWN_PROBLEMS:
+        rest = f"  and {len(found) - SHOWN_PROBLEMS:,} more"
+        lines.append(f"{rest}: see {escape(where)}" if where else rest)
+    return list(lines)
+
+
+def _percent(share: float) -> str:
+    from signwise.evaluation.wording import percent
+
+    return percent(share)
+
+
+def _figures(figures: Mapping[str, Any]) -> str:
+    """The figures that are plain numbers or text, as the model card orders them."""
+    return escape(
+        "; ".join(
+            f"{name.replace('_', ' ')} {value:.4g}"
+            if isinstance(value, float)
+            else f"{name.replace('_', ' ')} {value}"
+            for name, value in figures.items()
+            if isinstance(value, (int, float, str))
+        )
+    )
+
+
+def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> RenderableType:
+    """The confusion matrix; with many classes, its largest mistakes."""
+    if len(classes) > SHOWN_CLASSES:
+        return _largest_mistakes(classes, matrix)
+    table = Table(title="Confusion matrix", title_justify="left", title_style="bold")
+    table.add_column("true \\ predicted", style="bold", overflow="fold")
+    for name in classes:
+        table.add_column(escape(name), justify="right", overflow="fold")
+    for i, row in enumerate(matrix):
+        table.add_row(escape(classes[i]), *(_cell(n, right=i == j) for j, n in enumerate(row)))
+    return table
+
+
+def _cell(count: int, *, right: bool) -> str:
+    if count == 0:
+        return "[dim]0[/]"
+    return f"[green]{count:,}[/]" if right else f"[bold red]{count:,}[/]"
+
+
+def _largest_mistakes(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> RenderableType:
+    mistakes = [
+        (count, classes[i], classes[j])
+        for i, row in enumerate(matrix)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    if not mistakes:
+        return f"Confusion matrix of {len(classes)} classes: no mistake"
+    title = f"Confusion matrix of {len(classes)} classes: its largest mistakes"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("true", overflow="fold")
+    table.add_column("predicted", overflow="fold")
+    table.add_column("pictures", justify="right")
+    for count, true, predicted in sorted(mistakes, reverse=True)[:SHOWN_CLASSES]:
+        table.add_row(escape(true), escape(predicted), f"{count:,}")
+    return table

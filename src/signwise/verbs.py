@@ -1,0 +1,225 @@
+"""The verbs: thin functions whose signatures are their command lines.
+
+What a verb does is the Python function of the same name; it is imported when the verb runs.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from signwise.config import PrepareConfig, TrainConfig
+
+
+def demo(*, out: Path = Path("demo"), json: bool = False) -> int:
+    """Render a data set, then prepare, train, evaluate and predict, end to end.
+
+    Args:
+        out: Folder to write; a demo that is there already is replaced.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run("demo", json, lambda api: api.demo(out))
+
+
+def synth(
+    out: Path,
+    /,
+    *,
+    per_class: int = 500,
+    size: int = 64,
+    seed: int = 0,
+    classes: tuple[str, ...] = ("priority", "stop"),
+    negatives: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Render sign photos into OUT/<class>/*.png, several frames a sign.
+
+    Args:
+        out: Folder to write.
+        per_class: Pictures of each class.
+        size: Side of the pictures in pixels.
+        seed: The same seed renders the same pictures.
+        classes: The designs to render, one folder each.
+        negatives: Folder for pictures of none of the classes: other signs and scenes.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(
+        "synth",
+        json,
+        lambda api: api.synth(
+            out,
+            per_class=per_class,
+            size=size,
+            seed=seed,
+            classes=classes,
+            negatives=negatives,
+        ),
+    )
+
+
+def prepare(
+    source: Path,
+    /,
+    *,
+    out: Path,
+    config: Path | None = None,  # noqa: ARG001 (cli reads it before, for the defaults)
+    settings: PrepareConfig = PrepareConfig(),
+    json: bool = False,
+) -> int:
+    """Scan a folder of photos, report on it, split it and cache its pixels.
+
+    Args:
+        source: Folder with one sub-folder a class, or train/ val/ test/ of these, or a CSV.
+        out: Folder to write; data that is there already is replaced.
+        config: JSON file of settings; flags override it.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run("prepare", json, lambda api: api.prepare(source, out, settings))
+
+
+def train(
+    data: Path,
+    /,
+    *,
+    out: Path,
+    config: Path | None = None,  # noqa: ARG001 (cli reads it before, for the defaults)
+    settings: TrainConfig = TrainConfig(),
+    resume: bool = False,
+    json: bool = False,
+) -> int:
+    """Train on what prepare wrote, calibrate, and export model.onnx.
+
+    Args:
+        data: What prepare wrote.
+        out: Run folder to write.
+        config: JSON file of settings, or a run's config.json; flags override it.
+        resume: Go on from the last checkpoint in the run folder.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run("train", json, lambda api: api.train(data, out, settings, resume=resume))
+
+
+def evaluate(
+    model: str,
+    /,
+    *,
+    data: Path,
+    split: Literal["train", "val", "test", "all"] = "test",
+    unknown: Path | None = None,
+    corruptions: bool = False,
+    out: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Measure a model on labelled photos: true numbers, plots and a report.
+
+    Args:
+        model: Run folder, model.onnx, or the name of a model that ships.
+        data: What prepare wrote, or a folder with one sub-folder a class.
+        split: The pictures to measure on; a folder without splits is measured whole.
+        unknown: Folder of pictures of none of the classes, to measure how they are refused.
+        corruptions: Also measure under 15 common corruptions at 5 severities each.
+        out: Folder to write, unless into the run; an evaluation there already is replaced.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(
+        "evaluate",
+        json,
+        lambda api: api.evaluate(
+            model, data, split=split, unknown=unknown, corruptions=corruptions, out=out
+        ),
+    )
+
+
+def predict(
+    model: str,
+    images: tuple[str, ...],
+    /,
+    *,
+    out: Path | None = None,
+    threshold: float | None = None,
+    batch_size: int = 256,
+    json: bool = False,
+) -> int:
+    """Answer one row a picture: its class, or `unknown`.
+
+    Args:
+        model: Run folder, model.onnx, or the name of a model that ships.
+        images: Pictures, and folders of pictures.
+        out: File to write: .csv, .jsonl or .parquet; CSV on standard output unless given.
+        threshold: Least `known` that is no `unknown`, unless the model's own.
+        batch_size: Pictures in one pass through the network.
+        json: Print the result as one JSON document on standard output.
+    """
+    stream = None if out or json else sys.stdout
+    return _run(
+        "predict" if stream is None else None,
+        json,
+        lambda api: api.predict(
+            model,
+            images,
+            out=out,
+            threshold=threshold,
+            batch_size=batch_size,
+            stream=stream,
+            keep_rows=json,
+        ),
+    )
+
+
+def explain(
+    model: str, images: tuple[str, ...], /, *, out: Path = Path("explain"), json: bool = False
+) -> int:
+    """Draw where the model looked: a heat map a picture.
+
+    Args:
+        model: Run folder, model.onnx, or the name of a model that ships.
+        images: Pictures, and folders of pictures.
+        out: Folder to write; heat maps that are there already are replaced.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run("explain", json, lambda api: api.explain(model, images, out=out))
+
+
+def models(*, json: bool = False) -> int:
+    """List the models that ship, with their figures.
+
+    Args:
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run("models", json, lambda api: api.models())
+
+
+VERBS: dict[str, Callable[..., int]] = {
+    "demo": demo,
+    "synth": synth,
+    "prepare": prepare,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "explain": explain,
+    "models": models,
+}
+
+
+def _run(view: str | None, json: bool, call: Callable[[Any], Any]) -> int:
+    """Call the Python function and show on standard output what it returned; gives the status.
+
+    Whatever is printed while it works goes to standard error: a failure leaves standard output
+    empty, and with `json` it gets the document alone. `view` names a function of `terminal`; with
+    None the verb has written its rows already.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        import signwise
+
+        result = call(signwise)
+    if json:
+        from signwise.results import to_json
+
+        print(to_json(result))
+    elif view is not None:
+        from signwise import terminal
+
+        terminal.show(getattr(terminal, view)(result), sys.stdout)
+    sys.stdout.flush()
+    return 1 if result.problems else 0
