@@ -1,0 +1,251 @@
+"""The training loop: plain functions over tensors, and pure functions of the step.
+
+Shapes: B pictures of known classes in a batch, K classes, S the side in pixels. Labels 0 to K - 1
+are the classes; K, where the network has a further output, is unknown.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from signwise.config import TrainConfig
+from signwise.training.augment import augment
+from signwise.training.export import Normalise
+from signwise.training.model import set_training_mode
+from signwise.training.negatives import destroy
+
+WARM_UP = 0.2
+RENDERED_SHARE = 0.25
+DESTROYED_SHARE = 0.25
+EVALUATION_BATCH = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """What the loop reads: pixels uint8 (N, S, S, 3), labels (N,), the two splits' rows."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    train_rows: NDArray[np.int64]
+    val_rows: NDArray[np.int64]
+    negatives: NDArray[np.uint8]
+    """(M, S, S, 3), pictures of no class; none where nothing is trained against."""
+    class_weights: NDArray[np.float32]
+    """(K,) or, with an unknown output, (K + 1,): weights of the labels in the loss."""
+
+    @property
+    def classes(self) -> int:
+        """K, the number of known classes."""
+        return len(self.class_weights) - (len(self.negatives) > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One row of history.csv; losses are means over pictures, in nats."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The row by column name."""
+        return asdict(self)
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """The one-cycle schedule: linear from a tenth to `peak`, then by a cosine to nearly nothing.
+
+    Smith and Topin, "Super-Convergence", 2018.
+    """
+    warm_up = max(1, round(steps * WARM_UP))
+    if step < warm_up:
+        return peak * (0.1 + 0.9 * step / warm_up)
+    done = (step - warm_up) / max(1, steps - warm_up)
+    return peak * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def make_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.SGD:
+    """SGD with Nesterov momentum; biases and batch-norm scales are not decayed."""
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(
+        [group for group in groups if group["params"]],
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        nesterov=config.momentum > 0,
+        fused=trainable[0].device.type != "mps",
+    )
+
+
+def steps_in_epoch(pictures: int, batch_size: int) -> int:
+    """Batches of nearly equal size, so that none is too small for its batch statistics."""
+    return max(1, math.ceil(pictures / batch_size))
+
+
+def to_unit(pixels: Tensor | NDArray[np.uint8], device: torch.device) -> Tensor:
+    """uint8 (B, S, S, 3) to float32 (B, 3, S, S) in [0, 1] on the device."""
+    tensor = pixels if isinstance(pixels, Tensor) else torch.from_numpy(pixels)
+    return tensor.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255).contiguous()
+
+
+def training_batches(
+    data: TrainingData, batch_size: int, seed: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch of augmented pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
+
+    To every B known pictures come B / 4 negatives from `data.negatives` and B / 4 made of the
+    batch itself by destroying it, where negatives are trained against.
+    """
+    generator = torch.Generator(device).manual_seed(seed)
+    draws = np.random.default_rng(seed)
+    order = draws.permutation(data.train_rows)
+    for rows in np.array_split(order, steps_in_epoch(len(order), batch_size)):
+        # Ascending rows read the memory map forwards.
+        rows = np.sort(rows)
+        pictures = to_unit(data.pixels[rows], device)
+        labels = torch.from_numpy(data.labels[rows]).to(device)
+        if len(data.negatives):
+            drawn = draws.integers(
+                len(data.negatives), size=max(1, round(len(rows) * RENDERED_SHARE))
+            )
+            broken = draws.permutation(len(rows))[: max(1, round(len(rows) * DESTROYED_SHARE))]
+            picked = torch.from_numpy(broken).to(device)
+            strangers = torch.cat(
+                (
+                    to_unit(data.negatives[drawn], device),
+                    destroy(pictures[picked], labels[picked], generator),
+                )
+            )
+            pictures = torch.cat((pictures, strangers))
+            labels = torch.cat((labels, labels.new_full((len(strangers),), data.classes)))
+        yield augment(pictures, generator), labels
+
+
+def train_one_epoch(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    rate: Callable[[int], float],
+    *,
+    classes: int,
+    class_weights: Tensor,
+    label_smoothing: float,
+    advance: Callable[[int], None],
+) -> tuple[float, float]:
+    """Train on every batch; gives the mean loss and the accuracy on the known pictures.
+
+    `rate` is the learning rate of the epoch's step, counted from 0.
+    """
+    device = class_weights.device
+    normalise = Normalise().to(device)
+    set_training_mode(network)
+    loss_sum = torch.zeros((), device=device)
+    correct = torch.zeros((), device=device)
+    known = torch.zeros((), device=device)
+    seen = 0
+    for step, (pictures, labels) in enumerate(batches):
+        for group in optimiser.param_groups:
+            group["lr"] = rate(step)
+        images = normalise.from_unit(pictures)
+        if device.type == "cuda":
+            images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            logits = network(images)
+        logits = logits.float()
+        loss = functional.cross_entropy(
+            logits, labels, class_weights, label_smoothing=label_smoothing
+        )
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        with torch.no_grad():
+            # Sums stay on the device: reading one would wait for the GPU at every step.
+            loss_sum += loss * len(labels)
+            correct += ((logits[:, :classes].argmax(1) == labels) & (labels < classes)).sum()
+            known += (labels < classes).sum()
+        seen += len(labels)
+        advance(1)
+    return float(loss_sum) / seen, float(correct) / float(known)
+
+
+@torch.inference_mode()
+def network_logits(
+    network: nn.Module, pixels: NDArray[np.uint8], rows: NDArray[np.int64], device: torch.device
+) -> NDArray[np.float32]:
+    """The network's float32 logits (len(rows), outputs) of pictures pixels[rows] as they are."""
+    network.eval()
+    normalise = Normalise().to(device)
+    parts = []
+    for start in range(0, len(rows), EVALUATION_BATCH):
+        unit = to_unit(pixels[rows[start : start + EVALUATION_BATCH]], device)
+        parts.append(network(normalise.from_unit(unit)).float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def loss_and_accuracy(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], classes: int
+) -> tuple[float, float]:
+    """Mean cross-entropy over all outputs, and the share whose largest own-class logit is right."""
+    loss = functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels))
+    return float(loss), float((logits[:, :classes].argmax(1) == labels).mean())
+
+
+def run_epoch(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    data: TrainingData,
+    config: TrainConfig,
+    epoch: int,
+    device: torch.device,
+    advance: Callable[[int], None],
+) -> Epoch:
+    """Train epoch number `epoch` (from 1), then measure on the validation set.
+
+    All randomness comes from the seed and the epoch's number, so that a resumed run draws what the
+    uninterrupted one would have drawn, and a checkpoint's random state is these two numbers.
+    """
+    start = time.perf_counter()
+    seed = config.seed * 1_000_003 + epoch
+    torch.manual_seed(seed)
+    steps = steps_in_epoch(len(data.train_rows), config.batch_size)
+
+    def rate(step: int) -> float:
+        done = (epoch - 1) * steps + step
+        return learning_rate(done, config.epochs * steps, config.learning_rate)
+
+    loss, accuracy = train_one_epoch(
+        network,
+        optimiser,
+        training_batches(data, config.batch_size, seed, device),
+        rate,
+        classes=data.classes,
+        class_weights=torch.from_numpy(data.class_weights).to(device),
+        label_smoothing=config.label_smoothing,
+        advance=advance,
+    )
+    logits = network_logits(network, data.pixels, data.val_rows, device)
+    val_loss, val_accuracy = loss_and_accuracy(logits, data.labels[data.val_rows], data.classes)
+    return Epoch(
+        epoch=epoch,
+        learning_rate=rate(steps - 1),
+        train_loss=loss,
+        train_accuracy=accuracy,
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        seconds=time.perf_counter() - start,
+    )

@@ -1,0 +1,134 @@
+"""Pictures of no class to train against: rendered, the user's own, and known ones destroyed."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from signwise.data.images import read_image
+from signwise.data.walk import walk
+from signwise.errors import SignwiseError, UnreadableImage
+from signwise.training.augment import uniform
+
+
+def shuffle_patches(pixels: Tensor, patches: int, generator: torch.Generator) -> Tensor:
+    """Cut each picture into patches x patches tiles and lay them in another order.
+
+    Colours and textures stay, the shape goes. (B, 3, S, S) to the same shape; a rest of S modulo
+    `patches` is resized away.
+    """
+    count, _, side, _ = pixels.shape
+    tile = max(1, side // patches)
+    whole = functional.interpolate(pixels, size=(tile * patches,) * 2, mode="nearest")
+    tiles = functional.unfold(whole, tile, stride=tile)
+    draws = torch.rand(count, 1, tiles.shape[2], generator=generator, device=generator.device)
+    order = draws.argsort(2).expand_as(tiles)
+    laid = functional.fold(tiles.gather(2, order), (tile * patches,) * 2, tile, stride=tile)
+    result: Tensor = functional.interpolate(laid, size=(side, side), mode="nearest")
+    return result
+
+
+def extreme_crops(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Show a corner or edge of each picture, blown up: less than a tenth of its area."""
+    count = len(pixels)
+    zoom = uniform(count, 0.12, 0.3, generator).flatten()
+    angle = uniform(count, 0, 2 * math.pi, generator).flatten()
+    reach = uniform(count, 0.5, 0.85, generator).flatten()
+    zero = torch.zeros_like(zoom)
+    rows = (
+        torch.stack((zoom, zero, reach * torch.cos(angle)), 1),
+        torch.stack((zero, zoom, reach * torch.sin(angle)), 1),
+    )
+    grid = functional.affine_grid(torch.stack(rows, 1), list(pixels.shape), align_corners=False)
+    crops: Tensor = functional.grid_sample(
+        pixels, grid, padding_mode="reflection", align_corners=False
+    )
+    return crops
+
+
+def mixtures(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Blend each picture evenly with one of another class; of no class of its own any more.
+
+    Where the batch has one class only, the partner is shuffled, so that the blend is none either.
+    """
+    count = len(pixels)
+    order = torch.randperm(count, generator=generator, device=generator.device)
+    partners = pixels[order]
+    same = (labels[order] == labels)[:, None, None, None]
+    partners = torch.where(same, shuffle_patches(partners, 4, generator), partners)
+    share = uniform(count, 0.4, 0.6, generator)
+    return share * pixels + (1 - share) * partners
+
+
+def textures(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Keep each picture's spectrum of spatial frequencies and throw its phases away."""
+    spectrum = torch.fft.rfft2(pixels).abs()
+    noise = torch.randn(pixels[:, :1].shape, generator=generator, device=generator.device)
+    phase = torch.fft.rfft2(noise)
+    phase = phase / phase.abs().clamp_min(1e-6)
+    mean = pixels.mean((2, 3), keepdim=True)
+    drawn = torch.fft.irfft2(spectrum * phase, s=pixels.shape[2:])
+    return (drawn - drawn.mean((2, 3), keepdim=True) + mean).clamp(0, 1)
+
+
+def destroy(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures of no class made of pictures of the classes: (B, 3, S, S) to the same shape.
+
+    Each fifth of the batch is destroyed in its own way.
+    """
+    parts = torch.arange(len(pixels), device=pixels.device).chunk(5)
+    ways = (
+        lambda part: shuffle_patches(pixels[part], 8, generator),
+        lambda part: shuffle_patches(pixels[part], 4, generator),
+        lambda part: extreme_crops(pixels[part], generator),
+        lambda part: mixtures(pixels[part], labels[part], generator),
+        lambda part: textures(pixels[part], generator),
+    )
+    return torch.cat([way(part) for way, part in zip(ways, parts, strict=False)])
+
+
+def rendered_negatives(
+    classes: tuple[str, ...], count: int, size: int, seed: int
+) -> NDArray[np.uint8]:
+    """`count` rendered pictures of other signs and of no sign, (count, S, S, 3).
+
+    No sign is rendered that one of the classes means.
+    """
+    from signwise.data.synthetic import design_of, render_negatives
+
+    own = frozenset(design for name in classes if (design := design_of(name)) is not None)
+    return render_negatives(count, size, seed, exclude=own)
+
+
+def folder_negatives(folder: Path, size: int) -> tuple[NDArray[np.uint8], list[dict[str, str]]]:
+    """Every picture under the folder, (M, S, S, 3), and a row for each that can't be read.
+
+    Raises SignwiseError where the folder is not there or has no picture that can be read.
+    """
+    if not folder.is_dir():
+        raise SignwiseError(f"--unknown {folder}: no such folder; give synthetic, none or a folder")
+    pictures, problems = [], []
+    paths = list(walk(folder))
+    with ThreadPoolExecutor() as pool:
+        for path, picture in zip(
+            paths, pool.map(lambda path: _read(path, size), paths), strict=True
+        ):
+            if isinstance(picture, str):
+                problems.append({"path": path, "problem": picture})
+            else:
+                pictures.append(picture)
+    if not pictures:
+        raise SignwiseError(f"--unknown {folder}: no picture in it that can be read")
+    return np.stack(pictures), problems
+
+
+def _read(path: str, size: int) -> NDArray[np.uint8] | str:
+    try:
+        return read_image(path, size)
+    except UnreadableImage as error:
+        return str(error)

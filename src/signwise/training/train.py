@@ -1,0 +1,263 @@
+"""The verb train: prepared data -> a run directory with model.onnx, whole at every moment."""
+
+import csv
+import io
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from signwise.config import TrainConfig
+from signwise.data.pixels import load_pixels
+from signwise.data.prepared import PreparedData, load_data
+from signwise.errors import SignwiseError
+from signwise.files import claim_directory, read_json, write_json, write_text
+from signwise.progress import track
+from signwise.training.card import versions, write_results
+from signwise.training.checkpoint import (
+    load_tensors,
+    restore_training_state,
+    save_tensors,
+    training_state,
+)
+from signwise.training.loop import (
+    Epoch,
+    TrainingData,
+    make_optimiser,
+    run_epoch,
+    steps_in_epoch,
+)
+from signwise.training.model import build_model, freeze_body
+from signwise.training.negatives import folder_negatives, rendered_negatives
+
+CHECKPOINT_TIME_SHARE = 0.05
+RENDERED_RANGE = (1000, 20_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What `train` wrote."""
+
+    out: Path
+    counts: dict[str, int]
+    problems: list[dict[str, str]]
+    warnings: list[str]
+    history: list[Epoch]
+    figures: dict[str, Any]
+    """The validation figures that model.onnx carries."""
+
+
+def train(
+    data: Path | str,
+    out: Path | str,
+    config: TrainConfig | None = None,
+    *,
+    resume: bool = False,
+    **changes: Any,
+) -> TrainResult:
+    """Train, calibrate and export; gives what was written to the run directory `out`.
+
+    `data` is a folder that `prepare` wrote; `changes` are fields of TrainConfig. With `resume` a
+    run goes on from its last checkpoint, under its own settings, to the same bits on the same CPU
+    with the same number of threads. Raises SignwiseError for a run that is there already, changed
+    settings or data, and an architecture or weights that do not fit.
+    """
+    out = Path(out)
+    stored = out / "config.json"
+    if config is None:
+        config = TrainConfig.from_file(stored) if resume and stored.is_file() else TrainConfig()
+    config = replace(config, **changes)
+    prepared = load_data(Path(data))
+    size = config.image_size or prepared.image_size
+    torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
+    device = choose_device(config.device)
+    _check_splits(prepared)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        outputs = len(prepared.classes) + (config.unknown != "none")
+        network = build_model(config.model, outputs, size, config.weights)
+        if config.freeze:
+            freeze_body(network)
+        _open_run(out, config, prepared, size, resume)
+        training_data, problems = gather(prepared, config, size)
+        network.to(device)
+        if device.type == "cuda":
+            network.to(memory_format=torch.channels_last)
+        history = _fit(network, training_data, config, device, out)
+    best, facts = load_tensors(out / "model.safetensors")
+    network.load_state_dict(best)
+    figures, warnings = write_results(
+        out, network.cpu(), training_data, config, prepared, history, facts["epoch"]
+    )
+    return TrainResult(
+        out=out,
+        counts={
+            "epochs": len(history),
+            "train": len(training_data.train_rows),
+            "val": len(training_data.val_rows),
+            "negatives": len(training_data.negatives),
+        },
+        problems=problems,
+        warnings=warnings,
+        history=history,
+        figures=figures,
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """The device by name, for auto the fastest; raises SignwiseError if it is not there."""
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
+    if not there[name]:
+        raise SignwiseError(f"--device {name}: this machine or this PyTorch has none; use auto")
+    return torch.device(name)
+
+
+def _check_splits(prepared: PreparedData) -> None:
+    for split in ("train", "val"):
+        present = set(prepared.table.loc[prepared.table["split"] == split, "label"])
+        missing = [name for name in prepared.classes if name not in present]
+        if missing:
+            raise SignwiseError(
+                f"{prepared.directory}: no {split} pictures of {missing[0]}: "
+                "prepare with a --split that leaves at least one of each class"
+            )
+
+
+def _open_run(
+    out: Path, config: TrainConfig, prepared: PreparedData, size: int, resume: bool
+) -> None:
+    stored = out / "config.json"
+    settings = config.to_json() | {"image_size": size}
+    if not resume and stored.is_file():
+        raise SignwiseError(f"{out} holds a run: give --out a new folder, or go on with --resume")
+    claim_directory(out, "run", replace=resume)
+    if stored.is_file():
+        old = read_json(stored)
+        changed = [name for name, value in settings.items() if old["settings"].get(name) != value]
+        if changed:
+            flags = ", ".join("--" + name.replace("_", "-") for name in changed)
+            raise SignwiseError(
+                f"--resume: {flags} changed since {out} was started: start a new run"
+            )
+        if old["data_sha256"] != prepared.sha256:
+            raise SignwiseError(f"--resume: {prepared.directory} changed since {out} was started")
+        return
+    prepared.table.to_csv(manifest := io.StringIO(), index=False)
+    write_text(out / "manifest.csv", manifest.getvalue())
+    write_json(
+        stored,
+        {
+            "settings": settings,
+            "seed": config.seed,
+            "classes": list(prepared.classes),
+            "grouping": prepared.grouping,
+            "data": str(prepared.directory),
+            "data_sha256": prepared.sha256,
+            "versions": versions(),
+        },
+    )
+
+
+def gather(
+    prepared: PreparedData, config: TrainConfig, size: int
+) -> tuple[TrainingData, list[dict[str, str]]]:
+    """Pixels, labels and negatives as the loop reads them, and the negatives that can't be read."""
+    table = prepared.table
+    codes = {name: index for index, name in enumerate(prepared.classes)}
+    labels = np.array([codes[name] for name in table["label"]], np.int64)
+    rows = {split: np.flatnonzero(table["split"] == split) for split in ("train", "val")}
+    negatives, problems = _negatives(prepared.classes, config, size, len(rows["train"]))
+    weights = np.ones(len(codes), np.float32)
+    if config.class_weights == "auto":
+        counts = np.bincount(labels[rows["train"]], minlength=len(codes))
+        weights = (counts.sum() / (len(codes) * counts)).astype(np.float32)
+    if len(negatives):
+        weights = np.append(weights, np.float32(1))
+    gathered = TrainingData(
+        pixels=load_pixels(prepared, size),
+        labels=labels,
+        train_rows=rows["train"],
+        val_rows=rows["val"],
+        negatives=negatives,
+        class_weights=weights,
+    )
+    return gathered, problems
+
+
+def _negatives(
+    classes: tuple[str, ...], config: TrainConfig, size: int, pictures: int
+) -> tuple[NDArray[np.uint8], list[dict[str, str]]]:
+    if config.unknown == "none":
+        return np.empty((0, size, size, 3), np.uint8), []
+    count = int(np.clip(pictures, *RENDERED_RANGE))
+    rendered = rendered_negatives(classes, count, size, config.seed)
+    if config.unknown == "synthetic":
+        return rendered, []
+    own, problems = folder_negatives(Path(config.unknown), size)
+    # As many of the user's as rendered ones, so that neither is drowned by the other.
+    repeats = max(1, round(len(rendered) / len(own)))
+    return np.concatenate((rendered, np.tile(own, (repeats, 1, 1, 1)))), problems
+
+
+def _fit(
+    network: nn.Module, data: TrainingData, config: TrainConfig, device: torch.device, out: Path
+) -> list[Epoch]:
+    optimiser = make_optimiser(network, config)
+    history: list[Epoch] = []
+    last, best_file = out / "last.safetensors", out / "model.safetensors"
+    best_loss = float("inf")
+    if last.is_file():
+        state, facts = load_tensors(last)
+        restore_training_state(network, optimiser, state)
+        history = [Epoch(**row) for row in facts["history"]]
+        # The best weights may be newer than the checkpoint: a kill fell between the two writes.
+        best_loss = load_tensors(best_file)[1]["val_loss"]
+    steps = steps_in_epoch(len(data.train_rows), config.batch_size)
+    best: tuple[dict[str, torch.Tensor], Epoch] | None = None
+    saved_at, cost = time.perf_counter(), 0.0
+    with track("training", config.epochs * steps) as advance:
+        advance(len(history) * steps)
+        for number in range(len(history) + 1, config.epochs + 1):
+            epoch = run_epoch(network, optimiser, data, config, number, device, advance)
+            history.append(epoch)
+            if not np.isfinite(epoch.train_loss + epoch.val_loss):
+                raise SignwiseError(
+                    f"the loss is no number any more in epoch {number}: lower --learning-rate"
+                )
+            if epoch.val_loss < best_loss:
+                best_loss = epoch.val_loss
+                best = (
+                    {k: v.detach().cpu().clone() for k, v in network.state_dict().items()},
+                    epoch,
+                )
+            now = time.perf_counter()
+            if number == config.epochs or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
+                if best:
+                    save_tensors(best_file, best[0], best[1].to_json())
+                facts = {"history": [row.to_json() for row in history], "seed": config.seed}
+                save_tensors(last, training_state(network, optimiser), facts)
+                best = None
+                saved_at = time.perf_counter()
+                cost = saved_at - now
+            _write_history(out, history)
+    return history
+
+
+def _write_history(out: Path, history: list[Epoch]) -> None:
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(history[0].to_json()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.to_json() for row in history)
+    write_text(out / "history.csv", table.getvalue())
