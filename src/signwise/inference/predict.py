@@ -34,7 +34,7 @@ class PredictResult:
 
 
 def predict(
-    model: str | Path | Predictor,
+    model: str | Path,
     images: Any,
     *,
     out: Path | None = None,
@@ -51,13 +51,9 @@ def predict(
     whatever the number of pictures. Raises SignwiseError for a model that can't be used, an `out`
     of another kind, and where there is no picture at all; a picture that can't be read is a row.
     """
-    predictor = (
-        model
-        if isinstance(model, Predictor)
-        else Predictor(model, threshold=threshold, batch_size=batch_size)
-    )
+    predictor = Predictor(model, threshold=threshold, batch_size=batch_size)
     skipped: Counter[str] = Counter()
-    sources, total = _pictures(images, skipped)
+    sources, total = find_pictures(images, skipped)
     columns = column_names(predictor.classes)
     counts = Counter(dict.fromkeys(("images", "predicted", "unknown", "unreadable"), 0))
     labels = Counter(dict.fromkeys((*predictor.classes, UNKNOWN), 0))
@@ -112,8 +108,11 @@ def _row(prediction: Prediction, classes: tuple[str, ...]) -> list[Any]:
     ]
 
 
-def _pictures(images: Any, skipped: Counter[str]) -> tuple[Iterator[Any], int | None]:
-    """The single pictures, folders walked, and their number where it can be known beforehand."""
+def find_pictures(images: Any, skipped: Counter[str]) -> tuple[Iterator[Any], int | None]:
+    """The single pictures, folders walked, and their number where it can be known beforehand.
+
+    Raises SignwiseError where there is none, at once or, for an iterator, at its end.
+    """
     if isinstance(images, str | os.PathLike | bytes | Image.Image) or (
         isinstance(images, np.ndarray) and images.ndim < 4
     ):
