@@ -74,7 +74,7 @@ def selective(known: Array, right: Array, threshold: float) -> dict[str, Any]:
 
     `aurc` is the area under the risk-coverage curve: the mean risk over all thresholds.
     """
-    accepted = known.astype(np.float64) >= threshold
+    accepted = known >= np.float32(threshold)  # as Predictor compares
     coverage = metrics.rate(int(accepted.sum()), len(known))
     risk = metrics.rate(int((accepted & ~right).sum()), int(accepted.sum()))
     return {
@@ -93,7 +93,7 @@ def measure_unknown(known: Array, strangers: Array, threshold: float) -> dict[st
     """How well `known` tells pictures of the classes (N,) from those of none (M,); n counts M."""
     auroc = metrics.auroc(known, strangers)
     fpr = metrics.fpr_at_tpr(known, strangers)
-    accepted = int((strangers.astype(np.float64) >= threshold).sum())
+    accepted = int((strangers >= np.float32(threshold)).sum())
     acceptance = metrics.rate(accepted, len(strangers))
     return {
         "n": len(strangers),

@@ -1,0 +1,119 @@
+"""How a model holds up under the 15 common corruptions: the sweep, and its part of the report."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signwise import html, metrics, plots
+from signwise.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from signwise.evaluation.wording import between, counted, percent
+from signwise.html import Html
+from signwise.inference.predictor import Predictor
+from signwise.progress import track
+
+CHUNK = 512
+"""Pictures corrupted at once, to bound memory."""
+
+OVERLAPS = {
+    "gaussian_noise": "noise",
+    "shot_noise": "noise",
+    "defocus_blur": "blur",
+    "motion_blur": "blur",
+    "brightness": "light",
+    "contrast": "light",
+    "pixelate": "low resolution",
+    "elastic_transform": "small rotations, shears and shifts",
+}
+"""Corruptions of a kind that the training augmentation shows as well, by other functions."""
+
+
+def measure_corruptions(
+    predictor: Predictor, labels: NDArray[np.int64], pixels: NDArray[np.uint8], seed: int
+) -> dict[str, Any]:
+    """Accuracy for each corruption and severity, and the mean over all cells.
+
+    The 75 versions of a picture are no independent trials: the mean's interval is Wilson's with the
+    number of pictures as n.
+    """
+    cells: dict[str, dict[str, Any]] = {}
+    with track("Corruptions", len(CORRUPTIONS) * len(SEVERITIES)) as advance:
+        for name in CORRUPTIONS:
+            cells[name] = {}
+            for severity in SEVERITIES:
+                correct = 0
+                for start in range(0, len(pixels), CHUNK):
+                    part = slice(start, start + CHUNK)
+                    corrupted = corrupt(pixels[part], name, severity, seed + start)
+                    probabilities, _ = predictor.scores(corrupted)
+                    correct += int((probabilities.argmax(axis=1) == labels[part]).sum())
+                cells[name][str(severity)] = {
+                    "accuracy": correct / len(labels),
+                    "n": len(labels),
+                    "correct": correct,
+                    "ci95": metrics.wilson_interval(correct, len(labels)),
+                }
+                advance(1)
+    mean = float(np.mean([cell["accuracy"] for row in cells.values() for cell in row.values()]))
+    return {
+        "n": len(labels),
+        "mean_accuracy": mean,
+        "mean_accuracy_ci95": metrics.wilson_interval(mean * len(labels), len(labels)),
+        "seed": seed,
+        "frost": "rendered",
+        "overlaps_with_training": OVERLAPS,
+        "cells": cells,
+    }
+
+
+def robustness_section(figures: dict[str, Any], clean_accuracy: float | None) -> Html:
+    """The heat map, the table behind it, and what has to be known to read them."""
+    cells = figures["cells"]
+    table = [[row[str(severity)]["accuracy"] for severity in SEVERITIES] for row in cells.values()]
+    worst, severity = min(
+        ((name, severity) for name in cells for severity in SEVERITIES),
+        key=lambda cell: cells[cell[0]][str(cell[1])]["accuracy"],
+    )
+    lowest = cells[worst][str(severity)]
+    rows = [
+        [_shown(name), OVERLAPS.get(name, ""), *(_cell(row[str(level)]) for level in SEVERITIES)]
+        for name, row in cells.items()
+    ]
+    kinds = ", ".join(dict.fromkeys(OVERLAPS.values()))
+    return html.section(
+        "How it holds up when pictures get worse",
+        html.paragraph(
+            f"Mean accuracy over 75 cells {percent(figures['mean_accuracy'])}"
+            f" (n = {figures['n']:,} pictures in each; 95 % interval"
+            f" {between(figures['mean_accuracy_ci95'])}; undisturbed {percent(clean_accuracy)})."
+            f" The worst: {_shown(worst)} at severity {severity},"
+            f" {counted(lowest['correct'], lowest['n'])} right, {percent(lowest['accuracy'])}"
+            f" (95 % interval {between(lowest['ci95'])})."
+        ),
+        html.image(
+            plots.corruption_heatmap([_shown(name) for name in cells], table),
+            "Accuracy by corruption and severity",
+            f"Accuracy in per cent, n = {figures['n']:,} pictures in each cell; the 15 common"
+            " corruptions of Hendrycks and Dietterich (2019), severities for small pictures."
+            " Frost is rendered, not photographed.",
+        ),
+        html.note(
+            f"Training shows the model pictures with disturbances of these kinds too: {kinds}. They"
+            " come from other functions than the corruptions here, but where the kind is the same"
+            " the cells say less about disturbances never met; the table marks them."
+        ),
+        html.details(
+            "Every cell with its interval",
+            html.table(
+                ["corruption", "kind met in training", *(f"severity {s}" for s in SEVERITIES)], rows
+            ),
+        ),
+    )
+
+
+def _shown(name: str) -> str:
+    return {"jpeg_compression": "JPEG compression"}.get(name, name.replace("_", " "))
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    return f"{percent(cell['accuracy'])} ({between(cell['ci95'])})"
