@@ -19,8 +19,8 @@ from signwise.inference.predict import find_pictures
 from signwise.inference.predictor import BATCH_SIZE, UNKNOWN, Prediction, Predictor
 from signwise.progress import track
 
-# Sides of the hidden patches as shares of S: strokes of a letter, the letter, half the sign.
-PATCHES = (1 / 8, 1 / 4, 1 / 2)
+# Sides of the hidden patches as shares of S: strokes of a letter, the letter, the word.
+PATCHES = (1 / 8, 1 / 4, 3 / 8)
 # Probabilities this near to 0 and 1 are told apart; float32 has nothing finer below 1.
 SMALLEST = 1e-7
 LISTING = "explanations.csv"
@@ -43,7 +43,7 @@ def explain(
     model: str | Path,
     images: Any,
     *,
-    out: Path = Path("explanations"),
+    out: Path = Path("explain"),
     threshold: float | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> ExplainResult:

@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 FOR, AGAINST = (202, 0, 32), (5, 113, 176)
 PANEL = 256
@@ -18,8 +18,10 @@ def overlay(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.
     """
     height, width = pixels.shape[:2]
     strength = _stretched(heat, width, height)
-    grey = np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.float32)[..., None]
-    return _coloured(strength, 0.85 * grey + 30, 0.75)
+    # Grey, so that red on a red sign can be told; of full contrast, so that a dark sign is seen.
+    contrast = ImageOps.autocontrast(Image.fromarray(pixels).convert("L"), cutoff=1)
+    grey = np.asarray(contrast, dtype=np.float32)[..., None]
+    return _coloured(strength, 0.8 * grey + 45, 0.8)
 
 
 def sheet(
@@ -64,8 +66,7 @@ def _coloured(
     strength: NDArray[np.float32], ground: NDArray[np.float32], opacity: float
 ) -> NDArray[np.uint8]:
     colour = np.where(strength > 0, np.float32(FOR), np.float32(AGAINST))
-    # The root makes middling evidence visible.
-    alpha = opacity * np.sqrt(np.abs(strength))
+    alpha = opacity * np.abs(strength)
     return (ground * (1 - alpha) + colour * alpha).round().clip(0, 255).astype(np.uint8)
 
 
