@@ -15,7 +15,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """The picture in mode RGB, transparent parts over mid-grey."""
     mode = image.mode
     if mode == "RGB" and "transparency" not in image.info:
-        return image.copy() if image.readonly else image
+        return image
     if mode.startswith("I") or mode == "F":
         return Image.fromarray(_to_eight_bits(np.asarray(image))).convert("RGB")
     if mode == "LAB":
