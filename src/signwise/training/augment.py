@@ -14,12 +14,19 @@ MAX_ROTATION_DEGREES = 12.0
 MAX_SHIFT = 0.12
 MAX_SHEAR = 0.15
 SCALE_RANGE = (0.75, 1.25)
-BRIGHTNESS = 0.35
+BRIGHTNESS = 0.5
 CONTRAST = 0.4
 CAST = 0.12
-NOISE = 0.08
-KINDS = ("shift, scale, rotation, shear", "brightness, contrast, colour cast, shadow",
-         "blur", "low resolution", "noise", "erasing")  # fmt: skip
+NOISE = 0.14
+HAZE = 0.65
+KINDS = (
+    "shift, scale, rotation, shear",
+    "brightness, contrast, haze, colour cast, shadow",
+    "blur",
+    "low resolution",
+    "noise",
+    "erasing",
+)
 
 
 def uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -54,7 +61,7 @@ def batch_affine(pixels: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def batch_light(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Change each picture's exposure, contrast and colour cast; some get a shadow's soft edge."""
+    """Change each picture's exposure, contrast and colour cast; some get a shadow or haze."""
     count, _, side, _ = pixels.shape
     brightness = torch.exp(uniform(count, -BRIGHTNESS, BRIGHTNESS, generator))
     contrast = torch.exp(uniform(count, -CONTRAST, CONTRAST, generator))
@@ -68,7 +75,9 @@ def batch_light(pixels: Tensor, generator: torch.Generator) -> Tensor:
     across = torch.cos(angle) * ramp + torch.sin(angle) * ramp[:, None]
     edge = torch.sigmoid((across - uniform(count, -0.8, 0.8, generator)) * 12)
     depth = chosen(count, 0.25, generator) * uniform(count, 0.2, 0.65, generator)
-    return lit * (1 - depth * edge)
+    shaded = lit * (1 - depth * edge)
+    haze = chosen(count, 0.25, generator) * uniform(count, 0.1, HAZE, generator)
+    return shaded + haze * (uniform(count, 0.2, 1.0, generator) - shaded)
 
 
 def batch_blur(pixels: Tensor, generator: torch.Generator) -> Tensor:
@@ -112,7 +121,8 @@ def batch_low_resolution(pixels: Tensor, generator: torch.Generator) -> Tensor:
 def batch_noise(pixels: Tensor, generator: torch.Generator) -> Tensor:
     """Add Gaussian noise of its own strength to each picture, none to half of them."""
     count = len(pixels)
-    strength = chosen(count, 0.5, generator) * uniform(count, 0, NOISE, generator)
+    # Squared, so that little noise is common and much of it is rare.
+    strength = chosen(count, 0.5, generator) * uniform(count, 0, 1, generator) ** 2 * NOISE
     noise = torch.randn(pixels.shape, generator=generator, device=generator.device)
     return pixels + strength * noise
 

@@ -7,7 +7,7 @@ are the classes; K, where the network has a further output, is unknown.
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from signwise.config import TrainConfig
 from signwise.training.augment import augment
 from signwise.training.export import Normalise
 from signwise.training.model import set_training_mode
-from signwise.training.negatives import destroy
+from signwise.training.negatives import WAYS, destroy
 
 WARM_UP = 0.2
 RENDERED_SHARE = 0.25
@@ -32,11 +32,12 @@ EVALUATION_BATCH = 512
 class TrainingData:
     """What the loop reads: pixels uint8 (N, S, S, 3), labels (N,), the two splits' rows."""
 
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] | Tensor
+    """Where they are: a memory map, or already on the GPU."""
     labels: NDArray[np.int64]
     train_rows: NDArray[np.int64]
     val_rows: NDArray[np.int64]
-    negatives: NDArray[np.uint8]
+    negatives: NDArray[np.uint8] | Tensor
     """(M, S, S, 3), pictures of no class; none where nothing is trained against."""
     class_weights: NDArray[np.float32]
     """(K,) or, with an unknown output, (K + 1,): weights of the labels in the loss."""
@@ -97,10 +98,29 @@ def steps_in_epoch(pictures: int, batch_size: int) -> int:
     return max(1, math.ceil(pictures / batch_size))
 
 
-def to_unit(pixels: Tensor | NDArray[np.uint8], device: torch.device) -> Tensor:
-    """uint8 (B, S, S, 3) to float32 (B, 3, S, S) in [0, 1] on the device."""
-    tensor = pixels if isinstance(pixels, Tensor) else torch.from_numpy(pixels)
-    return tensor.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255).contiguous()
+def to_device(data: TrainingData, device: torch.device) -> TrainingData:
+    """The same data with its pixels on the GPU, where they fit into half of the free memory."""
+    if device.type != "cuda":
+        return data
+    needed = data.pixels.nbytes + data.negatives.nbytes
+    if needed > torch.cuda.mem_get_info(device)[0] / 2:
+        return data
+    pixels, negatives = (
+        torch.from_numpy(np.ascontiguousarray(part)).to(device)
+        for part in (data.pixels, data.negatives)
+    )
+    return replace(data, pixels=pixels, negatives=negatives)
+
+
+def take(
+    pixels: NDArray[np.uint8] | Tensor, rows: NDArray[np.int64], device: torch.device
+) -> Tensor:
+    """Pictures `rows` of uint8 (N, S, S, 3) as float32 (B, 3, S, S) in [0, 1] on the device."""
+    if isinstance(pixels, Tensor):
+        taken = pixels[torch.from_numpy(rows).to(pixels.device)]
+    else:
+        taken = torch.from_numpy(pixels[rows])
+    return taken.to(device).permute(0, 3, 1, 2).float().div_(255).contiguous()
 
 
 def training_batches(
@@ -117,17 +137,15 @@ def training_batches(
     for rows in np.array_split(order, steps_in_epoch(len(order), batch_size)):
         # Ascending rows read the memory map forwards.
         rows = np.sort(rows)
-        pictures = to_unit(data.pixels[rows], device)
+        pictures = take(data.pixels, rows, device)
         labels = torch.from_numpy(data.labels[rows]).to(device)
         if len(data.negatives):
-            drawn = draws.integers(
-                len(data.negatives), size=max(1, round(len(rows) * RENDERED_SHARE))
-            )
-            broken = draws.permutation(len(rows))[: max(1, round(len(rows) * DESTROYED_SHARE))]
+            drawn = draws.integers(len(data.negatives), size=round(len(rows) * RENDERED_SHARE))
+            broken = draws.integers(len(rows), size=max(WAYS, round(len(rows) * DESTROYED_SHARE)))
             picked = torch.from_numpy(broken).to(device)
             strangers = torch.cat(
                 (
-                    to_unit(data.negatives[drawn], device),
+                    take(data.negatives, drawn, device),
                     destroy(pictures[picked], labels[picked], generator),
                 )
             )
@@ -185,14 +203,17 @@ def train_one_epoch(
 
 @torch.inference_mode()
 def network_logits(
-    network: nn.Module, pixels: NDArray[np.uint8], rows: NDArray[np.int64], device: torch.device
+    network: nn.Module,
+    pixels: NDArray[np.uint8] | Tensor,
+    rows: NDArray[np.int64],
+    device: torch.device,
 ) -> NDArray[np.float32]:
     """The network's float32 logits (len(rows), outputs) of pictures pixels[rows] as they are."""
     network.eval()
     normalise = Normalise().to(device)
     parts = []
     for start in range(0, len(rows), EVALUATION_BATCH):
-        unit = to_unit(pixels[rows[start : start + EVALUATION_BATCH]], device)
+        unit = take(pixels, rows[start : start + EVALUATION_BATCH], device)
         parts.append(network(normalise.from_unit(unit)).float().cpu().numpy())
     return np.concatenate(parts)
 

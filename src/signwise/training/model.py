@@ -19,6 +19,17 @@ from signwise.errors import SignwiseError
 SIZES_TO_TRY = (32, 48, 64, 96, 128, 224, 256, 299, 384, 480, 518)
 
 
+def set_stem(network: nn.Module, stride: int, pool: bool) -> None:
+    """Set a ResNet's first stride, and whether it pools after it: its state dict stays the same.
+
+    torchvision's stem, stride 2 and pooling, is for 224 pixels: at 32 it leaves 8 x 8.
+    """
+    assert isinstance(network, models.ResNet)
+    network.conv1.stride = (stride, stride)
+    if not pool:
+        network.maxpool = nn.Identity()
+
+
 def build_model(name: str, outputs: int, image_size: int, weights: str) -> nn.Module:
     """A torchvision classifier with a new head of `outputs` logits, for (B, 3, S, S) pictures.
 

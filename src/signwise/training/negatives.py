@@ -16,6 +16,9 @@ from signwise.errors import SignwiseError, UnreadableImage
 from signwise.training.augment import uniform
 
 
+WAYS = 5
+
+
 def shuffle_patches(pixels: Tensor, patches: int, generator: torch.Generator) -> Tensor:
     """Cut each picture into patches x patches tiles and lay them in another order.
 
@@ -25,7 +28,7 @@ def shuffle_patches(pixels: Tensor, patches: int, generator: torch.Generator) ->
     count, _, side, _ = pixels.shape
     tile = max(1, side // patches)
     whole = functional.interpolate(pixels, size=(tile * patches,) * 2, mode="nearest")
-    tiles = functional.unfold(whole, tile, stride=tile)
+    tiles: Tensor = functional.unfold(whole, tile, stride=tile)
     draws = torch.rand(count, 1, tiles.shape[2], generator=generator, device=generator.device)
     order = draws.argsort(2).expand_as(tiles)
     laid = functional.fold(tiles.gather(2, order), (tile * patches,) * 2, tile, stride=tile)
@@ -72,24 +75,25 @@ def textures(pixels: Tensor, generator: torch.Generator) -> Tensor:
     phase = torch.fft.rfft2(noise)
     phase = phase / phase.abs().clamp_min(1e-6)
     mean = pixels.mean((2, 3), keepdim=True)
-    drawn = torch.fft.irfft2(spectrum * phase, s=pixels.shape[2:])
+    drawn: Tensor = torch.fft.irfft2(spectrum * phase, s=pixels.shape[2:])
     return (drawn - drawn.mean((2, 3), keepdim=True) + mean).clamp(0, 1)
 
 
 def destroy(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
     """Pictures of no class made of pictures of the classes: (B, 3, S, S) to the same shape.
 
-    Each fifth of the batch is destroyed in its own way.
+    Each fifth of the batch is destroyed in its own way, so B is at least 5.
     """
-    parts = torch.arange(len(pixels), device=pixels.device).chunk(5)
-    ways = (
-        lambda part: shuffle_patches(pixels[part], 8, generator),
-        lambda part: shuffle_patches(pixels[part], 4, generator),
-        lambda part: extreme_crops(pixels[part], generator),
-        lambda part: mixtures(pixels[part], labels[part], generator),
-        lambda part: textures(pixels[part], generator),
+    first, second, third, fourth, fifth = pixels.tensor_split(WAYS)
+    return torch.cat(
+        (
+            shuffle_patches(first, 8, generator),
+            shuffle_patches(second, 4, generator),
+            extreme_crops(third, generator),
+            mixtures(fourth, labels.tensor_split(WAYS)[3], generator),
+            textures(fifth, generator),
+        )
     )
-    return torch.cat([way(part) for way, part in zip(ways, parts, strict=False)])
 
 
 def rendered_negatives(

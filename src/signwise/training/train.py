@@ -32,6 +32,7 @@ from signwise.training.loop import (
     make_optimiser,
     run_epoch,
     steps_in_epoch,
+    to_device,
 )
 from signwise.training.model import build_model, freeze_body
 from signwise.training.negatives import folder_negatives, rendered_negatives
@@ -89,7 +90,7 @@ def train(
         network.to(device)
         if device.type == "cuda":
             network.to(memory_format=torch.channels_last)
-        history = _fit(network, training_data, config, device, out)
+        history = _fit(network, to_device(training_data, device), config, device, out)
     best, facts = load_tensors(out / "model.safetensors")
     network.load_state_dict(best)
     figures, warnings = write_results(
