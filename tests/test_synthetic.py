@@ -1,0 +1,214 @@
+"""Rendered signs: what is promised of every picture, whatever the seed, size and processes."""
+
+import subprocess
+import sys
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from signwise.data.synthetic import (
+    DESIGNS,
+    GTSRB_DESIGNS,
+    design_of,
+    render_negatives,
+    render_signs,
+)
+from signwise.data.synthetic.designs import draw_face
+from signwise.data.synthetic.render import negative_kind
+from signwise.data.synthetic.shapes import paint
+from signwise.data.synthetic.workers import run
+from signwise.errors import SignwiseError
+
+OWN = frozenset({"priority", "stop"})
+
+
+def drawn(design: str, seed: int = 0, side: int = 96) -> NDArray[np.float64]:
+    """The bare face (side, side, 3) on grey."""
+    canvas = Image.new("RGB", (side, side), (140, 140, 140))
+    scale, middle = side / 2.4, side / 2
+    projection = np.array([[scale, 0, middle], [0, scale, middle], [0, 0, 1]])
+    paint(ImageDraw.Draw(canvas), draw_face(design, np.random.default_rng(seed)), projection)
+    return np.asarray(canvas, dtype=np.float64)
+
+
+def test_gtsrb_designs_are_in_the_order_of_its_numbers() -> None:
+    assert len(GTSRB_DESIGNS) == 43
+    assert GTSRB_DESIGNS[12] == "priority"
+    assert GTSRB_DESIGNS[13] == "yield"
+    assert GTSRB_DESIGNS[14] == "stop"
+    assert GTSRB_DESIGNS[17] == "no_entry"
+    assert GTSRB_DESIGNS[42] == "end_of_no_passing_trucks"
+    assert set(GTSRB_DESIGNS) <= set(DESIGNS)
+    assert len(set(DESIGNS)) == len(DESIGNS)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_names_can_be_folders_and_mean_themselves(design: str) -> None:
+    assert design == design.lower()
+    assert design.replace("_", "a").isalnum()
+    assert design.isascii()
+    assert design_of(design) == design
+
+
+def test_no_two_gtsrb_designs_look_alike() -> None:
+    faces = {design: drawn(design) for design in GTSRB_DESIGNS}
+    for first, second in combinations(GTSRB_DESIGNS, 2):
+        # The same seed gives both the same pigments, so only the drawing differs.
+        assert np.abs(faces[first] - faces[second]).mean() > 0.8, (first, second)
+
+
+def test_left_is_the_mirror_image_of_right() -> None:
+    for right, left in (("turn_right", "turn_left"), ("keep_right", "keep_left")):
+        mirrored = np.abs(drawn(right) - drawn(left)[:, ::-1]).mean()
+        assert mirrored < 0.3 * np.abs(drawn(right) - drawn(left)).mean()
+
+
+def test_colours_are_where_a_priority_sign_and_a_stop_sign_have_them() -> None:
+    for seed in range(20):
+        red, green, blue = drawn("priority", seed)[48, 48]
+        assert red > 180
+        assert green > 120
+        assert blue < 120
+        middle = drawn("stop", seed)[22:74, 12:84].reshape(-1, 3)
+        reddish = (middle[:, 0] > 120) & (middle[:, 1] < 110) & (middle[:, 2] < 110)
+        light = middle.min(axis=1) > 180
+        assert reddish.mean() > 0.4
+        assert light.mean() > 0.05
+
+
+@pytest.mark.parametrize("size", [8, 32, 47, 120])
+def test_size_and_type(size: int) -> None:
+    for pixels in (render_signs("stop", 2, size, seed=1), render_negatives(2, size, seed=1)):
+        assert pixels.shape == (2, size, size, 3)
+        assert pixels.dtype == np.uint8
+    assert render_signs("stop", 0, size, seed=1).shape == (0, size, size, 3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**40), count=st.integers(1, 4), design=st.sampled_from(DESIGNS))
+def test_a_picture_depends_on_its_seed_and_index_alone(seed: int, count: int, design: str) -> None:
+    more = render_signs(design, 5, 16, seed)
+    assert np.array_equal(more[:count], render_signs(design, count, 16, seed))
+    strangers = render_negatives(5, 16, seed, exclude=OWN)
+    assert np.array_equal(strangers[:count], render_negatives(count, 16, seed, exclude=OWN))
+    assert not np.array_equal(more, render_signs(design, 5, 16, seed + 1))
+
+
+def test_every_design_can_be_photographed() -> None:
+    for design in DESIGNS:
+        pixels = render_signs(design, 2, 24, seed=5)
+        assert pixels.max() > pixels.min(), design
+        assert not np.array_equal(pixels[0], pixels[1]), design
+
+
+def test_the_number_of_processes_changes_nothing() -> None:
+    alone = render_negatives(70, 16, seed=3, exclude=OWN, workers=1)
+    assert np.array_equal(alone, render_negatives(70, 16, seed=3, exclude=OWN, workers=2))
+    alone = render_signs("priority", 70, 16, seed=3, frames=7, workers=1)
+    assert np.array_equal(alone, render_signs("priority", 70, 16, 3, frames=7, workers=3))
+
+
+def test_a_script_without_a_main_guard_can_use_several_processes() -> None:
+    script = (
+        "from signwise.data.synthetic import render_signs\n"
+        "print(render_signs('stop', 70, 8, 0, workers=2).shape)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "(70, 8, 8, 3)\n"
+    assert done.stderr == ""
+
+
+def fails_at_forty(index: int) -> int:
+    """A job that breaks down half way."""
+    if index == 40:
+        raise ValueError("broken")
+    return index
+
+
+def test_a_broken_job_ends_the_work(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="broken"):
+        run(fails_at_forty, 50, workers=1)
+    with pytest.raises(RuntimeError, match="rendering process"):
+        run(fails_at_forty, 100, workers=2)
+    assert "broken" in capfd.readouterr().err
+
+
+def test_frames_show_one_sign_and_come_nearer() -> None:
+    pixels = render_signs("stop", 40, 32, seed=2, frames=10).astype(float)
+    means = pixels.mean(axis=(1, 2)).reshape(4, 10, 3)
+    within, between = means.std(axis=1).mean(), means.mean(axis=1).std(axis=0).mean()
+    assert between > 0.5 * within
+    sharpness = np.abs(np.diff(pixels, axis=2)).mean(axis=(1, 2, 3)).reshape(4, 10)
+    contrast = pixels.std(axis=(1, 2, 3)).reshape(4, 10)
+    detail = (sharpness / contrast).mean(axis=0)
+    assert detail[6:].mean() > 1.1 * detail[:3].mean()
+
+
+@settings(max_examples=20, deadline=None)
+@given(exclude=st.frozensets(st.sampled_from(DESIGNS), max_size=40), seed=st.integers(0, 99))
+def test_excluded_designs_are_no_negatives(exclude: frozenset[str], seed: int) -> None:
+    kinds = {negative_kind(seed, exclude, index) for index in range(300)}
+    assert not kinds & exclude
+    assert kinds <= {*DESIGNS, "scene"}
+
+
+def test_excluded_designs_appear_nowhere_in_a_negative(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def spy(design: str, rng: np.random.Generator) -> object:
+        seen.append(design)
+        return draw_face(design, rng)
+
+    monkeypatch.setattr("signwise.data.synthetic.render.draw_face", spy)
+    exclude = frozenset({"yield", "no_entry", *OWN})
+    render_negatives(200, 8, seed=0, exclude=exclude, workers=1)
+    assert len(seen) > 150
+    assert not set(seen) & exclude
+
+
+def test_negatives_are_of_many_kinds() -> None:
+    kinds = [negative_kind(0, OWN, index) for index in range(3000)]
+    assert len(set(kinds)) == len(DESIGNS) - len(OWN) + 1
+    assert 0.1 < kinds.count("scene") / len(kinds) < 0.4
+
+
+def test_unknown_designs_are_refused_with_the_list() -> None:
+    with pytest.raises(SignwiseError, match=r"no sign design 'stopp'.*stop"):
+        render_signs("stopp", 1, 8, 0)
+    with pytest.raises(SignwiseError, match="no sign design"):
+        render_negatives(1, 8, 0, exclude=frozenset({"halt"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "design"),
+    [
+        ("12", "priority"),
+        ("00012", "priority"),
+        ("12_priority_road", "priority"),
+        ("Priority Road", "priority"),
+        ("Vorfahrtsstraße", "priority"),
+        ("14_stop", "stop"),
+        ("STOP", "stop"),
+        ("Stop-Sign", "stop"),
+        ("halt", "stop"),
+        ("Arrêt", "stop"),
+        ("give way", "yield"),
+        ("13 - Yield", "yield"),
+        ("Speed limit (30km/h)", "speed_limit_30"),
+        ("30 km/h", "speed_limit_30"),
+        ("Roundabout mandatory", "roundabout"),
+        ("7 stop", "stop"),
+        ("cat", None),
+        ("", None),
+        ("99", None),
+        ("speed limit 33", None),
+        ("unknown", None),
+    ],
+)
+def test_class_names_that_people_use(name: str, design: str | None) -> None:
+    assert design_of(name) == design
