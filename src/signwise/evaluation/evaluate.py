@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from signwise import plot_confusion, plots
 from signwise.data.prepared import read_manifest
+from signwise.data.suspects import label_suspects, write_csv, write_suspects
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
 from signwise.evaluation.measure import measure, measure_unknown
-from signwise.evaluation.pictures import Pictures, read_pictures
+from signwise.evaluation.pictures import Answers, Pictures, Strangers, read_pictures
 from signwise.evaluation.report import report
 from signwise.evaluation.robustness import measure_corruptions
-from signwise.files import atomic_path, claim_directory, write_bytes, write_json, write_text
+from signwise.files import claim_directory, write_bytes, write_json, write_text
 from signwise.inference.model_file import SHIPPED, find_model
 from signwise.inference.predictor import UNKNOWN, Predictor
 from signwise.progress import track
@@ -39,16 +40,6 @@ class EvaluateResult:
     """The content of metrics.json."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Strangers:
-    """What the model answered to pictures of none of its classes."""
-
-    paths: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    known: NDArray[np.float32]
-    problems: list[dict[str, str]] = field(default_factory=list)
-
-
 def evaluate(
     model: str | Path,
     data: str | Path,
@@ -63,9 +54,11 @@ def evaluate(
 
     What is measured is model.onnx itself. Writes metrics.json, predictions.csv,
     confusion_matrix.png, reliability.png and report.html into `out`, by default
-    RUN/evaluation/<split or folder name>. `unknown`: a folder of pictures of no class. `seed`: of
-    the bootstrap and the corruptions. Raises SignwiseError for a model or data that can't be used,
-    for a class that the model does not know, and without `out` where the model is no run.
+    RUN/evaluation/<split or folder name>; and suspects.csv, which `prepare --exclude` reads: of the
+    pictures that the run was not trained on those whose label is likely wrong. `unknown`: a folder
+    of pictures of no class. `seed`: of the bootstrap and the corruptions. Raises SignwiseError for
+    a model or data that can't be used, for a class that the model does not know, and without `out`
+    where the model is no run.
     """
     if split not in ("train", "val", "test", "all"):
         raise SignwiseError(f"--split must be train, val, test or all, not {split}")
@@ -80,7 +73,11 @@ def evaluate(
     folder = claim_directory(place, "evaluation", replace=True)
 
     probabilities, known = _score(predictor, pictures.pixels)
-    figures: dict[str, Any] = {"split": pictures.name, "data_sha256": pictures.data_sha256}
+    figures: dict[str, Any] = {
+        "data": pictures.name,
+        "split": pictures.split,
+        "data_sha256": pictures.data_sha256,
+    }
     figures |= measure(
         predictor.classes,
         pictures.labels,
@@ -98,16 +95,26 @@ def evaluate(
         figures["corruptions"] = measure_corruptions(
             predictor, pictures.labels, pictures.pixels, seed
         )
-    figures["seen_in_training"] = _seen_in_training(run, pictures.table)
+    seen = _seen_in_training(run, pictures.table)
+    figures["seen_in_training"] = None if seen is None else int(seen.sum())
     if figures["seen_in_training"]:
         warnings.warn(
             f"{figures['seen_in_training']} of {figures['n']} pictures were trained on:"
             " the figures say nothing about new pictures",
             stacklevel=2,
         )
-    frame = _predictions(predictor, pictures, probabilities, known)
-    _write(folder, figures, frame)
-    page = report(predictor, pictures, figures, probabilities, known, strangers, run)
+    suspects = None if seen is None else _suspects(pictures, probabilities, ~seen)
+    answers = Answers(probabilities=probabilities, known=known, strangers=strangers)
+    charts = {
+        "confusion_matrix.png": plot_confusion.confusion_matrix(
+            predictor.classes, figures["confusion_matrix"]
+        ),
+        "reliability.png": plots.reliability(figures["calibration"]["bins"]),
+    }
+    page = report(predictor, pictures, figures, answers, charts, run)
+    _write(folder, figures, _predictions(predictor, pictures, answers), suspects)
+    for name, chart in charts.items():
+        write_bytes(folder / name, chart)
     write_text(folder / "report.html", page)
     return EvaluateResult(
         out=folder,
@@ -172,21 +179,46 @@ def _strangers(predictor: Predictor, folder: Path) -> Strangers:
     )
 
 
-def _seen_in_training(run: Path | None, table: pd.DataFrame) -> int | None:
+def _seen_in_training(run: Path | None, table: pd.DataFrame) -> NDArray[np.bool_] | None:
+    """Which of the pictures (N,) are among those that the run was trained on, byte for byte."""
     if run is None:
         return None
     manifest = read_manifest(run / "manifest.csv")
     trained = manifest.loc[(manifest["split"] == "train") & (manifest["problem"] == ""), "sha256"]
-    return int(table["sha256"].isin(set(trained)).sum())
+    return table["sha256"].isin(set(trained)).to_numpy()
 
 
-def _predictions(
-    predictor: Predictor,
-    pictures: Pictures,
-    probabilities: NDArray[np.float32],
-    known: NDArray[np.float32],
-) -> pd.DataFrame:
+def _suspects(
+    pictures: Pictures, probabilities: NDArray[np.float32], fresh: NDArray[np.bool_]
+) -> pd.DataFrame | None:
+    """Likely label errors among the pictures that were not trained on, the likeliest first.
+
+    None where some class has no such picture: what is usual for it is not known then.
+    """
+    rows = np.flatnonzero(fresh)
+    labels = pictures.labels[rows]
+    if len(set(labels)) < probabilities.shape[1]:
+        return None
+    found = rows[label_suspects(labels, probabilities[rows].astype(np.float64))]
+    table = pictures.table.iloc[found]
+    return pd.DataFrame(
+        {
+            "path": table["path"],
+            "label": table["label"],
+            "reason": "likely label error",
+            "detail": [
+                f"given label {probabilities[row, pictures.labels[row]]:.3f}, "
+                f"another class {probabilities[row].max():.3f}"
+                for row in found
+            ],
+            "other": "",
+        }
+    )
+
+
+def _predictions(predictor: Predictor, pictures: Pictures, answers: Answers) -> pd.DataFrame:
     """predictions.csv: predict's columns, then what is true of each picture."""
+    probabilities, known = answers.probabilities, answers.known
     best = probabilities.argmax(axis=1)
     names = np.array(predictor.classes, dtype=object)[best]
     table = pictures.table
@@ -210,10 +242,12 @@ def _predictions(
     return pd.DataFrame(columns)
 
 
-def _write(folder: Path, figures: dict[str, Any], frame: pd.DataFrame) -> None:
+def _write(
+    folder: Path, figures: dict[str, Any], frame: pd.DataFrame, suspects: pd.DataFrame | None
+) -> None:
     write_json(folder / "metrics.json", figures)
-    with atomic_path(folder / "predictions.csv") as temporary:
-        frame.to_csv(temporary, index=False)
-    chart = plot_confusion.confusion_matrix(figures["classes"], figures["confusion_matrix"])
-    write_bytes(folder / "confusion_matrix.png", chart)
-    write_bytes(folder / "reliability.png", plots.reliability(figures["calibration"]["bins"]))
+    write_csv(folder / "predictions.csv", frame)
+    if suspects is None:
+        (folder / "suspects.csv").unlink(missing_ok=True)
+    else:
+        write_suspects(folder / "suspects.csv", suspects)

@@ -10,10 +10,10 @@ from signwise.data.images import read_image
 from signwise.errors import UnreadableImage
 from signwise.evaluation.explain import occlusion_map
 from signwise.evaluation.heat import overlay
-from signwise.evaluation.pictures import Pictures
+from signwise.evaluation.pictures import Answers, Pictures, Strangers
 from signwise.evaluation.wording import between, counted, number, percent
 from signwise.html import Html
-from signwise.inference.predictor import Predictor
+from signwise.inference.predictor import Predictor, printable_path
 
 SHOWN = 24
 EXPLAINED = 12
@@ -21,13 +21,9 @@ GAP = 1 / 16
 """Between a picture and its heat map, as a share of the side."""
 
 
-def mistakes_section(
-    predictor: Predictor,
-    pictures: Pictures,
-    probabilities: NDArray[np.float32],
-    known: NDArray[np.float32],
-) -> Html:
+def mistakes_section(predictor: Predictor, pictures: Pictures, answers: Answers) -> Html:
     """The most confident mistakes, or the least sure pictures where there is none."""
+    probabilities, known = answers.probabilities, answers.known
     predicted = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != pictures.labels)
@@ -73,7 +69,10 @@ def mistakes_section(
 
 
 def strangers_section(
-    predictor: Predictor, figures: dict[str, Any], known: NDArray[np.float32], strangers: Any
+    predictor: Predictor,
+    figures: dict[str, Any],
+    known: NDArray[np.float32],
+    strangers: Strangers,
 ) -> Html:
     """How pictures of no class score beside those of the classes, and which were let in."""
     accepted = np.flatnonzero(strangers.known >= np.float32(predictor.threshold))
@@ -143,5 +142,4 @@ def _side_by_side(picture: NDArray[np.uint8], heat: NDArray[np.uint8]) -> NDArra
 
 
 def _short(path: str) -> str:
-    parts = path.replace("\\", "/").split("/")
-    return "/".join(parts[-2:])
+    return "/".join(printable_path(path).replace("\\", "/").split("/")[-2:])

@@ -13,6 +13,7 @@ from signwise.data.manifest import scan
 from signwise.data.pixels import load_pixels
 from signwise.data.prepared import load_data
 from signwise.errors import SignwiseError
+from signwise.inference.predictor import printable_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,8 @@ class Pictures:
 
     name: str
     """What they are called: the split, or the folder's name."""
+    split: str
+    """train, val, test or all."""
     classes: tuple[str, ...]
     """The classes of the data, all of them known to the model."""
     table: pd.DataFrame
@@ -34,6 +37,28 @@ class Pictures:
     data_sha256: str | None
     """Of the manifest; None for a folder."""
     problems: list[dict[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strangers:
+    """What the model answered to M pictures of none of its classes."""
+
+    paths: list[str]
+    labels: list[str]
+    known: NDArray[np.float32]
+    """(M,)."""
+    problems: list[dict[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What the model answered to the N pictures, and to strangers where there are any."""
+
+    probabilities: NDArray[np.float32]
+    """(N, K)."""
+    known: NDArray[np.float32]
+    """(N,)."""
+    strangers: Strangers | None
 
 
 def read_pictures(data: str | Path, split: str, classes: Sequence[str], size: int) -> Pictures:
@@ -62,6 +87,7 @@ def _prepared(folder: Path, split: str, classes: Sequence[str], size: int) -> Pi
     table = _with_full_paths(data.table.iloc[rows], data.root)
     return Pictures(
         name=split,
+        split=split,
         classes=data.classes,
         table=table,
         labels=_indices(table, classes),
@@ -90,6 +116,7 @@ def _folder(folder: Path, split: str, classes: Sequence[str], size: int) -> Pict
     unusable = _with_full_paths(chosen[chosen["problem"] != ""], found.root)
     return Pictures(
         name=split if has_splits else folder.resolve().name,
+        split=split if has_splits else "all",
         classes=found.classes,
         table=table,
         labels=_indices(table, classes),
@@ -97,7 +124,7 @@ def _folder(folder: Path, split: str, classes: Sequence[str], size: int) -> Pict
         grouping=found.grouping,
         data_sha256=None,
         problems=[
-            {"path": path, "problem": problem}
+            {"path": printable_path(path), "problem": problem}
             for path, problem in zip(unusable["path"], unusable["problem"], strict=True)
         ],
     )

@@ -4,12 +4,11 @@ import csv
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from signwise import html, metrics, plot_confusion, plots
+from signwise import html, metrics, plots
 from signwise.evaluation.examples import mistakes_section, strangers_section
-from signwise.evaluation.pictures import Pictures
+from signwise.evaluation.pictures import Answers, Pictures
 from signwise.evaluation.robustness import robustness_section
 from signwise.evaluation.wording import (
     GROUP_NAMES,
@@ -33,21 +32,22 @@ def report(
     predictor: Predictor,
     pictures: Pictures,
     figures: dict[str, Any],
-    probabilities: NDArray[np.float32],
-    known: NDArray[np.float32],
-    strangers: Any,
+    answers: Answers,
+    charts: dict[str, bytes],
     run: Path | None,
 ) -> str:
     """The whole page, from the figures of metrics.json and what they were computed from."""
-    right = probabilities.argmax(axis=1) == pictures.labels
+    right = answers.probabilities.argmax(axis=1) == pictures.labels
     sections = [
         _summary(figures),
-        _classes(figures),
-        mistakes_section(predictor, pictures, probabilities, known),
-        _confidence(figures, known, right),
+        _classes(figures, charts["confusion_matrix.png"]),
+        mistakes_section(predictor, pictures, answers),
+        _confidence(figures, answers.known, right, charts["reliability.png"]),
     ]
-    if strangers is not None:
-        sections.append(strangers_section(predictor, figures["unknown"], known, strangers))
+    if answers.strangers is not None:
+        sections.append(
+            strangers_section(predictor, figures["unknown"], answers.known, answers.strangers)
+        )
     if "corruptions" in figures:
         sections.append(robustness_section(figures["corruptions"], figures["accuracy"]))
     if run is not None and (run / "history.csv").is_file():
@@ -122,7 +122,7 @@ def _summary(figures: dict[str, Any]) -> Html:
     return html.section("How good it is", *parts)
 
 
-def _classes(figures: dict[str, Any]) -> Html:
+def _classes(figures: dict[str, Any], confusion: bytes) -> Html:
     classes = figures["classes"]
     rows = []
     for name in classes:
@@ -135,7 +135,7 @@ def _classes(figures: dict[str, Any]) -> Html:
     for kind in ("recall", "precision", "F1"):
         headers += [kind, "95 % interval"]
     chart = html.image(
-        plot_confusion.confusion_matrix(classes, figures["confusion_matrix"]),
+        confusion,
         "Confusion matrix",
         "Rows: what the picture shows. Columns: the class of the largest probability, whatever the"
         f" threshold; n = {figures['n']:,} pictures.",
@@ -153,11 +153,13 @@ def _classes(figures: dict[str, Any]) -> Html:
     )
 
 
-def _confidence(figures: dict[str, Any], known: NDArray[Any], right: NDArray[Any]) -> Html:
+def _confidence(
+    figures: dict[str, Any], known: NDArray[Any], right: NDArray[Any], diagram: bytes
+) -> Html:
     calibration, chosen = figures["calibration"], figures["selective"]
     point = None if chosen["risk"] is None else (chosen["coverage"], chosen["risk"])
     reliability = html.image(
-        plots.reliability(calibration["bins"]),
+        diagram,
         "Reliability diagram",
         f"Each point: as many pictures as any other, {figures['n']:,} in all; bars: 95 % interval."
         " On the line, confidence means what it says.",
