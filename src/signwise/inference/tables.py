@@ -28,13 +28,19 @@ class CsvWriter:
     def __init__(self, file: TextIO, columns: Sequence[str]) -> None:
         self._columns: Sequence[str] | None = columns
         self._writer = csv.writer(file, lineterminator="\n")
+        self._quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
 
     def write(self, row: Sequence[Any]) -> None:
         """Write one row; None becomes an empty field."""
         if self._columns is not None:
-            self._writer.writerow(self._columns)
+            self._write(self._columns)
             self._columns = None
-        self._writer.writerow(row)
+        self._write(row)
+
+    def _write(self, row: Sequence[Any]) -> None:
+        # Before Python 3.13, csv leaves a carriage return bare, and readers end the row there.
+        bare = any(isinstance(value, str) and "\r" in value for value in row)
+        (self._quoting if bare else self._writer).writerow(row)
 
 
 class JsonLinesWriter:
