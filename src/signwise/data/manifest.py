@@ -75,10 +75,13 @@ def scan(
         width=pd.array([found.width or None for found in inspections], dtype="Int64"),
         height=pd.array([found.height or None for found in inspections], dtype="Int64"),
         sha256=[found.sha256 for found in inspections],
-        problem=[
-            given or found.problem
-            for given, found in zip(listing["problem"], inspections, strict=True)
-        ],
+        problem=np.array(
+            [
+                given or found.problem
+                for given, found in zip(listing["problem"], inspections, strict=True)
+            ],
+            object,
+        ),
     )
     _mark_conflicts(table)
     blank = bytes(256)
@@ -192,7 +195,7 @@ def _check_class_folders(
 def _list_csv(source: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(
-            source, dtype=str, keep_default_na=False, encoding="utf-8-sig",
+            source, dtype=object, keep_default_na=False, encoding="utf-8-sig",
             encoding_errors="surrogateescape", skipinitialspace=True,
         )  # fmt: skip
     except (OSError, ValueError) as error:
@@ -225,6 +228,8 @@ def _list_csv(source: Path) -> pd.DataFrame:
 
 def _check_labels(source: Path, listing: pd.DataFrame) -> None:
     for name in sorted(set(listing["label"])):
+        if not name.isprintable():
+            raise SignwiseError(f"{source}: a class is named {name!r}: rename it in plain letters")
         if name.casefold() == "unknown":
             raise SignwiseError(
                 f"{source}: no class can be named {name}: take it out of there, and give its "
@@ -237,7 +242,7 @@ def _excluded(exclude: Path | None, root: Path, listing: pd.DataFrame) -> NDArra
         return np.zeros(len(listing), bool)
     try:
         rows = pd.read_csv(
-            exclude, dtype=str, keep_default_na=False, encoding_errors="surrogateescape"
+            exclude, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
         )
     except (OSError, ValueError) as error:
         raise SignwiseError(f"--exclude {exclude} is no readable CSV ({error})") from None

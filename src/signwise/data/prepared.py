@@ -76,7 +76,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
     """A manifest.csv as a table: text as text, whatever it looks like; sizes as whole numbers."""
     try:
         table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape"
+            path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
         )
     except (OSError, ValueError) as error:
         raise SignwiseError(f"{path} is no readable CSV ({error})") from None

@@ -55,7 +55,9 @@ def data_report(
         f"{usable['group'].nunique():,} groups; {len(problems):,} not usable, "
         f"{suspects['path'].nunique():,} worth a look."
     )
-    return html.page(f"Data: {source.name}", sections, lead=lead)
+    page = html.page(f"Data: {source.name}", sections, lead=lead)
+    # File names may hold bytes that are no UTF-8; a page may not.
+    return page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _count_rows(usable: pd.DataFrame, classes: tuple[str, ...]) -> list[list[str]]:

@@ -73,8 +73,9 @@ def _duplicates(scan: Scan) -> list[tuple[str, ...]]:
         found = table.iloc[index]
         rows.append((found["path"], found["label"], "two labels", found["problem"], ""))
     usable = table[table["problem"] == ""]
-    first = usable.groupby(["label", "sha256"])["path"].transform("first")
-    for path, label, other in zip(usable["path"], usable["label"], first, strict=True):
+    first: dict[tuple[str, str], str] = {}
+    for path, label, sha256 in zip(usable["path"], usable["label"], usable["sha256"], strict=True):
+        other = first.setdefault((label, sha256), path)
         if path != other:
             rows.append((path, label, "exact duplicate", f"same bytes as {other}", other))
     labels, groups, hashes = table["label"], table["group"], table["sha256"]
