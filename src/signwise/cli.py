@@ -3,12 +3,13 @@
 Nothing heavy is imported before a verb runs, so that `signwise --help` answers at once.
 """
 
+import contextlib
+import io
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FunctionType
 from typing import Annotated, Any, TextIO, get_origin
 
 from signwise.config import Config
@@ -18,7 +19,7 @@ from signwise.verbs import VERBS
 INTERRUPTED = 130
 """Exit status of a program that the user stopped, as shells have it."""
 
-SHELLS = ("bash", "zsh", "tcsh")
+SHELLS = ("bash", "zsh")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,17 +64,15 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in VERBS:
         raise SignwiseError(f"no verb {name!r}: signwise --help lists them")
 
-    import tyro
-
     try:
-        return tyro.cli(
-            _command(VERBS[name], rest),
-            args=rest,
-            prog=f"signwise {name}",
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-        )
+        call = _parse(name, rest)
     except SystemExit as stop:  # tyro has printed the help, or what it can't parse
-        return stop.code if isinstance(stop.code, int) else 2
+        return _status(stop)
+    return call()
+
+
+def _status(stop: SystemExit) -> int:
+    return stop.code if isinstance(stop.code, int) else 2 * bool(stop.code)
 
 
 def _overview() -> str:
@@ -90,29 +89,65 @@ def _overview() -> str:
     return "\n".join(lines)
 
 
-def _command(verb: Callable[..., int], rest: list[str]) -> Callable[..., int]:
-    """The verb as tyro shall read it: arguments named in capitals, stored settings as defaults.
-
-    Stored are the settings of --config or, to go on under, those of the run to resume.
-    """
+def _parse(name: str, rest: list[str]) -> Callable[[], int]:
+    """The verb with its arguments filled in; raises SystemExit where tyro has had the last word."""
     import tyro
 
-    assert isinstance(verb, FunctionType)
-    copy = FunctionType(verb.__code__, verb.__globals__, verb.__name__)
-    copy.__doc__, copy.__kwdefaults__ = verb.__doc__, dict(verb.__kwdefaults__ or {})
-    copy.__annotations__ = dict(verb.__annotations__)
-    for name in verb.__code__.co_varnames[: verb.__code__.co_posonlyargcount]:
-        hint: Any = verb.__annotations__[name]
-        metavar = name.upper() + ("..." if get_origin(hint) is tuple else "")
-        copy.__annotations__[name] = Annotated[hint, tyro.conf.arg(metavar=metavar)]
+    verb = VERBS[name]
+    positional, named = tyro.cli(
+        _command(verb, rest), args=rest, prog=f"signwise {name}", config=_style()
+    )
+    if "settings" in named:
+        # Checked only now: tyro would put what is out of range into a box of its own.
+        kind = type((verb.__kwdefaults__ or {})["settings"])
+        named["settings"] = kind(**vars(named["settings"]))
+    return lambda: verb(*positional, **named)
+
+
+def _style() -> tuple[Any, ...]:
+    import tyro
+
+    return (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+
+
+def _command(verb: Callable[..., int], rest: list[str]) -> Callable[..., tuple[Any, ...]]:
+    """A function with the verb's signature, for tyro to read, that gives back its arguments.
+
+    Positional arguments are named in capitals. The defaults of the settings are those of --config
+    or, to go on under, those of the run to resume.
+    """
+    import inspect
+
+    import tyro
+
+    def command(*positional: Any, **named: Any) -> tuple[Any, ...]:
+        return positional, named
+
+    parameters = []
+    for name, parameter in inspect.signature(verb).parameters.items():
+        hint, default = parameter.annotation, parameter.default
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            metavar = name.upper() + ("..." if get_origin(hint) is tuple else "")
+            hint = Annotated[hint, tyro.conf.arg(metavar=metavar)]
+        elif name == "settings":
+            settings = _stored_settings(type(default), rest) or default
+            body = {"__post_init__": lambda _: None, "__doc__": hint.__doc__}
+            hint = type(hint.__name__, (hint,), body)
+            default = hint(**vars(settings))
+        parameters.append(parameter.replace(annotation=hint, default=default))
+    command.__doc__ = verb.__doc__
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+def _stored_settings(kind: type[Config], rest: list[str]) -> Config | None:
     file, out = _value_of("--config", rest), _value_of("--out", rest)
-    if file is None and out is not None and "--resume" in rest:
-        stored = Path(out) / "config.json"
-        file = str(stored) if stored.is_file() else None
-    if file is not None and "settings" in copy.__kwdefaults__:
-        settings: Config = copy.__kwdefaults__["settings"]
-        copy.__kwdefaults__["settings"] = type(settings).from_file(Path(file))
-    return copy
+    if file is not None:
+        return kind.from_file(Path(file))
+    if out is not None and "--resume" in rest and (Path(out) / "config.json").is_file():
+        return kind.from_file(Path(out) / "config.json")
+    return None
 
 
 def _value_of(flag: str, rest: list[str]) -> str | None:
@@ -131,16 +166,20 @@ def _print_completion(rest: list[str]) -> int:
 
     import tyro
 
+    script = io.StringIO()
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            {name: _command(verb, []) for name, verb in VERBS.items()},
-            prog="signwise",
-            args=["--tyro-print-completion", rest[0]],
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-        )
+        with contextlib.redirect_stdout(script):
+            tyro.extras.subcommand_cli_from_dict(
+                {name: _command(verb, []) for name, verb in VERBS.items()},
+                prog="signwise",
+                args=["--tyro-print-completion", rest[0]],
+                config=_style(),
+            )
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 2
-    return 0
+        # Where no flag fits, bash shall complete file names: DATA, MODEL and IMAGES are paths.
+        print(script.getvalue().replace("complete -F", "complete -o default -F"))
+        return _status(stop)
+    raise AssertionError("tyro ends with the script")
 
 
 def _fail(message: str) -> int:

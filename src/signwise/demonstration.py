@@ -1,5 +1,6 @@
 """The demo: every step on rendered photos, from nothing to a report."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class DemoResult:
     problems: list[dict[str, str]]
     evaluation: EvaluateResult
     predictions: list[dict[str, Any]]
-    """Rows of `predict` with what the picture shows, one a class and one of none."""
+    """Rows of `predict`, one a class and one of none: `path` under OUT, and what it `shows`."""
     report: Path
 
 
@@ -71,4 +72,7 @@ def _predictions(run: Path, data: Path, negatives: Path) -> list[dict[str, Any]]
     stranger = min(negatives.rglob("*.png"))
     pictures[str(stranger)] = "unknown"
     rows = predict(run, list(pictures)).rows
-    return [{**row, "shows": pictures[row["path"]]} for row in rows]
+    return [
+        {**row, "path": os.path.relpath(row["path"], run.parent), "shows": pictures[row["path"]]}
+        for row in rows
+    ]

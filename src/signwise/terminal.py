@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+SPLITS = ("train", "val", "test")
 SHOWN_PROBLEMS = 5
 SHOWN_CLASSES = 8
 LIBRARIES = (
@@ -50,24 +51,22 @@ def download(result: Any) -> list[RenderableType]:
 
 def prepare(result: Any) -> list[RenderableType]:
     """Pictures of each class and split, what could not be used, and where the report is."""
-    from signwise.data.prepared import load_data
-
-    data = load_data(result.out)
-    counts = data.table.groupby(["label", "split"]).size()
     table = Table(title="Pictures", title_justify="left", title_style="bold")
     table.add_column("class", style="bold", overflow="fold")
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         table.add_column(split, justify="right")
-    for label in data.classes[:SHOWN_CLASSES]:
-        numbers = [counts.get((label, split), 0) for split in ("train", "val", "test")]
-        table.add_row(escape(label), *(f"{number:,}" for number in numbers))
-    if len(data.classes) > SHOWN_CLASSES:
-        table.add_row(f"and {len(data.classes) - SHOWN_CLASSES} more", "", "", "")
+    for label in result.classes[:SHOWN_CLASSES]:
+        counts = (result.class_counts[split].get(label, 0) for split in SPLITS)
+        table.add_row(escape(label), *(f"{count:,}" for count in counts))
+    if len(result.classes) > SHOWN_CLASSES:
+        table.add_row(f"and {len(result.classes) - SHOWN_CLASSES} more")
+    skipped = ", ".join(f"{count:,} {name}" for name, count in result.skipped.items())
     return [
         table,
+        f"grouped by {result.grouping}" + (f"; skipped: {escape(skipped)}" if skipped else ""),
         *_problems(result.problems, str(Path(result.out) / "manifest.csv")),
         *_warnings(result),
-        _wrote(result.out, "manifest.csv, data.json, the pixel cache"),
+        _wrote(result.out, "manifest.csv, data.json, suspects.csv, the pixel cache"),
         _report(result.out),
     ]
 

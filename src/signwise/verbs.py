@@ -13,7 +13,7 @@ from signwise.config import PrepareConfig, TrainConfig
 
 
 def demo(*, out: Path = Path("demo"), json: bool = False) -> int:
-    """Render a data set, then prepare, train, evaluate and predict, end to end.
+    """Render signs, then prepare, train, evaluate, predict.
 
     Args:
         out: Folder to write; a demo that is there already is replaced.
@@ -67,7 +67,7 @@ def prepare(
     settings: PrepareConfig = PrepareConfig(),
     json: bool = False,
 ) -> int:
-    """Scan a folder of photos, report on it, split it and cache its pixels.
+    """Scan a folder of photos, report on it, split it, cache it.
 
     Args:
         source: Folder with one sub-folder a class, or train/ val/ test/ of these, or a CSV.
@@ -111,7 +111,7 @@ def evaluate(
     out: Path | None = None,
     json: bool = False,
 ) -> int:
-    """Measure a model on labelled photos: true numbers, plots and a report.
+    """Measure a model on labelled photos: true numbers, a report.
 
     Args:
         model: Run folder, model.onnx, or the name of a model that ships.

@@ -1,0 +1,328 @@
+"""The command line: what is printed where, exit statuses, and what is not imported."""
+
+import inspect
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import signwise
+from signwise import verbs
+from signwise.cli import main
+from signwise.verbs import VERBS
+from toy import toy_folder, toy_model, toy_strangers
+
+TRAIN_FLAGS = """--out --epochs --batch-size --learning-rate --momentum --weight-decay
+    --label-smoothing --image-size --model --weights --freeze --unknown --keep-known --class-weights
+    --seed --device --threads --resume --track --config"""
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("cli")
+    toy_folder(root / "photos", per_class=18)
+    toy_strangers(root / "strangers")
+    toy_model(root / "toy.onnx")
+    return root
+
+
+def failure(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Run a command that must do nothing; gives its one line of error."""
+    assert main([str(argument) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert lines[-1].startswith("error: ")
+    assert "Traceback" not in captured.err
+    return lines[-1]
+
+
+def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for name in VERBS:
+        assert f"\n  {name} " in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_no_verb_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("usage:")
+    assert "--help" in failure(capsys, "improve")
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_help_of_each_verb_explains_every_flag(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"usage: signwise {name}" in text
+    assert "--json" in text
+    for parameter in set(inspect.signature(VERBS[name]).parameters) - {"settings"}:
+        assert f"        {parameter}: " in (VERBS[name].__doc__ or "")
+
+
+def test_every_verb_is_a_python_function() -> None:
+    for name in VERBS:
+        assert name in signwise.__all__
+        assert callable(getattr(signwise, name))
+
+
+def test_flags_of_train_and_prepare_are_flat(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["train", "--help"])
+    text = capsys.readouterr().out
+    for flag in TRAIN_FLAGS.split():
+        assert f" {flag} " in text
+    main(["prepare", "--help"])
+    text = capsys.readouterr().out
+    flags = "--out --split --group --image-size --max-pixels --seed --copy --exclude --config"
+    for flag in flags.split():
+        assert f" {flag} " in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["train"], ["train", "data", "--out", "run", "--epochs", "many"], ["predict"]],
+)
+def test_unparsable_command_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"signwise {arguments[0]}" in captured.err
+
+
+def test_setting_out_of_range_names_its_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--epochs" in failure(capsys, "train", "data", "--out", "run", "--epochs", 0)
+    split = ("--split", "0.5", "0.5", "0.5")
+    assert "--split" in failure(capsys, "prepare", "photos", "--out", "data", *split)
+
+
+def seen_settings(
+    monkeypatch: pytest.MonkeyPatch, name: str, arguments: Sequence[object]
+) -> tuple[Any, dict[str, Any]]:
+    """The configuration and the keywords that the Python function gets from a command line."""
+    seen: list[Any] = []
+
+    class Stop(Exception):
+        pass
+
+    def stand_in(*arguments: Any, **keywords: Any) -> None:
+        seen.extend((arguments[2], keywords))
+        raise Stop
+
+    monkeypatch.setattr(signwise, name, stand_in)
+    monkeypatch.setenv("SIGNWISE_TRACEBACK", "1")
+    with pytest.raises(Stop):
+        main([name, *map(str, arguments)])
+    return seen[0], seen[1]
+
+
+def test_flags_override_the_config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps({"epochs": 7, "freeze": True, "seed": 3}))
+    config, keywords = seen_settings(
+        monkeypatch, "train", ["data", "--out", "run", f"--config={file}", "--seed", 4]
+    )
+    assert config == signwise.TrainConfig(epochs=7, freeze=True, seed=4)
+    assert keywords == {"resume": False}
+    file.write_text(json.dumps({"split": [0.5, 0.25, 0.25], "exclude": "a.csv"}))
+    config, _ = seen_settings(
+        monkeypatch, "prepare", ["photos", "--out", "data", "--config", file, "--copy"]
+    )
+    wanted = {"split": (0.5, 0.25, 0.25), "exclude": Path("a.csv"), "copy": True}
+    assert config == signwise.PrepareConfig(**wanted)
+
+
+def test_a_flag_can_be_turned_off_that_the_file_turns_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps({"freeze": True}))
+    arguments = ["data", "--out", "run", "--config", file, "--no-freeze"]
+    assert seen_settings(monkeypatch, "train", arguments)[0] == signwise.TrainConfig()
+
+
+def test_resume_goes_on_under_the_settings_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"settings": {"epochs": 7}}))
+    arguments = ["data", "--out", tmp_path, "--resume"]
+    config, keywords = seen_settings(monkeypatch, "train", arguments)
+    assert config == signwise.TrainConfig(epochs=7)
+    assert keywords == {"resume": True}
+
+
+def test_config_file_that_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.json"
+    arguments = ("train", "data", "--out", "run", "--config", file)
+    assert "mine.json" in failure(capsys, *arguments)
+    file.write_text('{"epochs": "ten"}')
+    assert "epochs" in failure(capsys, *arguments)
+    file.write_text('{"epoch": 10}')
+    assert "epoch" in failure(capsys, *arguments)
+
+
+def test_predict_writes_csv_to_standard_output(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(folder / "toy.onnx"), str(folder / "photos" / "stop")]) == 0
+    captured = capsys.readouterr()
+    header, *rows = captured.out.splitlines()
+    assert header == "path,label,confidence,known,p_priority,p_stop,error"
+    assert len(rows) == 18
+    assert captured.err == ""
+
+
+def test_json_is_one_document_and_nothing_else(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"")
+    model = folder / "toy.onnx"
+    commands: list[tuple[int, list[object]]] = [
+        (0, ["prepare", folder / "photos", "--out", tmp_path / "data"]),
+        (0, ["evaluate", model, "--data", tmp_path / "data", "--out", tmp_path / "e"]),
+        (1, ["predict", model, folder / "photos", bad]),
+        (0, ["predict", model, folder / "photos", "--out", tmp_path / "rows.csv"]),
+        (0, ["explain", model, next(folder.rglob("*.png")), "--out", tmp_path / "x"]),
+        (0, ["models"]),
+    ]
+    for status, command in commands:
+        assert main([*map(str, command), "--json"]) == status, command
+        document = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+        assert {"out", "counts", "problems"} <= set(document)
+        if command[0] == "predict":
+            assert len(document["rows"]) == document["counts"]["images"]
+        for problem in document["problems"]:
+            assert problem == {"path": str(bad), "problem": problem["problem"]}
+
+
+def test_human_output_says_what_was_written(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    assert main(["prepare", str(folder / "photos"), "--out", str(data)]) == 0
+    assert f"wrote {data}" in capsys.readouterr().out
+    out = tmp_path / "evaluation"
+    command = ["evaluate", str(folder / "toy.onnx"), "--data", str(data), "--out", str(out)]
+    assert main([*command, "--unknown", str(folder / "strangers")]) == 0
+    text = capsys.readouterr().out
+    for words in ("95 % interval", "refuse", "Confusion matrix", f"report {out / 'report.html'}"):
+        assert words in text
+    assert main(["models"]) == 0
+    assert capsys.readouterr().out
+
+
+def test_bad_inputs_are_listed_and_give_status_1(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(7):
+        (tmp_path / f"{number}.png").write_bytes(b"no picture")
+    out = tmp_path / "rows.csv"
+    assert main(["predict", str(folder / "toy.onnx"), str(tmp_path), "--out", str(out)]) == 1
+    text = capsys.readouterr().out
+    assert "7 inputs could not be used" in text
+    assert f"and 2 more: see {out}" in text
+
+
+def test_errors_are_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "nowhere" in failure(capsys, "train", tmp_path / "nowhere", "--out", tmp_path / "r")
+    assert "nowhere" in failure(capsys, "predict", tmp_path / "nowhere", "a.png", "--json")
+    assert "IMAGES" in failure(capsys, "predict", folder / "toy.onnx")
+    assert "--completion" in failure(capsys, "--completion", "abacus")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device", "a/b.npy"), "a/b.npy: No space left on device"),
+        (PermissionError(13, "Permission denied", "a"), "a: Permission denied"),
+        (OSError("the device\nis on fire"), "the device is on fire"),
+        (MemoryError(), "out of memory"),
+        (KeyError("oops"), "SIGNWISE_TRACEBACK=1"),
+    ],
+)
+def test_any_exception_is_one_line(
+    error: Exception,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(signwise, "models", fail)
+    assert main(["models"]) == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    assert captured.err.startswith("error: ")
+    assert words in captured.err
+
+
+def test_interrupt_gives_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(signwise, "models", interrupt)
+    assert main(["models"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_warnings_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import warnings
+
+    def warn() -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("rain\nis coming", stacklevel=1)
+        raise signwise.SignwiseError("over")
+
+    monkeypatch.setattr(signwise, "models", warn)
+    with monkeypatch.context() as patch:
+        patch.setattr(warnings, "showwarning", warnings.showwarning)
+        assert main(["models"]) == 2
+    assert capsys.readouterr().err.splitlines() == ["warning: rain is coming", "error: over"]
+
+
+def test_what_is_printed_while_working_is_not_on_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def chatty() -> Any:
+        print("a library talks")
+        raise signwise.SignwiseError("over")
+
+    monkeypatch.setattr(signwise, "models", chatty)
+    assert "over" in failure(capsys, "models", "--json")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_verbs_and_flags(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "evaluate" in script
+    assert "learning-rate" in script
+
+
+def test_version_says_what_a_bug_report_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"signwise     {signwise.__version__}\n")
+    for name in ("python", "cpu", "torch", "onnxruntime", "devices"):
+        assert f"\n{name} " in text
+
+
+def test_table_of_verbs_is_the_module() -> None:
+    for name, verb in VERBS.items():
+        assert getattr(verbs, name) is verb
