@@ -82,9 +82,8 @@ def main(arguments: list[str]) -> None:
         )
     for name, found in figures.items():
         goal = f", goal {GOALS[name]}" if name in GOALS else ""
-        print(
-            f"{name:8} {found['median_seconds']:.3f} s{goal} ({found['median_cpu_seconds']:.3f} CPU)"
-        )
+        wall, cpu = found["median_seconds"], found["median_cpu_seconds"]
+        print(f"{name:8} {wall:.3f} s{goal} ({cpu:.3f} CPU)")
     machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
     document = {
         "bench": "startup",
