@@ -176,8 +176,10 @@ def test_what_was_asked_for_once_does_not_stay(run: Path, data: Path, tmp_path: 
 def test_likely_label_errors_are_listed_for_prepare(run: Path, tmp_path: Path) -> None:
     folder = toy_folder(tmp_path / "photos", per_class=30, seed=7)
     toy_model(run / "model.onnx", sharpness=5)
+    rows = predict(run, folder / "priority").rows
+    surest = max(rows, key=lambda row: row["p_priority"])["path"]
     wrong = folder / "stop" / "00099_00000.png"
-    shutil.move(folder / "priority" / "00000_00000.png", wrong)
+    shutil.move(surest, wrong)
     result = evaluate(run, folder)
     suspects = pd.read_csv(result.out / "suspects.csv")
     assert list(suspects["path"]) == [str(wrong.resolve())]
