@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 ROTATIONS = 8
 NEIGHBOURS = 8
-MAX_BITS = 12
+MAX_BITS = 8
 MIN_CORRELATION = 0.98
+BLOCK = 16384
 _BIT_COUNTS = np.array([value.bit_count() for value in range(256)], np.uint8)
 
 
@@ -20,15 +21,13 @@ def near_pairs(fingerprints: NDArray[np.uint64], signatures: NDArray[np.uint8]) 
     of GTSRB's 2,880 priority and stop signs 315 do, each of them within one track. The
     sorted-neighbourhood method: Hernandez and Stolfo, SIGMOD 1995.
     """
-    found = list(_neighbours(fingerprints))
-    if not found:
-        return np.empty((0, 2), np.intp)
-    pairs = np.unique(np.concatenate(found), axis=0)
-    kept = [
-        block[_correlation(signatures[block[:, 0]], signatures[block[:, 1]]) >= MIN_CORRELATION]
-        for block in np.array_split(pairs, max(1, len(pairs) // 65536))
-    ]
-    return np.concatenate(kept)
+    found = [np.empty((0, 2), np.intp)]
+    for pairs in _neighbours(fingerprints):
+        for start in range(0, len(pairs), BLOCK):
+            block = pairs[start : start + BLOCK]
+            correlation = _correlation(signatures[block[:, 0]], signatures[block[:, 1]])
+            found.append(block[correlation >= MIN_CORRELATION])
+    return np.unique(np.concatenate(found), axis=0)
 
 
 def leaders(count: int, pairs: NDArray[np.intp]) -> NDArray[np.intp]:

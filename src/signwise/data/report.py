@@ -53,7 +53,8 @@ def data_report(
     lead = (
         f"{len(usable):,} usable pictures of {len(found.classes)} classes in "
         f"{usable['group'].nunique():,} groups; {len(problems):,} not usable, "
-        f"{suspects['path'].nunique():,} worth a look."
+        f"{suspects['path'].nunique():,} worth a look. "
+        + (f"{leaks['groups']} groups straddle the split." if leaks["groups"] else "")
     )
     page = html.page(f"Data: {source.name}", sections, lead=lead)
     # File names may hold bytes that are no UTF-8; a page may not.

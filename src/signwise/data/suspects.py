@@ -78,24 +78,26 @@ def _duplicates(scan: Scan) -> list[tuple[str, ...]]:
         other = first.setdefault((label, sha256), path)
         if path != other:
             rows.append((path, label, "exact duplicate", f"same bytes as {other}", other))
-    labels, groups, hashes = table["label"], table["group"], table["sha256"]
+    # Lists, since one cell of a table costs as much as a hundred of a list.
+    paths, labels, groups, hashes = (
+        table[name].tolist() for name in ("path", "label", "group", "sha256")
+    )
+
+    def compare(index: int, other: int, reason: str) -> None:
+        detail = f"looks like {paths[other]} ({labels[other]})"
+        rows.append((paths[index], labels[index], reason, detail, paths[other]))
+
     seen: set[int] = set()
     for one, two in np.sort(scan.pairs, axis=1).tolist():
         if hashes[one] == hashes[two]:
             continue
         if labels[one] != labels[two]:
-            rows.append(_pair(table, one, two, "near duplicate under another label"))
-            rows.append(_pair(table, two, one, "near duplicate under another label"))
+            compare(one, two, "near duplicate under another label")
+            compare(two, one, "near duplicate under another label")
         elif two not in seen and (groups[one] != groups[two] or scan.grouping == "duplicates"):
             seen.add(two)
-            rows.append(_pair(table, two, one, "near duplicate"))
+            compare(two, one, "near duplicate")
     return rows
-
-
-def _pair(table: pd.DataFrame, index: int, other: int, reason: str) -> tuple[str, ...]:
-    path, label = table["path"][index], table["label"][index]
-    other_path, other_label = table["path"][other], table["label"][other]
-    return path, label, reason, f"looks like {other_path} ({other_label})", other_path
 
 
 def _poor(scan: Scan) -> list[tuple[str, ...]]:
@@ -105,7 +107,7 @@ def _poor(scan: Scan) -> list[tuple[str, ...]]:
     short, long = sides.min(axis=1), sides.max(axis=1)
     checks: tuple[tuple[str, Any, Any, str], ...] = (
         ("very dark", looks["brightness"] < DARK, looks["brightness"], "mean grey {:.3f} of 1"),
-        ("no contrast", looks["contrast"] < FLAT, looks["contrast"], "deviation {:.3f} of 1"),
+        ("little contrast", looks["contrast"] < FLAT, looks["contrast"], "deviation {:.3f} of 1"),
         ("blurred", looks["sharpness"] < BLURRED, looks["sharpness"], "steepest edge {:.2f}"),
         ("tiny", short < TINY, short, "shorter side {:.0f} pixels"),
         ("oddly shaped", long / short > ODD, long / short, "one side {:.1f} times the other"),
