@@ -88,9 +88,9 @@ def fit(
             lambda step, done=done: learning_rate(
                 done + step, config.epochs * steps, config.learning_rate
             ),
-            classes=data.classes,
             class_weights=torch.from_numpy(data.class_weights).to(device),
             label_smoothing=config.label_smoothing,
+            exposed=data.exposed,
             advance=lambda _: average.update_parameters(network),
         )
         if epoch % max(1, config.epochs // 10) == 0 or epoch == config.epochs:

@@ -115,7 +115,7 @@ class TrainConfig(Config):
     """Passes over the training pictures."""
     batch_size: int = 64
     """Pictures of known classes in one step."""
-    learning_rate: float = 0.05
+    learning_rate: float = 0.02
     """Peak learning rate of the schedule."""
     momentum: float = 0.9
     """Momentum of SGD (Nesterov)."""

@@ -50,37 +50,35 @@ class Normalise(nn.Module):
 class Deployed(nn.Module):
     """The graph of model.onnx: pictures in, calibrated probabilities and `known` out."""
 
-    def __init__(self, network: nn.Module, classes: int, temperature: float) -> None:
+    def __init__(self, network: nn.Module, temperature: float, exposed: bool) -> None:
         super().__init__()
         self.normalise = Normalise()
         self.network = network
-        self.classes = classes
         self.temperature = temperature
+        self.exposed = exposed
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(N, S, S, 3) uint8 to probabilities (N, K) and known (N,)."""
-        return read_logits(self.network(self.normalise(images)), self.classes, self.temperature)
+        return read_logits(self.network(self.normalise(images)), self.temperature, self.exposed)
 
 
-def read_logits(logits: Tensor, classes: int, temperature: float) -> tuple[Tensor, Tensor]:
-    """Probabilities (N, K) and known (N,) from logits (N, K) or (N, K + 1), the last being unknown.
+def read_logits(logits: Tensor, temperature: float, exposed: bool) -> tuple[Tensor, Tensor]:
+    """Probabilities (N, K) and known (N,) from logits (N, K).
 
-    `known` is the softmax probability of not being unknown, softened by a constant scale so that
-    float32 keeps the order of the very sure; without an unknown output, the largest probability.
+    A network that was exposed to negatives answers each class's question, this sign or anything
+    else, by a sigmoid: `known` is the largest, softened by a constant scale so that float32 keeps
+    the order of the very sure. Otherwise it is the largest probability.
     """
-    own = logits[:, :classes]
-    probabilities = torch.softmax(own / temperature, 1)
-    if logits.shape[1] == classes:
-        return probabilities, probabilities.amax(1)
-    margin = torch.logsumexp(own, 1) - logits[:, classes]
-    return probabilities, torch.sigmoid(margin / KNOWN_SCALE)
+    probabilities = torch.softmax(logits / temperature, 1)
+    if exposed:
+        return probabilities, torch.sigmoid(logits.amax(1) / KNOWN_SCALE)
+    return probabilities, probabilities.amax(1)
 
 
 def export_onnx(
     network: nn.Module,
     path: Path,
     pixels: NDArray[np.uint8],
-    temperature: float,
     metadata: Mapping[str, Any],
 ) -> float:
     """Write model.onnx and give its largest difference from the float32 network over `pixels`.
@@ -88,7 +86,8 @@ def export_onnx(
     pixels: uint8 (N, S, S, 3), the validation set. Raises SignwiseError, and writes nothing, where
     a probability differs by more than 1e-4.
     """
-    deployed = Deployed(deepcopy(network).cpu().float(), len(metadata["classes"]), temperature)
+    exposed = metadata["unknown"] != "none"
+    deployed = Deployed(deepcopy(network).cpu().float(), metadata["temperature"], exposed)
     deployed.eval().requires_grad_(False)
     with atomic_path(path) as temporary:
         model = _graph(deployed, metadata["image_size"])

@@ -1,7 +1,7 @@
 """The training loop: plain functions over tensors, and pure functions of the step.
 
 Shapes: B pictures of known classes in a batch, K classes, S the side in pixels. Labels 0 to K - 1
-are the classes; K, where the network has a further output, is unknown.
+are the classes; K is a picture of none of them.
 """
 
 import math
@@ -40,12 +40,17 @@ class TrainingData:
     negatives: NDArray[np.uint8] | Tensor
     """(M, S, S, 3), pictures of no class; none where nothing is trained against."""
     class_weights: NDArray[np.float32]
-    """(K,) or, with an unknown output, (K + 1,): weights of the labels in the loss."""
+    """(K,), weights of the classes in the loss."""
 
     @property
     def classes(self) -> int:
         """K, the number of known classes."""
-        return len(self.class_weights) - (len(self.negatives) > 0)
+        return len(self.class_weights)
+
+    @property
+    def exposed(self) -> bool:
+        """Whether there are negatives to train against."""
+        return len(self.negatives) > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +144,7 @@ def training_batches(
         rows = np.sort(rows)
         pictures = take(data.pixels, rows, device)
         labels = torch.from_numpy(data.labels[rows]).to(device)
-        if len(data.negatives):
+        if data.exposed:
             drawn = draws.integers(len(data.negatives), size=round(len(rows) * RENDERED_SHARE))
             broken = draws.integers(len(rows), size=max(WAYS, round(len(rows) * DESTROYED_SHARE)))
             picked = torch.from_numpy(broken).to(device)
@@ -154,15 +159,46 @@ def training_batches(
         yield augment(pictures, generator), labels
 
 
+def loss_of(
+    logits: Tensor,
+    labels: Tensor,
+    class_weights: Tensor,
+    *,
+    label_smoothing: float,
+    exposed: bool,
+) -> Tensor:
+    """Cross-entropy of the classes; where exposed to negatives, also of one against the rest.
+
+    logits (B, K), labels (B,) with K for a negative. Negatives enter by binary cross-entropies, a
+    sigmoid a class; LOG.md compares this with a further output, outlier exposure and energy. Means
+    over the weighted pictures, in nats.
+    """
+    classes = logits.shape[1]
+    negative = labels == classes
+    own = functional.cross_entropy(
+        logits,
+        labels.masked_fill(negative, -100),
+        class_weights,
+        ignore_index=-100,
+        label_smoothing=label_smoothing,
+    )
+    if not exposed:
+        return own
+    targets = functional.one_hot(labels, classes + 1)[:, :classes].float()
+    each = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
+    weights = torch.cat((class_weights, class_weights.new_ones(1)))[labels]
+    return own + (each * weights).sum() / weights.sum()
+
+
 def train_one_epoch(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     batches: Iterator[tuple[Tensor, Tensor]],
     rate: Callable[[int], float],
     *,
-    classes: int,
     class_weights: Tensor,
     label_smoothing: float,
+    exposed: bool,
     advance: Callable[[int], None],
 ) -> tuple[float, float]:
     """Train on every batch; gives the mean loss and the accuracy on the known pictures.
@@ -184,9 +220,12 @@ def train_one_epoch(
             images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             logits = network(images)
-        logits = logits.float()
-        loss = functional.cross_entropy(
-            logits, labels, class_weights, label_smoothing=label_smoothing
+        loss = loss_of(
+            logits.float(),
+            labels,
+            class_weights,
+            label_smoothing=label_smoothing,
+            exposed=exposed,
         )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -194,8 +233,8 @@ def train_one_epoch(
         with torch.no_grad():
             # Sums stay on the device: reading one would wait for the GPU at every step.
             loss_sum += loss * len(labels)
-            correct += ((logits[:, :classes].argmax(1) == labels) & (labels < classes)).sum()
-            known += (labels < classes).sum()
+            correct += (logits.argmax(1) == labels).sum()
+            known += (labels < logits.shape[1]).sum()
         seen += len(labels)
         advance(1)
     return float(loss_sum) / seen, float(correct) / float(known)
@@ -208,7 +247,7 @@ def network_logits(
     rows: NDArray[np.int64],
     device: torch.device,
 ) -> NDArray[np.float32]:
-    """The network's float32 logits (len(rows), outputs) of pictures pixels[rows] as they are."""
+    """The network's float32 logits (len(rows), K) of pictures pixels[rows] as they are."""
     network.eval()
     normalise = Normalise().to(device)
     parts = []
@@ -216,14 +255,6 @@ def network_logits(
         unit = take(pixels, rows[start : start + EVALUATION_BATCH], device)
         parts.append(network(normalise.from_unit(unit)).float().cpu().numpy())
     return np.concatenate(parts)
-
-
-def loss_and_accuracy(
-    logits: NDArray[np.float32], labels: NDArray[np.int64], classes: int
-) -> tuple[float, float]:
-    """Mean cross-entropy over all outputs, and the share whose largest own-class logit is right."""
-    loss = functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels))
-    return float(loss), float((logits[:, :classes].argmax(1) == labels).mean())
 
 
 def run_epoch(
@@ -254,19 +285,19 @@ def run_epoch(
         optimiser,
         training_batches(data, config.batch_size, seed, device),
         rate,
-        classes=data.classes,
         class_weights=torch.from_numpy(data.class_weights).to(device),
         label_smoothing=config.label_smoothing,
+        exposed=data.exposed,
         advance=advance,
     )
-    logits = network_logits(network, data.pixels, data.val_rows, device)
-    val_loss, val_accuracy = loss_and_accuracy(logits, data.labels[data.val_rows], data.classes)
+    logits = torch.from_numpy(network_logits(network, data.pixels, data.val_rows, device))
+    labels = torch.from_numpy(data.labels[data.val_rows])
     return Epoch(
         epoch=epoch,
         learning_rate=rate(steps - 1),
         train_loss=loss,
         train_accuracy=accuracy,
-        val_loss=val_loss,
-        val_accuracy=val_accuracy,
+        val_loss=float(functional.cross_entropy(logits, labels)),
+        val_accuracy=float((logits.argmax(1) == labels).float().mean()),
         seconds=time.perf_counter() - start,
     )

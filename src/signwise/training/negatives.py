@@ -15,7 +15,6 @@ from signwise.data.walk import walk
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.training.augment import uniform
 
-
 WAYS = 5
 
 

@@ -81,8 +81,7 @@ def train(
     _check_splits(prepared)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        outputs = len(prepared.classes) + (config.unknown != "none")
-        network = build_model(config.model, outputs, size, config.weights)
+        network = build_model(config.model, len(prepared.classes), size, config.weights)
         if config.freeze:
             freeze_body(network)
         _open_run(out, config, prepared, size, resume)
@@ -184,8 +183,6 @@ def gather(
     if config.class_weights == "auto":
         counts = np.bincount(labels[rows["train"]], minlength=len(codes))
         weights = (counts.sum() / (len(codes) * counts)).astype(np.float32)
-    if len(negatives):
-        weights = np.append(weights, np.float32(1))
     gathered = TrainingData(
         pixels=load_pixels(prepared, size),
         labels=labels,
