@@ -37,6 +37,11 @@ def test_colour_modes(mode: str) -> None:
     assert (read_image(source, 8) >= 254).all()
 
 
+def test_cmyk_jpeg() -> None:
+    content = encode(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95)
+    assert (np.abs(read_image(content, 4).astype(int) - (255, 0, 0)) < 12).all()
+
+
 def test_lab_is_converted_by_its_profile() -> None:
     grey = Image.merge("LAB", [Image.new("L", (4, 4), value) for value in (255, 128, 128)])
     assert (read_image(encode(grey, "TIFF"), 4) >= 250).all()

@@ -196,6 +196,14 @@ def test_exclusion_survives_its_own_output(source: Path, tmp_path: Path) -> None
         assert "stop/00000_00008.png" in (out / "suspects.csv").read_text()
 
 
+def test_a_class_does_not_vanish_by_exclusion(source: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "all.csv"
+    names = [f"stop/{path.name}" for path in (source / "stop").iterdir()]
+    listed.write_text("\n".join(["path", *names]))
+    with pytest.raises(SignwiseError, match="stop has 0 group"):
+        prepare(source, tmp_path / "data", exclude=listed)
+
+
 def test_the_report_stands_alone(source: Path, tmp_path: Path) -> None:
     (source / "stop" / "<b>.png").write_bytes(b"no <picture>")
     prepare(source, tmp_path / "data", group=r"^(\d{5}|<b>)")

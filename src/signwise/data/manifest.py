@@ -62,6 +62,7 @@ def scan(
     source = Path(source)
     listing, root, skipped = _list_source(source)
     _check_labels(source, listing)
+    classes = tuple(sorted(set(listing["label"]) - {""}))
     excluded = _excluded(exclude, root, listing)
     if excluded.any():
         listing = listing[~excluded].reset_index(drop=True)
@@ -97,7 +98,7 @@ def scan(
         table=table.drop(columns="within"),
         looks=looks,
         pairs=pairs,
-        classes=tuple(sorted(set(listing["label"]) - {""})),
+        classes=classes,
         grouping=grouping,
         split_given=bool((listing["split"] != "").any()),
         skipped=skipped,
@@ -230,7 +231,7 @@ def _check_labels(source: Path, listing: pd.DataFrame) -> None:
     for name in sorted(set(listing["label"])):
         if not name.isprintable():
             raise SignwiseError(f"{source}: a class is named {name!r}: rename it in plain letters")
-        if name.casefold() == "unknown":
+        if name.strip().casefold() == "unknown":
             raise SignwiseError(
                 f"{source}: no class can be named {name}: take it out of there, and give its "
                 f"pictures to train as --unknown FOLDER"
