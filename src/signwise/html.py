@@ -81,7 +81,7 @@ def figures(items: Iterable[tuple[str, str, str]]) -> Html:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
-    """A table; columns that hold numbers alone are set flush right."""
+    """A table; columns that hold numbers alone are set flush right, and no header needs to be."""
     content = [list(row) for row in rows]
     numeric = [
         bool(content) and all(_is_number(row[column]) for row in content)
@@ -97,15 +97,13 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
         )
 
     body = "\n".join(f"<tr>{line('td', row)}</tr>" for row in content)
-    return Html(
-        f'<div class="scroll"><table>\n<thead><tr>{line("th", headers)}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n</table></div>"
-    )
+    head = f"<thead><tr>{line('th', headers)}</tr></thead>\n" if any(headers) else ""
+    return Html(f'<div class="scroll"><table>\n{head}<tbody>\n{body}\n</tbody>\n</table></div>')
 
 
 def _is_number(cell: object) -> bool:
     # 12, 0.5, 99.5 %, 97.1 to 100 %, and the dash of what can't be measured.
-    return set(str(cell)) <= set("0123456789.,-+% to–−×") and str(cell) != ""  # noqa: RUF001
+    return set(str(cell)) <= set("0123456789.,-+% \u00a0to–−×") and str(cell) != ""  # noqa: RUF001
 
 
 def details(summary: str, *parts: Html) -> Html:
@@ -122,13 +120,12 @@ def row(*parts: Html) -> Html:
 
 def image(png: bytes, alt: str, caption: str = "", *, chart: bool = True) -> Html:
     """A figure; a chart, dark on white, is turned round in dark mode, a photo stays."""
-    width, height = struct.unpack(">II", png[16:24])
-    width, height = round(width * 100 / CHART_DPI), round(height * 100 / CHART_DPI)
+    width, height = (round(side * 100 / CHART_DPI) for side in png_size(png))
     # On a phone a chart shrinks by a quarter at most; beyond that its box scrolls.
     return Html(
         f'<figure class="{"chart" if chart else "photo"}" style="flex-basis:{width}px">'
         f'<div class="scroll"><img src="{_data_url(png)}" alt="{escape(alt)}" width="{width}" '
-        f'height="{height}" style="min-width:min({width}px,max({round(width * 0.7)}px,0px))"></div>'
+        f'height="{height}" style="min-width:{round(width * 0.7)}px"></div>'
         + (f"<figcaption>{escape(caption)}</figcaption>" if caption else "")
         + "</figure>"
     )
@@ -136,21 +133,30 @@ def image(png: bytes, alt: str, caption: str = "", *, chart: bool = True) -> Htm
 
 def thumbnails(items: Iterable[tuple[Picture, str]], *, cell: int = 96) -> Html:
     """A grid of small pictures, uint8 (H, W, 3) or PNG, with captions; `cell` in page pixels."""
-    cells = "".join(
-        f'<figure><img src="{_data_url(to_png(picture))}" alt="{escape(caption)}" loading="lazy">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-        for picture, caption in items
-    )
-    return Html(f'<div class="thumbnails" style="--cell:{cell}px">{cells}</div>')
+    cells = []
+    for picture, caption in items:
+        png = to_png(picture)
+        width, height = png_size(png)
+        cells.append(
+            f'<figure><img src="{_data_url(png)}" alt="{escape(caption)}" width="{width}" '
+            f'height="{height}"><figcaption>{escape(caption)}</figcaption></figure>'
+        )
+    return Html(f'<div class="thumbnails" style="--cell:{cell}px">{"".join(cells)}</div>')
 
 
 def to_png(picture: Picture) -> bytes:
-    """PNG bytes of pixels, uint8 (H, W, 3); PNG bytes as they are."""
+    """PNG bytes of pixels, uint8 (H, W, 3) or (H, W, 4); PNG bytes as they are."""
     if isinstance(picture, bytes):
         return picture
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "png")
     return buffer.getvalue()
+
+
+def png_size(png: bytes) -> tuple[int, int]:
+    """Width and height in pixels, as the file's header has them."""
+    width, height = struct.unpack(">II", png[16:24])
+    return width, height
 
 
 def _data_url(png: bytes) -> str:

@@ -59,7 +59,8 @@ def mistakes_section(predictor: Predictor, pictures: Pictures, answers: Answers)
     return html.section(
         heading,
         html.paragraph(text),
-        html.thumbnails(items, cell=220),
+        html.thumbnails(items[:explained], cell=220),
+        html.thumbnails(items[explained:]) if items[explained:] else html.Html(""),
         html.note(
             "Beside a picture: where the model looked. Red parts speak for its answer, blue ones"
             " against it, measured by hiding them"
@@ -137,8 +138,12 @@ def _readable(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _side_by_side(picture: NDArray[np.uint8], heat: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    gap = np.full((len(picture), max(1, round(len(picture) * GAP)), 3), 255, np.uint8)
-    return np.concatenate([picture, gap, heat], axis=1)
+    both = np.concatenate([picture, heat], axis=1)
+    opaque = np.concatenate([both, np.full_like(both[..., :1], 255)], axis=2)
+    # What is between them lets the page's own colour through, light or dark.
+    gap = np.zeros((len(picture), max(1, round(len(picture) * GAP)), 4), np.uint8)
+    side = len(picture)
+    return np.concatenate([opaque[:, :side], gap, opaque[:, side:]], axis=1)
 
 
 def _short(path: str) -> str:

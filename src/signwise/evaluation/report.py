@@ -19,6 +19,7 @@ from signwise.evaluation.wording import (
     grouping_statement,
     number,
     percent,
+    refused,
     verdict,
 )
 from signwise.files import read_json
@@ -79,7 +80,7 @@ def _summary(figures: dict[str, Any]) -> Html:
             "Balanced accuracy",
             percent(figures["balanced_accuracy"]),
             f"mean recall of the classes, n = {figures['n']:,}; "
-            f"95 % interval {between(figures['balanced_accuracy_ci95'])}",
+            f"95 % interval {between(figures['balanced_accuracy_ci95'])}; {refused(chosen)}",
         ),
         (
             "Calibration error",
@@ -105,7 +106,8 @@ def _summary(figures: dict[str, Any]) -> Html:
                 "Accuracy under corruption",
                 percent(swept["mean_accuracy"]),
                 f"mean of 75 cells, {swept['n']:,} pictures each; "
-                f"95 % interval {between(swept['mean_accuracy_ci95'])}",
+                f"95 % interval {between(swept['mean_accuracy_ci95'])}; "
+                f"refused at the threshold {percent(swept['mean_refused'])}",
             )
         )
     parts = []
@@ -210,10 +212,10 @@ def _origin(
         ("picture size", f"{predictor.image_size} x {predictor.image_size} pixels"),
         ("resize", metadata.get("resize", "")),
         ("threshold of known", number(predictor.threshold)),
-        ("temperature", metadata.get("temperature", "")),
-        ("trained with data", metadata.get("data_sha256", "")),
+        ("temperature", number(metadata.get("temperature"))),
+        ("trained with data, SHA-256", str(metadata.get("data_sha256", ""))[:16]),
         ("measured on", f"{figures['n']:,} pictures: {pictures.name}"),
-        ("its data", pictures.data_sha256 or "a folder"),
+        ("its data, SHA-256", (pictures.data_sha256 or "a folder")[:16]),
         ("grouping", _grouping_row(figures)),
         ("seen in training", "not known" if run is None else figures["seen_in_training"]),
         ("signwise", metadata.get("signwise_version", "")),

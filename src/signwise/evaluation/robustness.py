@@ -41,24 +41,28 @@ def measure_corruptions(
         for name in CORRUPTIONS:
             cells[name] = {}
             for severity in SEVERITIES:
-                correct = 0
+                correct = refused = 0
                 for start in range(0, len(pixels), CHUNK):
                     part = slice(start, start + CHUNK)
                     corrupted = corrupt(pixels[part], name, severity, seed + start)
-                    probabilities, _ = predictor.scores(corrupted)
+                    probabilities, known = predictor.scores(corrupted)
                     correct += int((probabilities.argmax(axis=1) == labels[part]).sum())
+                    refused += int((known < np.float32(predictor.threshold)).sum())
                 cells[name][str(severity)] = {
                     "accuracy": correct / len(labels),
                     "n": len(labels),
                     "correct": correct,
                     "ci95": metrics.wilson_interval(correct, len(labels)),
+                    "refused": refused,
                 }
                 advance(1)
-    mean = float(np.mean([cell["accuracy"] for row in cells.values() for cell in row.values()]))
+    every = [cell for row in cells.values() for cell in row.values()]
+    mean = float(np.mean([cell["accuracy"] for cell in every]))
     return {
         "n": len(labels),
         "mean_accuracy": mean,
         "mean_accuracy_ci95": metrics.wilson_interval(mean * len(labels), len(labels)),
+        "mean_refused": float(np.mean([cell["refused"] for cell in every])) / len(labels),
         "seed": seed,
         "frost": "rendered",
         "overlaps_with_training": OVERLAPS,
@@ -85,10 +89,12 @@ def robustness_section(figures: dict[str, Any], clean_accuracy: float | None) ->
         html.paragraph(
             f"Mean accuracy over 75 cells {percent(figures['mean_accuracy'])}"
             f" (n = {figures['n']:,} pictures in each; 95 % interval"
-            f" {between(figures['mean_accuracy_ci95'])}; undisturbed {percent(clean_accuracy)})."
+            f" {between(figures['mean_accuracy_ci95'])}; undisturbed {percent(clean_accuracy)};"
+            f" refused at the threshold {percent(figures['mean_refused'])})."
             f" The worst: {_shown(worst)} at severity {severity},"
             f" {counted(lowest['correct'], lowest['n'])} right, {percent(lowest['accuracy'])}"
-            f" (95 % interval {between(lowest['ci95'])})."
+            f" (95 % interval {between(lowest['ci95'])};"
+            f" {lowest['refused']:,} refused)."
         ),
         html.image(
             plots.corruption_heatmap([_shown(name) for name in cells], table),
@@ -116,4 +122,4 @@ def _shown(name: str) -> str:
 
 
 def _cell(cell: dict[str, Any]) -> str:
-    return f"{percent(cell['accuracy'])} ({between(cell['ci95'])})"
+    return f"{percent(cell['accuracy'])} ({between(cell['ci95'])}), {cell['refused']:,} refused"

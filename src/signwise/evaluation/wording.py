@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+UNIT = "\u00a0%"
+"""Per cent, on one line with its number."""
+
 GROUP_NAMES = {"csv": "group", "regex": "group", "track": "sign"}
 """What a group is called, by how it was found."""
 
@@ -23,12 +26,12 @@ def percent(share: float | None) -> str:
     if share is None:
         return "–"  # noqa: RUF001
     if share in (0, 1):
-        return f"{share * 100:.0f} %"
+        return f"{share * 100:.0f}{UNIT}"
     for digits in (1, 2, 3):
         text = f"{share * 100:.{digits}f}"
         if 0 < float(text) < 100:
-            return f"{text} %"
-    return "above 99.999 %" if share > 0.5 else "below 0.001 %"
+            return text + UNIT
+    return f"above 99.999{UNIT}" if share > 0.5 else f"below 0.001{UNIT}"
 
 
 def between(interval: Sequence[float] | None) -> str:
@@ -36,7 +39,7 @@ def between(interval: Sequence[float] | None) -> str:
     if interval is None:
         return "no interval"
     low, high = (percent(bound) for bound in interval)
-    return f"{low.removesuffix(' %')} to {high}"
+    return f"{low.removesuffix(UNIT)} to {high}"
 
 
 def counted(part: int, whole: int) -> str:
@@ -53,12 +56,19 @@ def accuracy_beside(figures: dict[str, Any]) -> str:
     """Count and intervals that stand beside an accuracy."""
     text = (
         f"{counted(figures['correct'], figures['n'])} pictures; "
-        f"95 % interval {between(figures['accuracy_ci95'])} by picture"
+        f"95\u00a0% interval {between(figures['accuracy_ci95'])} by picture"
     )
     if figures["accuracy_ci95_grouped"] is not None:
         name = GROUP_NAMES[figures["grouping"]]
         text += f", {between(figures['accuracy_ci95_grouped'])} by {name}"
-    return text
+    return f"{text}; {refused(figures['selective'])}"
+
+
+def refused(selective: dict[str, Any]) -> str:
+    """What stands beside an accuracy, since it counts the pictures that the threshold refuses."""
+    count = selective["n"] - selective["accepted"]
+    share = count / selective["n"] if selective["n"] else None
+    return f"refused at the threshold {percent(share)} (n = {selective['n']:,})"
 
 
 def verdict(figures: dict[str, Any]) -> str:
@@ -66,7 +76,7 @@ def verdict(figures: dict[str, Any]) -> str:
     split = figures["split"]
     kind = f"{split} " if split in ("train", "val", "test") else ""
     group = figures["accuracy_ci95_grouped"]
-    intervals = f"95 % interval {between(figures['accuracy_ci95'])} by picture"
+    intervals = f"95\u00a0% interval {between(figures['accuracy_ci95'])} by picture"
     if group is not None:
         intervals += f", {between(group)} by {GROUP_NAMES[figures['grouping']]}"
     text = (
@@ -74,11 +84,11 @@ def verdict(figures: dict[str, Any]) -> str:
         f"{percent(figures['accuracy'])} ({intervals})."
     )
     chosen = figures["selective"]
-    refused = chosen["n"] - chosen["accepted"]
-    if refused:
+    count = chosen["n"] - chosen["accepted"]
+    if count:
         text += (
-            f" It answers \u201cunknown\u201d to {refused:,} of them"
-            f" ({percent(refused / chosen['n'])})"
+            f" It answers \u201cunknown\u201d to {count:,} of them"
+            f" ({percent(count / chosen['n'])})"
             f" and is wrong on {percent(chosen['risk'])} of the rest."
         )
     else:
@@ -116,12 +126,12 @@ def calibration_statement(calibration: dict[str, Any]) -> str:
         f"On average, confidence and the share that is right differ by {percent(ece)} (expected"
         f" calibration error, {len(calibration['bins'])} bins of equal mass, n = {n:,})."
         f" A perfectly calibrated model would show up to {percent(chance)} by chance"
-        f" at this n (95 %): "
+        f" at this n (95\u00a0%): "
     )
     if ece > chance:
         return text + "this one is not perfectly calibrated."
     if chance > 0.01:
         return text + (
-            "the two can't be told apart, and n is too small to tell whether it is below 1 %."
+            "the two can't be told apart, and n is too small to tell whether it is below 1\u00a0%."
         )
     return text + "the two can't be told apart."
