@@ -64,8 +64,8 @@ def test_duplicates(folder: Path) -> None:
         "a/smaller.jpg": "near duplicate",
         "a/conflict.png": "two labels",
         "b/3.png": "two labels",
-        "a/other.jpg": "near duplicate under another label",
-        "b/4.png": "near duplicate under another label",
+        "a/other.jpg": "alike under another label",
+        "b/4.png": "alike under another label",
     }
     others = dict(zip(found["path"], found["other"], strict=True))
     assert others["a/copy.png"] == "a/1.png"

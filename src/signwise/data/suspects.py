@@ -83,19 +83,21 @@ def _duplicates(scan: Scan) -> list[tuple[str, ...]]:
         table[name].tolist() for name in ("path", "label", "group", "sha256")
     )
 
-    def compare(index: int, other: int, reason: str) -> None:
-        detail = f"looks like {paths[other]} ({labels[other]})"
-        rows.append((paths[index], labels[index], reason, detail, paths[other]))
+    seen: set[tuple[int, str]] = set()
 
-    seen: set[int] = set()
+    def compare(index: int, other: int, reason: str) -> None:
+        if (index, reason) not in seen:
+            seen.add((index, reason))
+            detail = f"looks like {paths[other]} ({labels[other]})"
+            rows.append((paths[index], labels[index], reason, detail, paths[other]))
+
     for one, two in np.sort(scan.pairs, axis=1).tolist():
         if hashes[one] == hashes[two]:
             continue
         if labels[one] != labels[two]:
-            compare(one, two, "near duplicate under another label")
-            compare(two, one, "near duplicate under another label")
-        elif two not in seen and (groups[one] != groups[two] or scan.grouping == "duplicates"):
-            seen.add(two)
+            compare(one, two, "alike under another label")
+            compare(two, one, "alike under another label")
+        elif groups[one] != groups[two] or scan.grouping == "duplicates":
             compare(two, one, "near duplicate")
     return rows
 
