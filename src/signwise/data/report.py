@@ -83,11 +83,12 @@ def _samples(
     usable: pd.DataFrame, classes: tuple[str, ...], array: NDArray[np.uint8], seed: int
 ) -> list[html.Html]:
     random = np.random.default_rng(seed)
+    count = max(4, min(SAMPLES, 400 // len(classes)))
     parts = []
     for name in classes:
         # From as many groups as there are: frames of one sign say little about the class.
         rows = usable[usable["label"] == name]
-        rows = rows.iloc[random.permutation(len(rows))].drop_duplicates("group").head(SAMPLES)
+        rows = rows.iloc[random.permutation(len(rows))].drop_duplicates("group").head(count)
         parts.append(html.paragraph(name))
         parts.append(
             html.thumbnails(

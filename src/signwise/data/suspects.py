@@ -117,5 +117,5 @@ def _poor(scan: Scan) -> list[tuple[str, ...]]:
     return [
         (table["path"][index], table["label"][index], reason, text.format(figure[index]), "")
         for reason, is_poor, figure, text in checks
-        for index in np.flatnonzero(usable & is_poor)
+        for index in figure[usable & is_poor].sort_values(ascending=reason != "oddly shaped").index
     ]
