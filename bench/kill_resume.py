@@ -1,0 +1,124 @@
+"""Kill runs at random times, resume them, and compare with one left alone, bit for bit.
+
+    python bench/kill_resume.py [--kills 20] [--seed 0]
+
+Times are drawn over the whole life of a run, start-up and export included. The last line is one
+JSON document; the exit status is 1 if any run ended in other bits.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from safetensors.numpy import load_file
+
+EPOCHS = 4
+# What a run must end with in the same bytes; the rest says how many seconds an epoch took.
+COMPARED = ("model.onnx", "manifest.csv", "config.json")
+
+
+def command(*arguments: object) -> list[str]:
+    """The command line of a verb in this Python."""
+    return [sys.executable, "-m", "signwise", *map(str, arguments)]
+
+
+def train(data: Path, out: Path, *, resume: bool) -> list[str]:
+    """The command line of a small run; one thread, since the same bits need the same threads."""
+    settings = ("--epochs", EPOCHS, "--image-size", 16, "--batch-size", 16, "--threads", 1)
+    return command(
+        "train", data, "--out", out, *settings, "--seed", 5, *(("--resume",) if resume else ())
+    )
+
+
+def kill_at(arguments: list[str], seconds: float) -> bool:
+    """Kill a process and its children after so many seconds; tells whether it had ended before."""
+    with subprocess.Popen(
+        arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return False
+    return True
+
+
+def differences(run: Path, reference: Path) -> list[str]:
+    """The files and columns that differ, and the tensors of the weights."""
+    differing = [
+        name for name in COMPARED if (run / name).read_bytes() != (reference / name).read_bytes()
+    ]
+    weights, wanted = (load_file(folder / "model.safetensors") for folder in (run, reference))
+    differing += [
+        name
+        for name in weights.keys() | wanted.keys()
+        if name not in weights
+        or name not in wanted
+        or weights[name].tobytes() != wanted[name].tobytes()
+    ]
+    rows = [
+        [line.rsplit(",", 1)[0] for line in (folder / "history.csv").read_text().splitlines()]
+        for folder in (run, reference)
+    ]
+    return differing + (["history.csv"] if rows[0] != rows[1] else [])
+
+
+def main() -> int:
+    """Run the experiment; gives the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    random_time = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        run_quietly(command("synth", work / "photos", "--per-class", 60, "--size", 32))
+        run_quietly(command("prepare", work / "photos", "--out", work / "data"))
+        start = time.perf_counter()
+        run_quietly(train(work / "data", work / "reference", resume=False))
+        life = time.perf_counter() - start
+        kills = []
+        for number in range(options.kills):
+            run = work / f"run{number}"
+            # One time from each stretch of the run's life: by chance alone some would stay empty.
+            seconds = life * (number + random_time.random()) / options.kills
+            ended = kill_at(train(work / "data", run, resume=False), seconds)
+            left = sorted(path.name for path in run.iterdir()) if run.is_dir() else []
+            run_quietly(train(work / "data", run, resume=True))
+            different = differences(run, work / "reference")
+            kills.append({"seconds": round(seconds, 2), "ended": ended, "different": different})
+            print(f"{seconds:6.2f} s  left {' '.join(left) or 'nothing'}  {different or 'same'}")
+            shutil.rmtree(run)
+    wrong = sum(bool(kill["different"]) for kill in kills)
+    result = {
+        "benchmark": "kill_resume",
+        "n": options.kills,
+        "different": wrong,
+        "life_seconds": round(life, 2),
+        "kills": kills,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "date": datetime.date.today().isoformat(),
+    }
+    print(json.dumps(result))
+    return 1 if wrong else 0
+
+
+def run_quietly(arguments: list[str]) -> None:
+    """Run to the end; on failure show what it said."""
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(arguments)}: status {done.returncode}\n{done.stderr}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
