@@ -29,7 +29,7 @@ from resnet import export_resnet18
 import signwise
 from signwise.data.images import read_image
 from signwise.data.walk import walk
-from signwise.inference.predictor import BATCH_SIZE, Predictor, available_cores
+from signwise.inference.predictor import Predictor, available_cores
 
 COUNT = 3000
 ROUNDS = 5
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> None:
         paths = list(walk(source))
         cores = available_cores()
         predictors = {size: Predictor(model, batch_size=size) for size in BATCH_SIZES}
-        side = predictors[BATCH_SIZE].image_size
+        side = predictors[BATCH_SIZES[0]].image_size
         context = multiprocessing.get_context("spawn")
         with ThreadPoolExecutor(cores) as threads, ProcessPoolExecutor(cores, context) as processes:
             pixels = decode_all(processes, paths, side)  # starts the processes, warms the disk

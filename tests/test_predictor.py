@@ -219,3 +219,11 @@ def test_a_path_of_any_bytes_is_printable() -> None:
     odd = printable_path("a\udcffb.png")
     assert odd == r"a\xffb.png"
     odd.encode()
+
+
+def test_larger_pictures_go_in_smaller_batches(tmp_path: Path) -> None:
+    sizes = {}
+    for side in (1, 64, 128, 1024):
+        path = toy_model(tmp_path / f"{side}.onnx", size=side)
+        sizes[side] = Predictor(path).batch_size
+    assert sizes == {1: 256, 64: 256, 128: 64, 1024: 1}

@@ -138,7 +138,7 @@ def predict(
     *,
     out: Path | None = None,
     threshold: float | None = None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     json: bool = False,
 ) -> int:
     """Answer one row a picture: its class, or `unknown`.
@@ -148,7 +148,7 @@ def predict(
         images: Pictures, and folders of pictures.
         out: File to write: .csv, .jsonl or .parquet; CSV on standard output unless given.
         threshold: Least `known` that is no `unknown`, unless the model's own.
-        batch_size: Pictures in one pass through the network.
+        batch_size: Pictures in one pass through the network, unless by their size.
         json: Print the result as one JSON document on standard output.
     """
     stream = None if out or json else sys.stdout

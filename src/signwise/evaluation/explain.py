@@ -16,7 +16,7 @@ from signwise.errors import UnreadableImage
 from signwise.evaluation.heat import sheet
 from signwise.files import atomic_path, claim_directory
 from signwise.inference.predict import find_pictures
-from signwise.inference.predictor import BATCH_SIZE, UNKNOWN, Prediction, Predictor
+from signwise.inference.predictor import UNKNOWN, Prediction, Predictor
 from signwise.progress import track
 
 # Sides of the hidden patches as shares of S: strokes of a letter, the letter, the word.
@@ -45,7 +45,7 @@ def explain(
     *,
     out: Path = Path("explain"),
     threshold: float | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> ExplainResult:
     """Draw, for each picture, the parts that speak for the model's answer and against it.
 

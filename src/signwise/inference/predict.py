@@ -13,7 +13,7 @@ from PIL import Image
 
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
-from signwise.inference.predictor import BATCH_SIZE, UNKNOWN, Prediction, Predictor
+from signwise.inference.predictor import UNKNOWN, Prediction, Predictor
 from signwise.inference.tables import CsvWriter, open_table
 from signwise.progress import track
 
@@ -39,7 +39,7 @@ def predict(
     *,
     out: Path | None = None,
     threshold: float | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     stream: TextIO | None = None,
     keep_rows: bool = True,
 ) -> PredictResult:
