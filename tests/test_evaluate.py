@@ -12,6 +12,7 @@ from signwise.data.prepare import prepare
 from signwise.errors import SignwiseError
 from signwise.evaluation.evaluate import evaluate
 from signwise.evaluation.measure import measure
+from signwise.files import sha256_file
 from signwise.inference.predict import predict
 from signwise.metrics import wilson_interval
 from toy import toy_folder, toy_model, toy_strangers
@@ -100,6 +101,21 @@ def test_pictures_of_the_training_are_told(run: Path, data: Path) -> None:
     assert result.metrics["seen_in_training"] == (manifest["split"] == "train").sum()
     assert result.out.name == "all"
     assert "were trained on" in (result.out / "report.html").read_text()
+
+
+def test_groups_that_straddle_the_split_are_told(tmp_path: Path) -> None:
+    for split, seed in (("train", 1), ("val", 2), ("test", 3)):
+        toy_folder(tmp_path / "photos" / split, per_class=9, seed=seed)
+    data = prepare(tmp_path / "photos", tmp_path / "data", group=r"(\d{5})_").out
+    run = tmp_path / "run"
+    run.mkdir()
+    toy_model(run / "model.onnx")
+    shutil.copy(data / "manifest.csv", run)
+    hashed = sha256_file(data / "manifest.csv")
+    (run / "config.json").write_text(json.dumps({"data_sha256": hashed}))
+    result = evaluate(run, data)
+    assert result.metrics["groups_seen_in_training"] == 6
+    assert "6 groups have other pictures" in (result.out / "report.html").read_text()
 
 
 def test_a_folder_is_measured_whole(run: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """How good a model is: metrics.json, predictions.csv, plots and a report, from the very file."""
 
+import json
+import re
 import warnings
 from collections import Counter
 from dataclasses import dataclass
@@ -15,11 +17,11 @@ from signwise.data.prepared import read_manifest
 from signwise.data.suspects import label_suspects, write_csv, write_suspects
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
-from signwise.evaluation.measure import measure, measure_unknown
+from signwise.evaluation.measure import KNOWN_GROUPINGS, measure, measure_unknown
 from signwise.evaluation.pictures import Answers, Pictures, Strangers, read_pictures
 from signwise.evaluation.report import report
 from signwise.evaluation.robustness import measure_corruptions
-from signwise.files import claim_directory, write_bytes, write_json, write_text
+from signwise.files import claim_directory, read_json, write_bytes, write_text
 from signwise.inference.model_file import SHIPPED, find_model
 from signwise.inference.predictor import UNKNOWN, Predictor
 from signwise.progress import track
@@ -95,8 +97,9 @@ def evaluate(
         figures["corruptions"] = measure_corruptions(
             predictor, pictures.labels, pictures.pixels, seed
         )
-    seen = _seen_in_training(run, pictures.table)
+    seen, siblings = _seen_in_training(run, pictures)
     figures["seen_in_training"] = None if seen is None else int(seen.sum())
+    figures["groups_seen_in_training"] = siblings
     if figures["seen_in_training"]:
         warnings.warn(
             f"{figures['seen_in_training']} of {figures['n']} pictures were trained on:"
@@ -179,13 +182,24 @@ def _strangers(predictor: Predictor, folder: Path) -> Strangers:
     )
 
 
-def _seen_in_training(run: Path | None, table: pd.DataFrame) -> NDArray[np.bool_] | None:
-    """Which of the pictures (N,) are among those that the run was trained on, byte for byte."""
+def _seen_in_training(
+    run: Path | None, pictures: Pictures
+) -> tuple[NDArray[np.bool_] | None, int | None]:
+    """Which pictures (N,) were trained on, byte for byte; and of how many groups others were.
+
+    The second is None where it can't be known: names of groups mean something in their data alone.
+    """
     if run is None:
-        return None
+        return None, None
     manifest = read_manifest(run / "manifest.csv")
-    trained = manifest.loc[(manifest["split"] == "train") & (manifest["problem"] == ""), "sha256"]
-    return table["sha256"].isin(set(trained)).to_numpy()
+    trained = manifest[(manifest["split"] == "train") & (manifest["problem"] == "")]
+    table = pictures.table
+    seen = table["sha256"].isin(set(trained["sha256"])).to_numpy()
+    config = run / "config.json"
+    same = config.is_file() and read_json(config).get("data_sha256") == pictures.data_sha256
+    if not same or pictures.data_sha256 is None or pictures.grouping not in KNOWN_GROUPINGS:
+        return seen, None
+    return seen, len(set(table["group"][~seen]) & set(trained["group"]))
 
 
 def _suspects(
@@ -245,7 +259,11 @@ def _predictions(predictor: Predictor, pictures: Pictures, answers: Answers) -> 
 def _write(
     folder: Path, figures: dict[str, Any], frame: pd.DataFrame, suspects: pd.DataFrame | None
 ) -> None:
-    write_json(folder / "metrics.json", figures)
+    text = json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A row of the confusion matrix, or an interval, on one line: only JSON's own line breaks are
+    # real ones, so nothing inside a name is touched.
+    text = re.sub(r"\[\n[-+.\deE,\s]*\]", lambda found: " ".join(found[0].split()), text)
+    write_text(folder / "metrics.json", text)
     write_csv(folder / "predictions.csv", frame)
     if suspects is None:
         (folder / "suspects.csv").unlink(missing_ok=True)

@@ -119,6 +119,15 @@ def _summary(figures: dict[str, Any]) -> Html:
                 " The figures say little about pictures that the model has not seen."
             )
         )
+    leaks = figures["groups_seen_in_training"]
+    if leaks:
+        name = GROUP_NAMES[figures["grouping"]]
+        parts.append(
+            html.warning(
+                f"{leaks:,} {name}s have other pictures in the training split, since the split"
+                " was given so: the figures are better than they will be on new ones."
+            )
+        )
     parts.append(html.figures(cards))
     parts.append(html.paragraph(grouping_statement(figures)))
     return html.section("How good it is", *parts)
