@@ -57,6 +57,12 @@ def test_any_class_name_can_be_drawn(name: str) -> None:
     read(plot_confusion.confusion_matrix([name, "stop"], confusion(2)))
 
 
+def test_most_confused_leaves_out_what_is_right() -> None:
+    counts = np.array([[9, 2, 0], [5, 9, 1], [0, 0, 9]])
+    assert plot_confusion.most_confused(counts) == [(1, 0), (0, 1), (1, 2)]
+    assert plot_confusion.most_confused(counts, 1) == [(1, 0)]
+
+
 def test_labels_keep_what_the_font_has() -> None:
     assert plot_confusion.class_label("stop", 3, 20) == "stop"
     assert plot_confusion.class_label("停车", 3, 20) == "#3"

@@ -69,22 +69,17 @@ def confusion_matrix(classes: Sequence[str], confusion: Any) -> bytes:
     )
 
 
-def _most_confused(classes: Sequence[str], counts: Any, most: int = 30) -> bytes:
-    off = counts * (1 - np.eye(len(classes), dtype=counts.dtype))
-    order = np.argsort(-off, axis=None, kind="stable")[:most]
-    pairs = [(i, j) for i, j in zip(*np.unravel_index(order, off.shape), strict=True) if off[i, j]]
+def _most_confused(classes: Sequence[str], counts: Any) -> bytes:
+    pairs = most_confused(counts)
 
     def paint(figure: "Figure") -> None:
         axes = figure.subplots()
         axes.set_title(f"Most confused of {len(classes)} classes (true \u2192 predicted)")
-        labels = [
-            f"{class_label(classes[i], i, 20)} \u2192 {class_label(classes[j], j, 20)}"
-            for i, j in pairs
-        ]
-        bars = axes.barh(range(len(pairs)), [off[pair] for pair in pairs], color=BLUE)
+        labels = [f"{_numbered(classes, i)} \u2192 {_numbered(classes, j)}" for i, j in pairs]
+        bars = axes.barh(range(len(pairs)), [counts[pair] for pair in pairs], color=BLUE)
         axes.bar_label(
             bars,
-            [f"{off[i, j]} of {counts[i].sum()}" for i, j in pairs],
+            [f"{counts[i, j]} of {counts[i].sum()}" for i, j in pairs],
             padding=3,
             fontsize=7,
         )
@@ -99,6 +94,22 @@ def _most_confused(classes: Sequence[str], counts: Any, most: int = 30) -> bytes
             axes.set_yticks([])
 
     return draw(paint, 6.4, 0.7 + 0.19 * max(len(pairs), 4))
+
+
+def _numbered(classes: Sequence[str], index: int) -> str:
+    # Shortened names may look the same; the number does not.
+    label = class_label(classes[index], index, 20)
+    return (
+        label if label == classes[index] else f"{class_label(classes[index], index, 14)} #{index}"
+    )
+
+
+def most_confused(counts: Any, most: int = 30) -> list[tuple[int, int]]:
+    """The pairs (true, predicted) with the most mistakes, the most first."""
+    off = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
+    order = np.argsort(-off, axis=None, kind="stable")[:most]
+    rows, columns = np.unravel_index(order, off.shape)
+    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if off[i, j]]
 
 
 def class_label(name: str, index: int, length: int) -> str:

@@ -25,6 +25,7 @@ from signwise.evaluation.wording import (
 from signwise.files import read_json
 from signwise.html import Html
 from signwise.inference.predictor import Predictor
+from signwise.plot_confusion import class_label
 
 SHOWN_CLASSES = 15
 
@@ -136,9 +137,11 @@ def _summary(figures: dict[str, Any]) -> Html:
 def _classes(figures: dict[str, Any], confusion: bytes) -> Html:
     classes = figures["classes"]
     rows = []
-    for name in classes:
+    for index, name in enumerate(classes):
         entry = figures["per_class"][name]
-        cells: list[str] = [name, f"{entry['support']:,}"]
+        # A chart that can't show a name shows its number.
+        known_as = name if class_label(name, index, 22) == name else f"{name} (#{index})"
+        cells: list[str] = [known_as, f"{entry['support']:,}"]
         for kind in ("recall", "precision", "f1"):
             cells += [percent(entry[kind]["value"]), between(entry[kind]["ci95"])]
         rows.append((entry["recall"]["value"], cells))

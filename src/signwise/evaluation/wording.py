@@ -37,7 +37,7 @@ def percent(share: float | None) -> str:
 def between(interval: Sequence[float] | None) -> str:
     """An interval of fractions in per cent."""
     if interval is None:
-        return "no interval"
+        return "–"  # noqa: RUF001
     low, high = (percent(bound) for bound in interval)
     return f"{low.removesuffix(UNIT)} to {high}"
 
