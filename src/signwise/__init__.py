@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from signwise.config import PrepareConfig as PrepareConfig
     from signwise.config import TrainConfig as TrainConfig
+    from signwise.data.download import download as download
     from signwise.data.images import read_image as read_image
     from signwise.data.pixels import load_pixels as load_pixels
     from signwise.data.prepare import prepare as prepare
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
     __version__: str
 
-# Where each public name lives, and the modules that an install without extras lacks for it.
-# Nothing is imported before it is asked for: `import signwise` stays fast.
-_TRAIN = ("torch", "torchvision", "pandas", "sklearn", "matplotlib", "onnx", "safetensors")
+# Where each public name lives, and the extra and its modules that it needs. Nothing is imported
+# before it is asked for: `import signwise` stays fast.
+_TRAIN = ("train", "torch", "torchvision", "pandas", "sklearn", "matplotlib", "onnx", "safetensors")
+_DOWNLOAD = ("download", "pooch", "requests")
 _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "PrepareConfig": ("signwise.config", ()),
     "TrainConfig": ("signwise.config", ()),
@@ -37,6 +39,7 @@ _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "load_pixels": ("signwise.data.pixels", _TRAIN),
     "demo": ("signwise.demonstration", _TRAIN),
     "synth": ("signwise.data.synthetic", _TRAIN),
+    "download": ("signwise.data.download", _DOWNLOAD),
     "prepare": ("signwise.data.prepare", _TRAIN),
     "train": ("signwise.training.train", _TRAIN),
     "evaluate": ("signwise.evaluation.evaluate", _TRAIN),
@@ -56,6 +59,7 @@ __all__ = [
     "UnreadableImage",
     "__version__",
     "demo",
+    "download",
     "evaluate",
     "explain",
     "load_data",
@@ -75,7 +79,7 @@ def __getattr__(name: str) -> Any:
     elif name in _NAMES:
         module, needs = _NAMES[name]
         if needs:
-            importlib.import_module("signwise.errors").require_extra("train", *needs)
+            importlib.import_module("signwise.errors").require_extra(*needs)
         value = getattr(importlib.import_module(module), name)
     else:
         raise AttributeError(f"module 'signwise' has no attribute {name!r}")

@@ -58,6 +58,25 @@ def synth(
     )
 
 
+def download(
+    dataset: Literal["gtsrb"],
+    out: Path,
+    /,
+    *,
+    classes: tuple[str, ...] = (),
+    json: bool = False,
+) -> int:
+    """Fetch a public data set into OUT/train and OUT/test.
+
+    Args:
+        dataset: gtsrb, the German Traffic Sign Recognition Benchmark (about 360 MB).
+        out: Folder to write; a download that is there already is replaced.
+        classes: Numbers and folder names, as 12=priority 14=stop; all 43 unless given.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run("download", json, lambda api: api.download(dataset, out, classes=classes))
+
+
 def prepare(
     source: Path,
     /,
@@ -193,6 +212,7 @@ def models(*, json: bool = False) -> int:
 VERBS: dict[str, Callable[..., int]] = {
     "demo": demo,
     "synth": synth,
+    "download": download,
     "prepare": prepare,
     "train": train,
     "evaluate": evaluate,
