@@ -60,7 +60,7 @@ def mistakes_section(predictor: Predictor, pictures: Pictures, answers: Answers)
         heading,
         html.paragraph(text),
         html.thumbnails(items[:explained], cell=220),
-        html.thumbnails(items[explained:]) if items[explained:] else html.Html(""),
+        html.thumbnails(items[explained:], cell=140) if items[explained:] else html.Html(""),
         html.note(
             "Beside a picture: where the model looked. Red parts speak for its answer, blue ones"
             " against it, measured by hiding them"

@@ -65,7 +65,7 @@ def _stretched(heat: NDArray[np.float32], width: int, height: int) -> NDArray[np
 def _coloured(
     strength: NDArray[np.float32], ground: NDArray[np.float32], opacity: float
 ) -> NDArray[np.uint8]:
-    colour = np.where(strength > 0, np.float32(FOR), np.float32(AGAINST))
+    colour = np.where(strength > 0, np.array(FOR, np.float32), np.array(AGAINST, np.float32))
     alpha = opacity * np.abs(strength)
     return (ground * (1 - alpha) + colour * alpha).round().clip(0, 255).astype(np.uint8)
 
