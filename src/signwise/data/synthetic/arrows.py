@@ -23,8 +23,8 @@ def curve(ink: Colour) -> Drawing:
 
 def double_curve(ink: Colour) -> Drawing:
     """Bends, the first to the left."""
-    path = ((0.3, 1), (0.3, 0.45), (-0.3, 0.1), (-0.3, -0.2), (0.3, -0.5), (0.3, -1))
-    return arrow(path, 0.28, 0.36, ink)
+    path = ((0.32, 1), (0.32, 0.4), (0.15, 0.15), (-0.2, -0.1), (-0.32, -0.3), (-0.32, -1))
+    return arrow(path, 0.28, 0.38, ink)
 
 
 def narrows(ink: Colour) -> Drawing:
@@ -119,7 +119,7 @@ def down_right(ink: Colour) -> Drawing:
 
 def roundabout(ink: Colour) -> Drawing:
     """Three arrows in a circle, anticlockwise."""
-    arm = arrow(arc(0, 0, 0.72, 20, -72, 10), 0.28, 0.36, ink)
+    arm = arrow(arc(0, 0, 0.76, 22, -76, 10), 0.24, 0.34, ink)
     return [shape for turn in range(3) for shape in place(arm, angle=120 * turn)]
 
 

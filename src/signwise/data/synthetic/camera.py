@@ -70,12 +70,15 @@ def weather(rng: Rng, face: Field) -> Field:
     if rng.random() < 0.6:
         grey = face.mean(axis=-1, keepdims=True)
         pale = grey * 0.6 + between(rng, 50, 90)
-        face = face + (pale - face) * np.float32(rng.random() ** 2 * 0.55)
+        share: float | Field = rng.random() ** 2 * 0.55
+        if rng.random() < 0.4:  # in patches, as reflecting sheet ages and skies are mirrored
+            share = share * np.clip(noise(rng, side, between(rng, 0.6, 1)) + 1, 0, 2)[..., None]
+        face = np.asarray(face + (pale - face) * share, np.float32)
     if rng.random() < 0.5:
-        dirt = np.clip(noise(rng, side, between(rng, 0.3, 1)) - between(rng, -0.5, 1), 0, 2)
+        dirt = np.clip(noise(rng, side, 1 - 0.7 * rng.random() ** 2) - between(rng, -0.5, 1), 0, 2)
         face = face * (1 - np.float32(between(rng, 0.05, 0.4)) * np.minimum(dirt, 1)[..., None])
     if rng.random() < 0.3:
-        face = face * (1 + np.float32(between(rng, 0.02, 0.12)) * noise(rng, side)[..., None])
+        face = face * (1 + np.float32(between(rng, 0.01, 0.08)) * noise(rng, side)[..., None])
     if rng.random() < 0.15:
         glare = np.clip(noise(rng, side, 0.95) - between(rng, 0.3, 1.3), 0, 1)[..., None]
         face = face + (np.float32(250) - face) * glare * np.float32(rng.random())
@@ -111,12 +114,12 @@ def exposures(rng: Rng) -> tuple[float, float, float]:
     elif style < 0.2:
         ratio = between(rng, 0.03, 0.4)
     else:
-        ratio = math.exp(rng.normal(0, 0.5))
+        ratio = math.exp(rng.normal(-0.15, 0.5))
     light = rng.random()
     if light < 0.27:
         target = between(rng, 0.09, 0.5)
     elif light < 0.36:
-        target = between(rng, 1.3, 1.9)
+        target = between(rng, 1.3, 2.4)
     else:
         target = min(1.6, math.exp(rng.normal(-0.05, 0.28)))
     sign = min(1.0, max(0.2, 1 / ratio))
@@ -136,16 +139,16 @@ def shake(rng: Rng, pixels: Pixels, length: float) -> Pixels:
     return np.asarray(total / steps, dtype=np.uint8)
 
 
-def optics(rng: Rng, image: Image.Image) -> Image.Image:
+def optics(rng: Rng, image: Image.Image, poor: bool) -> Image.Image:
     """Blur of focus and of motion, each in a share of the pictures."""
     side = image.width
-    if rng.random() < 0.6:
+    if rng.random() < (0.7 if poor else 0.3):
         # In units of the crop, so that a blurred sign is as illegible at every size.
-        radius = side * 0.03 * rng.random() ** 2.2
+        radius = side * (0.028 if poor else 0.012) * rng.random() ** 2
         if radius > 0.25:
             image = image.filter(ImageFilter.GaussianBlur(radius))
-    if rng.random() < 0.25:
-        length = side * 0.13 * rng.random() ** 1.5
+    if poor and rng.random() < 0.35:
+        length = side * 0.12 * rng.random() ** 1.5
         if length > 1:
             image = Image.fromarray(shake(rng, np.asarray(image), length))
     return image
@@ -156,10 +159,12 @@ def mosaic(pixels: Field) -> Field:
     height, width = pixels.shape[:2]
     red = _interpolated(pixels[0::2, 0::2, 0], width, height)
     blue = _interpolated(pixels[1::2, 1::2, 2], width, height)
-    # The sites of red and blue have no green of their own; a neighbour in the row stands in.
+    # The sites of red and blue have no green of their own; the four neighbours stand in.
     green = pixels[..., 1].copy()
-    green[0::2, 1::2] = green[0::2, : width // 2 * 2 : 2]
-    green[1::2, : width // 2 * 2 : 2] = green[1::2, 1::2]
+    rim = np.pad(green, 1, mode="edge")
+    around = (rim[:-2, 1:-1] + rim[2:, 1:-1] + rim[1:-1, :-2] + rim[1:-1, 2:]) / 4
+    green[0::2, 0::2] = around[0::2, 0::2]
+    green[1::2, 1::2] = around[1::2, 1::2]
     return np.stack([red, green, blue], axis=-1)
 
 
@@ -186,17 +191,17 @@ def develop(rng: Rng, pixels: Field, gain: float) -> Field:
     return pixels
 
 
-def grain(rng: Rng, pixels: Field) -> Field:
+def grain(rng: Rng, pixels: Field, poor: bool) -> Field:
     """Noise of light and of colour, the latter in blotches (H, W, 3)."""
     height, width = pixels.shape[:2]
     if rng.random() < 0.7:
-        strength = np.float32(0.06 * rng.random() ** 2)
+        strength = np.float32((0.06 if poor else 0.02) * rng.random() ** 2)
         planes = 1 if rng.random() < 0.4 else 3
         speckle = rng.standard_normal((height, width, planes), np.float32)
         # Photons: noise grows with the root of the light, and falls with it in the dark.
         photons = np.float32(0.15) + np.sqrt(np.clip(pixels, 0, 1))
         pixels = np.asarray(pixels + speckle * strength * photons, np.float32)
-    if rng.random() < 0.2:
+    if poor and rng.random() < 0.3:
         coarse = rng.standard_normal((height // 3 + 1, width // 3 + 1, 3), np.float32)
         blotches = np.repeat(np.repeat(coarse, 3, axis=0), 3, axis=1)[:height, :width]
         pixels = pixels + np.float32(between(rng, 0.01, 0.05)) * blotches
@@ -206,21 +211,23 @@ def grain(rng: Rng, pixels: Field) -> Field:
 def expose(rng: Rng, scene: Image.Image, gain: float, resolution: int, size: int) -> Pixels:
     """The photo (size, size, 3) of a scene, taken with this many pixels across.
 
-    The gain multiplies the light of the scene.
+    The gain multiplies the light of the scene. Cameras and photographers are good or poor at
+    everything at once: half of the photos are sharp, clean and little compressed.
     """
-    scene = optics(rng, scene)
+    poor = rng.random() < 0.45
+    scene = optics(rng, scene, poor)
     sampled = scene.resize((resolution, resolution), pick(rng, RESAMPLING))
     pixels = np.asarray(sampled, dtype=np.float32) * np.float32(1 / 255)
-    if rng.random() < 0.25:
+    if rng.random() < 0.2:
         pixels = mosaic(pixels)
-    pixels = grain(rng, develop(rng, pixels, gain))
+    pixels = grain(rng, develop(rng, pixels, gain), poor)
     image = Image.fromarray((np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8))
     if rng.random() < 0.2:
         percent = int(between(rng, 40, 220))
         image = image.filter(ImageFilter.UnsharpMask(between(rng, 0.6, 2), percent, 0))
     if rng.random() < 0.6:
         buffer = io.BytesIO()
-        quality = int(between(rng, 20, 96))
+        quality = int(between(rng, 22, 80) if poor else between(rng, 65, 97))
         image.save(buffer, "JPEG", quality=quality, subsampling=int(rng.integers(0, 3)))
         image = Image.open(buffer).convert("RGB")
     if resolution != size:

@@ -14,6 +14,27 @@ THING_DESIGNS: tuple[str, ...] = tuple(THINGS)
 DESIGNS: tuple[str, ...] = tuple(ALL)
 """All of them: GTSRB's, other signs of the world, things that are no road sign."""
 
+# Families of like looks: what is most easily taken for one of them is another.
+LOOKS: tuple[frozenset[str], ...] = (
+    frozenset({"stop", "no_entry", "do_not_enter", "wrong_way", "us_yield"})
+    | {name for name in DESIGNS if name.startswith("red_") or name.endswith("_octagon")},
+    frozenset({"priority", "end_of_priority", "hazard_placard", "red_diamond", "red_diamond_word"})
+    | {name for name in DESIGNS if name.endswith("_diamond") or "diamond_" in name},
+    frozenset({"yield", "us_yield", "red_triangle", "general_caution", "crossroads"}),
+    frozenset(GTSRB_DESIGNS[:6] + GTSRB_DESIGNS[7:11] + GTSRB_DESIGNS[15:17])
+    | {name for name in DESIGNS if name.startswith(("no_", "speed_limit"))},
+    frozenset(name for name in DESIGNS if name.startswith("end_of")),
+    frozenset((*GTSRB_DESIGNS[18:32], GTSRB_DESIGNS[11]))
+    | {"crossroads", "t_junction", "steep_hill", "falling_rocks", "two_way_traffic", "cattle"},
+    frozenset(GTSRB_DESIGNS[33:41]) | {"minimum_speed", "cycle_path", "footpath"},
+)
+
+
+def lookalikes(designs: frozenset[str]) -> tuple[str, ...]:
+    """Designs that look like some of these and are none of them."""
+    alike = {name for look in LOOKS if look & designs for name in look}
+    return tuple(sorted(alike - designs))
+
 
 def draw_face(design: str, rng: Rng) -> Drawing:
     """The face of one physical sign of this design, in units of half a sign."""

@@ -15,6 +15,7 @@ from signwise.data.synthetic.designs import (
     THING_DESIGNS,
     WORLD_DESIGNS,
     draw_face,
+    lookalikes,
 )
 from signwise.data.synthetic.shapes import (
     Drawing,
@@ -27,10 +28,11 @@ from signwise.data.synthetic.shapes import (
     paint,
     pick,
     place,
-    regular,
     rounded_box,
+    tone,
 )
 from signwise.data.synthetic.textures import noise
+from signwise.data.synthetic.things import any_outline
 from signwise.data.synthetic.workers import run
 from signwise.errors import SignwiseError
 
@@ -49,10 +51,13 @@ def check_design(design: str) -> str:
 def wear(rng: Rng) -> Drawing:
     """Stickers, bolts, holes and scribbles on a face."""
     marks: Drawing = []
-    if rng.random() < 0.1:
-        size = between(rng, 0.06, 0.3)
-        points = pick(rng, (regular(12, size), rounded_box(0, 0, size, size * 0.6, 0.2)))
-        marks.append(Shape(points + rng.normal(0, 0.3, 2), any_colour(rng)))
+    if rng.random() < 0.2:
+        ink = tone(rng, pick(rng, ("black", "white", "grey"))) if rng.random() < 0.6 else None
+        for _ in range(pick(rng, (1, 1, 2, 3))):
+            size = between(rng, 0.06, 0.34)
+            outline = any_outline(rng)[1] * size
+            points = outline + rng.normal(0, pick(rng, (0.06, 0.3)), 2)
+            marks.append(Shape(points, ink or any_colour(rng)))
     if rng.random() < 0.15:
         y = between(rng, 0.3, 0.75)
         shade = int(between(rng, 30, 200))
@@ -61,6 +66,16 @@ def wear(rng: Rng) -> Drawing:
         scribble = np.cumsum(rng.normal(0, 0.22, (8, 2)), axis=0)
         marks.append(Shape(scribble, any_colour(rng), between(rng, 0.03, 0.08)))
     return marks
+
+
+def mounted(rng: Rng, face: Drawing) -> Drawing:
+    """The face, now and then on a board, or alone on the white of a drawing."""
+    style = rng.random()
+    if style > 0.09:
+        return face
+    half = 6.0 if style < 0.05 else between(rng, 1.05, 1.4)
+    colour = tone(rng, "white") if rng.random() < 0.6 else any_colour(rng)
+    return [Shape(rounded_box(0, 0, half, half, 0.05), colour), *face]
 
 
 def beside(rng: Rng, designs: Sequence[str]) -> Drawing:
@@ -131,9 +146,9 @@ def sign_share(rng: Rng) -> float:
 def resolution(rng: Rng, size: int, progress: float) -> int:
     """Pixels across with which a crop of this size was taken, more of them as one comes nearer."""
     finest = 0.8 * camera.work_side(size)
-    coarsest = min(14.0, finest)
+    coarsest = min(15.0, finest)
     along = float(0.75 * progress + 0.25 * rng.random())
-    return max(4, round(coarsest * math.pow(finest / coarsest, along**0.8)))
+    return max(4, round(coarsest * math.pow(finest / coarsest, along**0.7)))
 
 
 def sign_picture(design: str, size: int, seed: int, frames: int, index: int) -> Pixels:
@@ -143,12 +158,10 @@ def sign_picture(design: str, size: int, seed: int, frames: int, index: int) -> 
     key = DESIGNS.index(design)
     track = np.random.default_rng([seed, key, sign])
     moment = np.random.default_rng([seed, key, sign, frame])
-    face = draw_face(design, track) + wear(track)
-    if track.random() < 0.05:
-        face = [Shape(rounded_box(0, 0, 1.15, 1.15, 0.1), any_colour(track)), *face]
+    face = mounted(track, draw_face(design, track) + wear(track))
     share = sign_share(track) if frames == 1 else between(track, 0.7, 0.85)
     side = camera.work_side(size)
-    projection = camera.view(moment, side, share, calm=track.random() < 0.5)
+    projection = camera.view(moment, side, share, calm=track.random() < 0.6)
     others = [name for name in DESIGNS if name != design and name not in KNOWN]
     scene, gain = compose(track, face, projection, side, others)
     progress = moment.random() if frames == 1 else (frame + moment.random()) / frames
@@ -159,9 +172,10 @@ def negative_design(rng: Rng, exclude: frozenset[str]) -> str | None:
     """The sign or thing that a negative shows; None for a scene without one."""
     style = rng.random()
     family = (
-        GTSRB_DESIGNS if style < 0.3
-        else WORLD_DESIGNS if style < 0.55
-        else ("strange_sign",) if style < 0.68
+        lookalikes(exclude) if style < 0.2
+        else GTSRB_DESIGNS if style < 0.42
+        else WORLD_DESIGNS if style < 0.62
+        else ("strange_sign",) if style < 0.7
         else THING_DESIGNS if style < 0.78
         else ()
     )  # fmt: skip
@@ -188,7 +202,7 @@ def negative_picture(size: int, seed: int, exclude: frozenset[str], index: int) 
         projection = camera.view(rng, side, 0.2 * 12 ** rng.random(), calm=False)
         scene, gain = compose(rng, None, projection, side, ())
     else:
-        face = draw_face(design, rng) + wear(rng)
+        face = mounted(rng, draw_face(design, rng) + wear(rng))
         style = rng.random()
         if style < 0.08:  # a part of it only
             share = between(rng, 1.3, 4)
@@ -196,7 +210,7 @@ def negative_picture(size: int, seed: int, exclude: frozenset[str], index: int) 
             face = place(face, shift[0], shift[1])
         else:
             share = between(rng, 0.12, 0.4) if style < 0.14 else sign_share(rng)
-        projection = camera.view(rng, side, share, calm=rng.random() < 0.5)
+        projection = camera.view(rng, side, share, calm=rng.random() < 0.6)
         scene, gain = compose(rng, face, projection, side, others)
     return camera.expose(rng, scene, gain, resolution(rng, size, rng.random()), size)
 

@@ -134,7 +134,7 @@ def creature(rng: Rng) -> Drawing:
 def clutter(rng: Rng) -> Drawing:
     """Shapes of any outline and colour at all scales."""
     drawing = []
-    dull = rng.random() < 0.6
+    dull = rng.random() < 0.75
     for _ in range(int(rng.integers(2, 16))):
         points = any_outline(rng)[1] * (0.1 * 20 ** rng.random()) + rng.uniform(-2, 2, 2)
         drawing.append(Shape(points, dull_colour(rng) if dull else any_colour(rng)))

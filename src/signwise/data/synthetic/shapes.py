@@ -66,7 +66,9 @@ def tone(rng: Rng, name: str) -> Colour:
 
 
 def any_colour(rng: Rng) -> Colour:
-    """Any colour at all, saturated or not."""
+    """Any colour at all; a third of them are those of signs, which other things have as well."""
+    if rng.random() < 0.33:
+        return tone(rng, pick(rng, tuple(PALETTE)))
     red, green, blue = (int(channel) for channel in rng.integers(0, 256, 3))
     return red, green, blue
 

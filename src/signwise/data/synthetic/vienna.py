@@ -37,7 +37,7 @@ def priority(rng: Rng) -> Drawing:
     corners, share = regular(4, 1.0), between(rng, 0.03, 0.16)
     white = tone(rng, "white")
     yellow = tone(rng, pick(rng, ("yellow", "yellow", "yellow", "lemon")))
-    inner = between(rng, 0.6, 0.77)
+    inner = between(rng, 0.56, 0.76)
     edge = rng.random()
     # The dark line is either the plate's own rim or is painted inside a white one.
     layers: list[tuple[float, Colour]] = [(1.0, white)]
@@ -53,7 +53,7 @@ def priority(rng: Rng) -> Drawing:
     return [Shape(rounded(corners * size, share), colour) for size, colour in layers]
 
 
-STOP_WORDS = ("STOP",) * 30 + ("停",) * 3 + ("ALTO", "PARE", "PARE", "DUR", "ARRET", "정지", "قف")
+STOP_WORDS = ("STOP",) * 70 + ("停",) * 6 + ("ALTO", "PARE", "PARE", "DUR", "ARRET", "정지", "قف")
 
 
 def stop(rng: Rng) -> Drawing:
@@ -110,9 +110,9 @@ def triangle(rng: Rng, symbol: Drawing, paper: str = "white", down: bool = False
     corners = np.array([(0, -0.92), (1.05, 0.88), (-1.05, 0.88)])
     outline = rounded(corners, between(rng, 0.05, 0.12))
     # About the incentre the band is as wide on every side.
-    width = between(rng, 0.3, 0.42)
+    width = between(rng, 0.24, 0.42)
     face = banded(outline, rng, tone(rng, "red"), tone(rng, paper), width, centre=0.25)
-    face += place(symbol, 0, 0.34, between(rng, 0.33, 0.4))
+    face += place(symbol, 0, 0.32, (1 - width) * between(rng, 0.52, 0.66))
     return place(face, angle=180) if down else face
 
 
