@@ -4,7 +4,7 @@ Without MODEL a ResNet-18 without training is exported; without FOLDER pictures 
 sizes and the format that cut-out signs have. Three things are timed in turn, several rounds, on
 the same files: d, decoding alone (read_image, by as many threads or, where that is faster,
 processes as there are cores); i, inference alone (the model on decoded pixels, all cores, the
-fastest of several batch sizes); and `signwise.predict` from the paths to the finished file. One
+fastest of several batch sizes, and of ONNX Runtime's own settings); and `signwise.predict` from the paths to the finished file. One
 after the other, decoding and inference would give 1 / (1/d + 1/i). The last line is one JSON
 document.
 """
@@ -23,6 +23,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 from PIL import Image
 from resnet import export_resnet18
 
@@ -31,7 +32,7 @@ from signwise.data.images import read_image
 from signwise.data.walk import walk
 from signwise.inference.predictor import Predictor, available_cores
 
-COUNT = 3000
+COUNT = 2000
 ROUNDS = 5
 BATCH_SIZES = (32, 64, 128, 256, 512)
 GOAL = 0.8
@@ -96,6 +97,11 @@ def main(arguments: list[str]) -> None:
                 work[f"inference, batches of {size}"] = lambda predictor=predictor: (
                     predictor.scores(pixels)
                 )
+            defaults = onnxruntime.InferenceSession(predictors[BATCH_SIZES[0]].path)
+            work["inference, as it comes"] = lambda: [
+                defaults.run(None, {"images": pixels[start : start + 256]})
+                for start in range(0, len(pixels), 256)
+            ]
             seconds: dict[str, list[float]] = {what: [] for what in work}
             for number in range(ROUNDS + 1):
                 for what, run in work.items():
