@@ -2,8 +2,8 @@
 
     python recipes/compare_unknown.py PHOTOS [--seeds 3] [--epochs 12]
 
-Two known classes (GTSRB 12 and 14), rendered and destroyed negatives, no real ones; strangers are all
-pictures of the other 41 classes. The last line is one JSON document.
+Two known classes (GTSRB 12 and 14), rendered and destroyed negatives, no real ones; strangers are
+all pictures of the other 41 classes. The last line is one JSON document.
 """
 
 import argparse
@@ -225,10 +225,10 @@ def run_seed(
             near, far = nearest(bank, near), nearest(bank, far)
             note(f"{method}: nearest features", near, far, right)
             scale_score, scale_near = score(known).std(), near.std()
-            both = [
+            sums = [
                 score(a) / scale_score + b / scale_near for a, b in ((known, near), (other, far))
             ]
-            note(f"{method}: both", *both, right)
+            note(f"{method}: score and features", *sums, right)
     return rows
 
 

@@ -1,0 +1,118 @@
+"""The `priority-stop` model: a small network for two classes and unknown, taught by the teacher.
+
+    python recipes/priority_stop.py PHOTOS --work WORK --out OUT [--sets train val] [--epochs 60]
+
+Run recipes/teacher.py with the same PHOTOS, WORK and sets before. Writes OUT/network.safetensors;
+recipes/ship.py turns it into model.onnx. GTSRB's other 41 classes are its negatives, beside the
+rendered and the destroyed ones.
+"""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import Photos, Teacher, all_logits, fit, load_pictures, say, seconds_since
+from numpy.typing import NDArray
+from teacher import best_device, gtsrb_data, load_teacher, recipe_arguments
+from torch import Tensor, nn
+from torch.nn import functional
+
+from signwise import metrics
+from signwise.config import TrainConfig
+from signwise.training.checkpoint import save_tensors
+
+SIZE = 32
+WIDTHS = (32, 64, 128)
+NUMBERS = (12, 14)
+KNOWN_REPEATS = 4
+
+
+class Block(nn.Module):
+    """Two convolutions, the second with a short cut: (B, inside, H, W) to (B, outside, H', W')."""
+
+    def __init__(self, inside: int, outside: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
+        self.first_norm = nn.BatchNorm2d(outside)
+        self.second = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
+        self.second_norm = nn.BatchNorm2d(outside)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """The block's feature maps."""
+        maps = functional.relu(self.first_norm(self.first(maps)))
+        return functional.relu(maps + self.second_norm(self.second(maps)))
+
+
+def small_network(widths: tuple[int, ...] = WIDTHS) -> nn.Sequential:
+    """(B, 3, 32, 32) to the logits of the two classes: 0.3 million weights, stages of 16, 8, 4."""
+    pairs = zip((widths[0], *widths), widths, strict=False)
+    return nn.Sequential(
+        nn.Conv2d(3, widths[0], 3, 2, 1, bias=False),
+        nn.BatchNorm2d(widths[0]),
+        nn.ReLU(),
+        *(Block(inside, outside, 1 + (place > 0)) for place, (inside, outside) in enumerate(pairs)),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(widths[-1], len(NUMBERS)),
+    )
+
+
+def two_class_labels(photos: Photos) -> NDArray[np.int64]:
+    """0 for Priority, 1 for Stop, 2 for a stranger."""
+    labels = np.full(len(photos.labels), len(NUMBERS))
+    for code, number in enumerate(NUMBERS):
+        labels[photos.labels == number] = code
+    return labels
+
+
+def figures(
+    known: NDArray[np.float32], codes: NDArray[np.int64], strangers: NDArray[np.float32]
+) -> dict[str, object]:
+    """Mistakes among the known, and how the largest logit tells strangers from them."""
+    return {
+        "wrong": int((known.argmax(1) != codes).sum()),
+        "of": len(codes),
+        "auroc": metrics.auroc(known.max(1), strangers.max(1))["value"],
+        "fpr_at_95_tpr": metrics.fpr_at_tpr(known.max(1), strangers.max(1))["value"],
+        "fpr_at_99_tpr": metrics.fpr_at_tpr(known.max(1), strangers.max(1), 0.99)["value"],
+        "strangers": len(strangers),
+    }
+
+
+def main() -> None:
+    """Train the student and keep it."""
+    parser = recipe_arguments(str(__doc__).splitlines()[0], epochs=60)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    start, device = time.perf_counter(), best_device()
+    photos, negatives = load_pictures(arguments.photos, 64, arguments.work)
+    gtsrb = gtsrb_data(photos, negatives, arguments.sets, device)
+    labels = two_class_labels(photos)
+    known_rows = gtsrb.train_rows[labels[gtsrb.train_rows] < 2]
+    data = replace(
+        gtsrb,
+        labels=labels,
+        train_rows=np.concatenate((gtsrb.train_rows, *[known_rows] * (KNOWN_REPEATS - 1))),
+        class_weights=np.ones(2, np.float32),
+    )
+    teacher = load_teacher(arguments.work, arguments.sets, device)
+    config = TrainConfig(epochs=arguments.epochs, batch_size=768, learning_rate=0.15)
+    torch.manual_seed(config.seed)
+    val = data.val_rows
+
+    def report(epoch: int, network: nn.Module) -> None:
+        logits = all_logits(network, data.pixels, val, SIZE)
+        own = labels[val] < 2
+        facts = figures(logits[own], labels[val][own], logits[~own])
+        say(priority_stop=epoch, seconds=seconds_since(start), **facts)
+
+    taught = Teacher(network=teacher, columns=list(NUMBERS))
+    best = fit(small_network(), data, config, device, report, size=SIZE, teacher=taught)
+    facts = {"sets": arguments.sets, "epochs": config.epochs, "seconds": seconds_since(start)}
+    save_tensors(arguments.out / "network.safetensors", best.state_dict(), facts)
+
+
+if __name__ == "__main__":
+    main()
