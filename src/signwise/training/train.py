@@ -30,12 +30,14 @@ from signwise.training.loop import (
     Epoch,
     TrainingData,
     make_optimiser,
+    network_logits,
     run_epoch,
     steps_in_epoch,
     to_device,
 )
 from signwise.training.model import build_model, freeze_body
 from signwise.training.negatives import folder_negatives, rendered_negatives
+from signwise.training.tracking import Tracker, make_outcome, open_tracker, require_tracker
 
 CHECKPOINT_TIME_SHARE = 0.05
 RENDERED_RANGE = (1000, 20_000)
@@ -78,6 +80,7 @@ def train(
     size = config.image_size or prepared.image_size
     torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
     device = choose_device(config.device)
+    require_tracker(config.track)
     _check_splits(prepared)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -85,15 +88,27 @@ def train(
         if config.freeze:
             freeze_body(network)
         _open_run(out, config, prepared, size, resume)
+        tracker = open_tracker(config.track, out, read_json(stored)["settings"])
         training_data, problems = gather(prepared, config, size)
         network.to(device)
         if device.type == "cuda":
             network.to(memory_format=torch.channels_last)
-        history = _fit(network, to_device(training_data, device), config, device, out)
+        history = _fit(network, to_device(training_data, device), config, device, out, tracker)
     best, facts = load_tensors(out / "model.safetensors")
     network.load_state_dict(best)
     figures, warnings = write_results(
         out, network.cpu(), training_data, config, prepared, history, facts["epoch"]
+    )
+    rows = training_data.val_rows
+    warnings += tracker.finish(
+        lambda: make_outcome(
+            figures,
+            prepared.classes,
+            training_data.labels[rows],
+            network_logits(network, training_data.pixels, rows, torch.device("cpu")),
+            np.asarray(training_data.pixels[rows]),
+            out / "model.onnx",
+        )
     )
     return TrainResult(
         out=out,
@@ -210,7 +225,12 @@ def _negatives(
 
 
 def _fit(
-    network: nn.Module, data: TrainingData, config: TrainConfig, device: torch.device, out: Path
+    network: nn.Module,
+    data: TrainingData,
+    config: TrainConfig,
+    device: torch.device,
+    out: Path,
+    tracker: Tracker,
 ) -> list[Epoch]:
     optimiser = make_optimiser(network, config)
     history: list[Epoch] = []
@@ -234,6 +254,7 @@ def _fit(
                 raise SignwiseError(
                     f"the loss is no number any more in epoch {number}: lower --learning-rate"
                 )
+            tracker.epoch(epoch.to_json())
             if epoch.val_loss < best_loss:
                 best_loss = epoch.val_loss
                 best = (
