@@ -1,0 +1,64 @@
+"""Temperature and threshold: properties that hold whatever the validation set."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from signwise.training.calibrate import (
+    TEMPERATURE_RANGE,
+    fit_temperature,
+    fit_threshold,
+    log_softmax,
+    notes_on,
+)
+
+
+def drawn(count: int, classes: int, sharpness: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and labels drawn from their very softmax, then the logits sharpened."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (count, classes))
+    chances = np.exp(log_softmax(logits))
+    labels = (rng.random((count, 1)) > chances.cumsum(1)).sum(1).clip(max=classes - 1)
+    return logits * sharpness, labels.astype(np.int64)
+
+
+@settings(max_examples=20, deadline=None)
+@given(sharpness=st.sampled_from([0.5, 1.0, 2.0, 4.0]), classes=st.integers(2, 6))
+def test_the_temperature_undoes_how_much_logits_were_sharpened(
+    sharpness: float, classes: int
+) -> None:
+    logits, labels = drawn(6000, classes, sharpness, 0)
+    assert abs(fit_temperature(logits, labels) / sharpness - 1) < 0.12
+
+
+def test_a_perfect_small_set_gives_no_certainty() -> None:
+    labels = np.array([0, 1] * 10)
+    logits = np.where(np.eye(2)[labels] == 1, 5.0, -5.0)
+    temperature = fit_temperature(logits, labels)
+    confidence = np.exp(log_softmax(logits / temperature)).max(1).mean()
+    assert TEMPERATURE_RANGE[0] <= temperature <= TEMPERATURE_RANGE[1]
+    assert confidence < 0.95
+    notes = " ".join(notes_on(logits, labels, temperature))
+    assert "too few" in notes
+    assert "no mistake" in notes
+
+
+def test_a_large_set_with_mistakes_needs_no_note() -> None:
+    logits, labels = drawn(2000, 3, 1.0, 1)
+    assert notes_on(logits, labels, fit_temperature(logits, labels)) == ()
+
+
+@given(
+    scores=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=300),
+    keep=st.floats(0.5, 1.0),
+)
+def test_the_threshold_keeps_the_share_asked_for(scores: list[float], keep: float) -> None:
+    known = np.array(scores, np.float32)
+    threshold = fit_threshold(known, keep)
+    kept = (known >= np.float32(threshold)).mean()
+    assert kept >= keep - 1e-6
+    # It is one of the scores, and the next larger one would keep too few.
+    assert threshold in known
+    larger = known[known > threshold]
+    if len(larger):
+        assert (known >= larger.min()).mean() < keep + 1e-6

@@ -1,0 +1,138 @@
+"""The training loop on a five-neuron model, and the functions of the step."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from signwise.config import TrainConfig
+from signwise.training import loop
+from signwise.training.checkpoint import restore_training_state, training_state
+
+SIZE = 8
+CPU = torch.device("cpu")
+
+
+def tiny_network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 5), nn.ReLU(), nn.Linear(5, 2))
+
+
+def tiny_data(negatives: int = 6, count: int = 60) -> loop.TrainingData:
+    """Dark and bright pictures."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(count) % 2
+    pixels = rng.integers(0, 90, (count, SIZE, SIZE, 3)) + labels[:, None, None, None] * 150
+    return loop.TrainingData(
+        pixels=pixels.astype(np.uint8),
+        labels=labels,
+        train_rows=np.arange(40),
+        val_rows=np.arange(40, count),
+        negatives=rng.integers(0, 256, (negatives, SIZE, SIZE, 3), dtype=np.uint8),
+        class_weights=np.ones(2, np.float32),
+    )
+
+
+def run(
+    network: nn.Module, optimiser: torch.optim.Optimizer, epochs: range, **changes: object
+) -> list[loop.Epoch]:
+    config = TrainConfig(epochs=6, batch_size=8, learning_rate=0.1, **changes)  # type: ignore[arg-type]
+    data = tiny_data()
+    return [
+        loop.run_epoch(network, optimiser, data, config, epoch, CPU, lambda _: None)
+        for epoch in epochs
+    ]
+
+
+def test_it_learns_dark_from_bright() -> None:
+    network = tiny_network()
+    history = run(network, loop.make_optimiser(network, TrainConfig()), range(1, 7))
+    assert history[-1].val_accuracy == 1
+    assert history[-1].val_loss < history[0].val_loss
+    assert [row.epoch for row in history] == [1, 2, 3, 4, 5, 6]
+
+
+def test_stopping_and_going_on_gives_the_same_bits() -> None:
+    whole = tiny_network()
+    run(whole, loop.make_optimiser(whole, TrainConfig()), range(1, 7))
+    first = tiny_network()
+    first_optimiser = loop.make_optimiser(first, TrainConfig())
+    run(first, first_optimiser, range(1, 4))
+    state = {name: value.clone() for name, value in training_state(first, first_optimiser).items()}
+    torch.rand(17)  # the global generator stands elsewhere in a new process
+    second = tiny_network()
+    second_optimiser = loop.make_optimiser(second, TrainConfig())
+    restore_training_state(second, second_optimiser, state)
+    run(second, second_optimiser, range(4, 7))
+    for one, other in zip(whole.parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_another_seed_gives_another_network() -> None:
+    networks = [tiny_network(), tiny_network()]
+    for seed, network in enumerate(networks):
+        run(network, loop.make_optimiser(network, TrainConfig()), range(1, 2), seed=seed)
+    assert not torch.equal(*(next(network.parameters()) for network in networks))
+
+
+@given(steps=st.integers(1, 500), peak=st.floats(1e-4, 1))
+def test_learning_rate_rises_to_the_peak_and_falls_to_nearly_nothing(
+    steps: int, peak: float
+) -> None:
+    rates = [loop.learning_rate(step, steps, peak) for step in range(steps)]
+    assert all(0 < rate <= peak * (1 + 1e-9) for rate in rates)
+    top = int(np.argmax(rates))
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    if steps >= 50:
+        assert max(rates) == pytest.approx(peak)
+        assert rates[-1] < peak / 50
+
+
+def test_an_epoch_shows_every_training_picture_once_and_negatives_beside() -> None:
+    data = tiny_data()
+    shown = [labels for _, labels in loop.training_batches(data, 8, 0, CPU)]
+    counts = torch.cat(shown).bincount(minlength=3)
+    assert counts[:2].tolist() == [20, 20]
+    assert counts[2] == 5 * (2 + loop.WAYS)
+    assert not tiny_data(negatives=0).exposed
+    alone = [labels for _, labels in loop.training_batches(tiny_data(negatives=0), 8, 0, CPU)]
+    assert torch.cat(alone).bincount(minlength=3).tolist() == [20, 20, 0]
+
+
+@given(pictures=st.integers(2, 2000), batch=st.integers(2, 256))
+def test_no_batch_is_a_single_picture_or_too_large(pictures: int, batch: int) -> None:
+    parts = np.array_split(np.arange(pictures), loop.steps_in_epoch(pictures, batch))
+    sizes = [len(part) for part in parts]
+    assert max(sizes) <= batch
+    assert min(sizes) >= 2 or batch == 2 or pictures < 4
+
+
+def test_loss_is_cross_entropy_plus_one_against_the_rest() -> None:
+    logits = torch.tensor([[2.0, -1.0], [0.5, 1.5], [-3.0, 0.25]])
+    labels = torch.tensor([0, 1, 2])
+    weights = torch.tensor([1.0, 3.0])
+    options = {"label_smoothing": 0.0}
+    known = functional.cross_entropy(logits[:2], labels[:2], weights)
+    plain = loop.loss_of(logits[:2], labels[:2], weights, exposed=False, **options)
+    assert plain == pytest.approx(float(known))
+    targets = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    each = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
+    rest = (each * torch.tensor([1.0, 3.0, 1.0])).sum() / 5
+    exposed = loop.loss_of(logits, labels, weights, exposed=True, **options)
+    assert float(exposed) == pytest.approx(float(known + rest), rel=1e-5)
+
+
+def test_biases_and_norms_are_not_decayed() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2))
+    groups = loop.make_optimiser(network, TrainConfig(weight_decay=0.1)).param_groups
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert {name: decay[id(value)] for name, value in network.named_parameters()} == {
+        "0.weight": 0.1,
+        "0.bias": 0.0,
+        "1.weight": 0.0,
+        "1.bias": 0.0,
+    }

@@ -1,0 +1,85 @@
+"""Negatives: known pictures destroyed, rendered ones, and a user's own folder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from signwise.errors import SignwiseError
+from signwise.training import negatives
+from toy import toy_strangers
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_shuffled_patches_keep_every_tile() -> None:
+    pixels = torch.rand(6, 3, 32, 32, generator=generator())
+    shuffled = negatives.shuffle_patches(pixels, 8, generator(1))
+    assert not torch.equal(shuffled, pixels)
+    assert torch.allclose(
+        shuffled.flatten(2).sort(2).values, pixels.flatten(2).sort(2).values, atol=0
+    )
+    tile = pixels[0, :, :4, :4]
+    found = [
+        torch.equal(shuffled[0, :, y : y + 4, x : x + 4], tile)
+        for y in range(0, 32, 4)
+        for x in range(0, 32, 4)
+    ]
+    assert sum(found) == 1
+
+
+@pytest.mark.parametrize("side", [7, 16, 33])
+def test_any_side_can_be_shuffled(side: int) -> None:
+    pixels = torch.rand(2, 3, side, side, generator=generator())
+    assert negatives.shuffle_patches(pixels, 4, generator()).shape == pixels.shape
+
+
+def test_mixtures_never_pair_a_class_with_itself_whole() -> None:
+    pixels = torch.zeros(40, 3, 16, 16)
+    pixels[:, :, 4:12, 4:12] = torch.arange(40).div(40).view(-1, 1, 1, 1)
+    labels = torch.zeros(40, dtype=torch.int64)
+    mixed = negatives.mixtures(pixels, labels, generator())
+    # One class only: each partner is shuffled, so that its square lies about.
+    outside = mixed.clone()
+    outside[:, :, 4:12, 4:12] = 0
+    assert outside.sum((1, 2, 3)).gt(0).float().mean() > 0.9
+
+
+def test_textures_keep_the_mean_and_lose_the_shape() -> None:
+    pixels = torch.zeros(8, 3, 32, 32)
+    pixels[:, :, 8:24, 8:24] = 1.0
+    drawn = negatives.textures(pixels, generator())
+    inside, whole = drawn[:, :, 8:24, 8:24].mean((1, 2, 3)), drawn.mean((1, 2, 3))
+    assert bool(((whole - 0.25).abs() < 0.15).all())
+    assert (inside - whole).abs().mean() < 0.3
+
+
+def test_destroy_uses_every_way() -> None:
+    pixels = torch.rand(negatives.WAYS, 3, 32, 32, generator=generator())
+    destroyed = negatives.destroy(pixels, torch.arange(negatives.WAYS), generator())
+    assert destroyed.shape == pixels.shape
+    assert bool((destroyed - pixels).abs().amax((1, 2, 3)).gt(0.05).all())
+
+
+def test_rendered_negatives_are_the_same_for_the_same_seed() -> None:
+    first, second = (negatives.rendered_negatives(("priority",), 6, 16, 5) for _ in range(2))
+    assert first.shape == (6, 16, 16, 3)
+    assert np.array_equal(first, second)
+
+
+def test_a_folder_of_negatives_is_read_and_what_fails_is_told(tmp_path: Path) -> None:
+    folder = toy_strangers(tmp_path / "strangers", 4)
+    (folder / "zz.png").write_bytes(b"no picture")
+    pixels, problems = negatives.folder_negatives(folder, 16)
+    assert pixels.shape == (4, 16, 16, 3)
+    assert [Path(row["path"]).name for row in problems] == ["zz.png"]
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SignwiseError, match=r"--unknown .*: no picture"):
+        negatives.folder_negatives(tmp_path, 16)
+    with pytest.raises(SignwiseError, match=r"--unknown .*: no such folder"):
+        negatives.folder_negatives(tmp_path / "none", 16)
