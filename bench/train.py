@@ -1,0 +1,156 @@
+"""Seconds until 99.5 % on the validation set: a plain notebook's loop and signwise's, in turn.
+
+    python bench/train.py DATA [--seeds 5] [--goal 0.995] [--max-epochs 12]
+
+DATA is a folder that `signwise prepare` wrote. Both train torchvision's ResNet-18 from scratch at
+32 pixels, on the same split and pictures, from a cold start: the plain loop decodes each picture
+with PIL in a DataLoader (batches of 32, SGD 0.001, momentum 0.9), signwise fills its cache and
+trains against no negatives, as the plain loop does. Time starts before the pictures are read and
+stops at the first epoch that reaches the goal on validation. The last line is one JSON document.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import models, transforms
+
+from signwise.config import IMAGE_SIZE, TrainConfig
+from signwise.data.prepared import PreparedData, load_data
+from signwise.training.loop import make_optimiser, run_epoch
+from signwise.training.model import build_model
+from signwise.training.train import gather
+
+
+class Folder(Dataset[tuple[torch.Tensor, int]]):
+    """What torchvision's ImageFolder does: open, convert and transform one picture at a time."""
+
+    def __init__(self, data: PreparedData, split: str) -> None:
+        table = data.table[data.table["split"] == split]
+        self.paths = [data.root / path for path in table["path"]]
+        self.labels = [data.classes.index(label) for label in table["label"]]
+        mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        self.transform = transforms.Compose(
+            [
+                transforms.Resize((IMAGE_SIZE, IMAGE_SIZE)),
+                transforms.ToTensor(),
+                transforms.Normalize(mean, deviation),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
+        with Image.open(self.paths[row]) as picture:
+            return self.transform(picture.convert("RGB")), self.labels[row]
+
+
+def plain(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, float | None]:
+    """The notebook's loop: seconds to the goal and an epoch's."""
+    torch.manual_seed(seed)
+    start = time.perf_counter()
+    workers = len(os.sched_getaffinity(0))
+    loaders = [
+        DataLoader(Folder(data, split), 32, shuffle=split == "train", num_workers=workers)
+        for split in ("train", "val")
+    ]
+    network = models.resnet18(weights=None)
+    network.fc = nn.Linear(512, len(data.classes))
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9)
+    reached, ends = None, []
+    for _ in range(epochs):
+        network.train()
+        for pictures, labels in loaders[0]:
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(network(pictures), labels).backward()
+            optimiser.step()
+        network.eval()
+        right = total = 0
+        with torch.no_grad():
+            for pictures, labels in loaders[1]:
+                right += int((network(pictures).argmax(1) == labels).sum())
+                total += len(labels)
+        ends.append(time.perf_counter() - start)
+        if right / total >= goal:
+            reached = ends[-1]
+            break
+    return {"seconds": reached, "epoch_seconds": statistics.median(np.diff([0, *ends]))}
+
+
+def ours(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, float | None]:
+    """signwise's loop, with the cache filled anew: seconds to the goal and an epoch's."""
+    start = time.perf_counter()
+    for cache in data.directory.glob("pixels-*"):
+        cache.unlink()
+    config = TrainConfig(seed=seed, unknown="none", weights="none")
+    gathered, _ = gather(data, config, IMAGE_SIZE)
+    torch.manual_seed(seed)
+    network = build_model("resnet18", len(data.classes), IMAGE_SIZE, "none")
+    optimiser = make_optimiser(network, config)
+    reached, ends = None, []
+    for epoch in range(1, epochs + 1):
+        row = run_epoch(
+            network, optimiser, gathered, config, epoch, torch.device("cpu"), lambda _: None
+        )
+        ends.append(time.perf_counter() - start)
+        if row.val_accuracy >= goal:
+            reached = ends[-1]
+            break
+    return {"seconds": reached, "epoch_seconds": statistics.median(np.diff([0, *ends]))}
+
+
+def main() -> None:
+    """Run both in turn, a line a run."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--goal", type=float, default=0.995)
+    parser.add_argument("--max-epochs", type=int, default=12)
+    arguments = parser.parse_args()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    results: dict[str, list[dict[str, float | None]]] = {"plain": [], "signwise": []}
+    with tempfile.TemporaryDirectory() as folder:
+        # A copy: the cache that is deleted is not the user's.
+        copy = Path(folder) / "data"
+        shutil.copytree(arguments.data, copy)
+        data = load_data(copy)
+        for seed in range(arguments.seeds):
+            for name, run in (("plain", plain), ("signwise", ours)):
+                results[name].append(run(data, seed, arguments.goal, arguments.max_epochs))
+                print(seed, name, results[name][-1], flush=True)
+    medians = {
+        name: statistics.median(
+            float("inf") if row["seconds"] is None else row["seconds"] for row in rows
+        )
+        for name, rows in results.items()
+    }
+    reached = all(value != float("inf") for value in medians.values())
+    document = {
+        "bench": "train",
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
+        "torch": torch.__version__,
+        "n": int((data.table["split"] == "train").sum()),
+        "goal": arguments.goal,
+        "seeds": arguments.seeds,
+        "median_seconds": {name: value if reached else None for name, value in medians.items()},
+        "ratio": medians["signwise"] / medians["plain"] if reached else None,
+        "runs": results,
+    }
+    print(json.dumps(document))
+
+
+if __name__ == "__main__":
+    main()
