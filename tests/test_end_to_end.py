@@ -58,7 +58,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photos, strangers, data, run = (work / name for name in ("photos", "strangers", "data", "run"))
     run_verb("synth", photos, "--per-class", 80, "--size", 32, "--negatives", strangers)
     run_verb("prepare", photos, "--out", data, "--image-size", SIZE, "--seed", 1, "--copy")
-    run_verb("train", data, "--out", run, "--epochs", EPOCHS, "--batch-size", 16, "--threads", 2)
+    settings = ("--epochs", EPOCHS, "--batch-size", 16, "--threads", 2, "--track", "tensorboard")
+    run_verb("train", data, "--out", run, *settings)
     run_verb("evaluate", run, "--data", data, "--unknown", strangers, "--corruptions")
     return work
 
@@ -103,6 +104,19 @@ def test_train_wrote_its_contract(work: Path) -> None:
     assert picture_size(run / "curves.png")[0] > 300
     assert "priority" in (run / "README.md").read_text(encoding="utf-8")
     assert not [path.name for path in run.rglob("*partial*")]
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_tracker_got_what_history_has(work: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(work / "run" / "tensorboard")).Reload()
+    for row in read_csv(work / "run" / "history.csv"):
+        for name in HISTORY[1:]:
+            (value,) = [p.value for p in events.Scalars(name) if p.step == int(row["epoch"])]
+            assert value == pytest.approx(float(row[name]), rel=1e-5)
+    model = (work / "run" / "model.onnx").read_bytes()
+    assert (work / "run" / "tensorboard" / "model.onnx").read_bytes() == model
 
 
 def test_model_keeps_its_contract(work: Path) -> None:

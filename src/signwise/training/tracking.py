@@ -4,8 +4,10 @@ A tracker works in a thread of its own. It can fail, or wait for a network that 
 the run goes on: there is one warning, and every figure stands in the run's folder anyway.
 """
 
+import math
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +18,10 @@ from numpy.typing import NDArray
 
 from signwise.errors import require_extra
 
-ALIVE_SECONDS = 60.0
-"""How long the end of a run waits for a tracker that has worked so far, as for an upload."""
-SILENT_SECONDS = 5.0
-"""How long it waits for one that has not finished anything yet."""
+FINISH_SECONDS = 60.0
+"""How long the end of a run waits for a tracker, as for the upload of the model."""
+STUCK_SECONDS = 20.0
+"""A call that takes longer, but for the last one, waits for a network that is not there."""
 SHOWN_MISTAKES = 16
 EXTRAS = {
     "wandb": ("wandb", "wandb"),
@@ -61,7 +63,8 @@ class Tracker:
         self._name = name
         self._calls: queue.SimpleQueue[Callable[[Adapter], None] | None] = queue.SimpleQueue()
         self._failure: str | None = None
-        self._alive = False
+        self._since = time.monotonic()  # when the call that is under way began; infinite for none
+        self._finishing = False
         self._thread: threading.Thread | None = None
         if make is not None:
             self._thread = threading.Thread(target=self._work, args=(make,), daemon=True)
@@ -79,18 +82,32 @@ class Tracker:
             return []
         if self._thread.is_alive():
             result = outcome()
-            self._calls.put(lambda adapter: adapter.finish(result))
+
+            def close(adapter: Adapter) -> None:
+                self._finishing = True
+                adapter.finish(result)
+
+            self._calls.put(close)
             self._calls.put(None)
-            self._thread.join(ALIVE_SECONDS if self._alive else SILENT_SECONDS)
+            self._wait(self._thread)
         failure = "it did not answer in time" if self._thread.is_alive() else self._failure
         return [] if failure is None else [f"--track {self._name} failed: {failure}"]
+
+    def _wait(self, thread: threading.Thread) -> None:
+        end = time.monotonic() + FINISH_SECONDS
+        while thread.is_alive() and (now := time.monotonic()) < end:
+            if not self._finishing and now - self._since > STUCK_SECONDS:
+                return
+            thread.join(0.05)
 
     def _work(self, make: Callable[[], Adapter]) -> None:
         try:
             adapter = make()
+            self._since = math.inf
             while (call := self._calls.get()) is not None:
+                self._since = time.monotonic()
                 call(adapter)
-                self._alive = True
+                self._since = math.inf
         except BaseException as error:  # whatever a tracker does, the run goes on
             text = " ".join(str(error).split())
             self._failure = f"{type(error).__name__}: {text}" if text else type(error).__name__
