@@ -119,7 +119,7 @@ def exposures(rng: Rng) -> tuple[float, float, float]:
     if light < 0.27:
         target = between(rng, 0.09, 0.5)
     elif light < 0.36:
-        target = between(rng, 1.3, 2.4)
+        target = between(rng, 1.3, 2.8)
     else:
         target = min(1.6, math.exp(rng.normal(-0.05, 0.28)))
     sign = min(1.0, max(0.2, 1 / ratio))
