@@ -42,7 +42,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "models"
     toy_model(folder / "toy" / "model.onnx", figures={"accuracy": 0.5})
     toy_model(folder / "other" / "model.onnx", classes=("a", "b", "c"))
-    monkeypatch.setattr(model_file, "SHIPPED", folder)
+    monkeypatch.setattr(model_file, "SHIPPED_MODELS", folder)
     return folder
 
 
@@ -79,7 +79,7 @@ def test_models_lists_what_ships_with_its_figures(shipped: Path) -> None:
 
 
 def test_models_is_empty_where_none_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_file, "SHIPPED", tmp_path / "none")
+    monkeypatch.setattr(model_file, "SHIPPED_MODELS", tmp_path / "none")
     assert shipped_models() == {}
     assert models().rows == []
 

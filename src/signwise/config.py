@@ -127,8 +127,8 @@ class TrainConfig(Config):
     """Side in pixels; unless given, the size that the data was prepared at."""
     model: str = "resnet18"
     """A torchvision classification architecture by name."""
-    weights: str = "none"
-    """none, imagenet, signs, or a .safetensors or .pth state dict."""
+    weights: str | None = None
+    """none, imagenet, signs or a state dict file; unless given, signs for resnet18, else none."""
     freeze: bool = False
     """Train the new head alone."""
     unknown: str = "synthetic"
@@ -145,6 +145,11 @@ class TrainConfig(Config):
     """CPU threads; unless given, all cores. The same number gives the same bits."""
     track: Literal["none", "wandb", "tensorboard", "mlflow"] = "none"
     """Where to record the run besides its folder."""
+
+    @property
+    def initial_weights(self) -> str:
+        """What `weights` comes to: signs for resnet18, none for others, unless told otherwise."""
+        return self.weights or ("signs" if self.model == "resnet18" else "none")
 
     def __post_init__(self) -> None:
         _check(self.epochs >= 1, "--epochs", "at least 1")

@@ -12,6 +12,7 @@ from typing import Any
 from signwise.errors import SignwiseError
 
 MARKER = ".signwise"
+SHIPPED_MODELS = Path(__file__).parent / "models"
 
 
 @contextmanager

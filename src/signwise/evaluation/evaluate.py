@@ -21,8 +21,8 @@ from signwise.evaluation.measure import KNOWN_GROUPINGS, measure, measure_unknow
 from signwise.evaluation.pictures import Answers, Pictures, Strangers, read_pictures
 from signwise.evaluation.report import report
 from signwise.evaluation.robustness import measure_corruptions
-from signwise.files import claim_directory, read_json, write_bytes, write_text
-from signwise.inference.model_file import SHIPPED, find_model
+from signwise.files import SHIPPED_MODELS, claim_directory, read_json, write_bytes, write_text
+from signwise.inference.model_file import find_model
 from signwise.inference.predictor import UNKNOWN, Predictor
 from signwise.progress import track
 
@@ -136,7 +136,7 @@ def evaluate(
 
 def _run_of(model: str | Path) -> Path | None:
     folder = find_model(model).resolve().parent
-    shipped = folder.is_relative_to(SHIPPED.resolve())
+    shipped = folder.is_relative_to(SHIPPED_MODELS.resolve())
     return folder if (folder / "manifest.csv").is_file() and not shipped else None
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from signwise.errors import SignwiseError
+from signwise.files import SHIPPED_MODELS
 from signwise.inference import protobuf
 
 FORMAT = 1
 """The newest format of the metadata entry that this version reads."""
 METADATA_KEY = "signwise"
 MODEL_FILE = "model.onnx"
-SHIPPED = Path(__file__).parent.parent / "models"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class ModelsResult:
 
 def shipped_models() -> dict[str, Path]:
     """The models that ship with signwise: name -> path, in the order of their names."""
-    return {path.parent.name: path for path in sorted(SHIPPED.glob(f"*/{MODEL_FILE}"))}
+    return {path.parent.name: path for path in sorted(SHIPPED_MODELS.glob(f"*/{MODEL_FILE}"))}
 
 
 def models() -> ModelsResult:

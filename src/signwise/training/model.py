@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torchvision import models
 
 from signwise.errors import SignwiseError
+from signwise.files import SHIPPED_MODELS
+from signwise.training.checkpoint import load_tensors
 
 SIZES_TO_TRY = (32, 48, 64, 96, 128, 224, 256, 299, 384, 480, 518)
 
@@ -33,9 +35,10 @@ def set_stem(network: nn.Module, stride: int, pool: bool) -> None:
 def build_model(name: str, outputs: int, image_size: int, weights: str) -> nn.Module:
     """A torchvision classifier with a new head of `outputs` logits, for (B, 3, S, S) pictures.
 
-    `weights` is none, imagenet, or a file of a state dict, whose head is left out. Raises
-    SignwiseError for an architecture that torchvision does not have, an image size that it can't
-    take (naming sizes that work), and weights that can't be had or do not fit.
+    `weights` is none, imagenet, signs (the shipped backbone, whose stem comes with it), or a file
+    of a state dict; its head is left out. Raises SignwiseError for an architecture that torchvision
+    does not have, an image size that it can't take (naming sizes that work), and weights that
+    can't be had or do not fit.
     """
     if name not in models.list_models(module=models):
         raise SignwiseError(f"--model: torchvision has no classifier {name!r}; try resnet18")
@@ -44,9 +47,20 @@ def build_model(name: str, outputs: int, image_size: int, weights: str) -> nn.Mo
     if weights == "imagenet":
         network.load_state_dict(_imagenet_state(name), strict=False)
     head = replace_head(network, outputs)
-    if weights not in ("none", "imagenet"):
+    if weights == "signs":
+        load_signs(network, name, head)
+    elif weights not in ("none", "imagenet"):
         load_body(network, read_state(Path(weights)), head, weights)
     return network
+
+
+def load_signs(network: nn.Module, name: str, head: str) -> None:
+    """Load the shipped backbone into a ResNet-18, in float32, and set its stem."""
+    if name != "resnet18":
+        raise SignwiseError(f"--weights signs is a resnet18: set --model to it, not to {name}")
+    state, facts = load_tensors(SHIPPED_MODELS / "signs" / "backbone.safetensors")
+    set_stem(network, facts["stride"], facts["pool"])
+    load_body(network, to_float32(state), head, "signs")
 
 
 def _bare_model(name: str) -> nn.Module:
@@ -162,9 +176,13 @@ def read_state(file: Path) -> dict[str, Tensor]:
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise SignwiseError(f"--weights {file}: not a state dict, which maps names to tensors")
+    return to_float32({str(name).removeprefix("module."): state[name] for name in state})
+
+
+def to_float32(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, floating-point ones in float32."""
     return {
-        str(name).removeprefix("module."): value.float() if value.is_floating_point() else value
-        for name, value in state.items()
+        name: value.float() if value.is_floating_point() else value for name, value in state.items()
     }
 
 
