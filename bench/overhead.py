@@ -59,7 +59,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     device, config = torch.device(arguments.device), TrainConfig()
-    network = build_model("resnet18", 2, IMAGE_SIZE, "none").to(device)
+    outputs = 2 + (arguments.unknown != "none")
+    network = build_model("resnet18", outputs, IMAGE_SIZE, "none").to(device)
     layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
     network.to(memory_format=layout)
     optimiser = make_optimiser(network, config)
@@ -77,7 +78,6 @@ def main() -> None:
                 lambda _: 1e-4,
                 class_weights=weights,
                 label_smoothing=0.0,
-                exposed=data.exposed,
                 advance=lambda _: None,
             )
 

@@ -41,12 +41,12 @@ def write_results(
     labels = data.labels[data.val_rows]
     cpu = torch.device("cpu")
     logits = network_logits(network, data.pixels, data.val_rows, cpu)
-    wide = logits.astype(np.float64)
+    wide = logits[:, : data.classes].astype(np.float64)
     temperature = fit_temperature(wide, labels)
     warnings = list(notes_on(wide, labels, temperature))
-    known = read_logits(torch.from_numpy(logits), temperature, data.exposed)[1].numpy()
+    known = read_logits(torch.from_numpy(logits), data.classes, temperature)[1].numpy()
     threshold = fit_threshold(known, config.keep_known) if data.exposed else 0.0
-    correct = int((logits.argmax(1) == labels).sum())
+    correct = int((wide.argmax(1) == labels).sum())
     interval = metrics.wilson_interval(correct, len(labels))
     assert interval is not None, "train checks that there are validation pictures"
     figures = {

@@ -50,29 +50,30 @@ class Normalise(nn.Module):
 class Deployed(nn.Module):
     """The graph of model.onnx: pictures in, calibrated probabilities and `known` out."""
 
-    def __init__(self, network: nn.Module, temperature: float, exposed: bool) -> None:
+    def __init__(self, network: nn.Module, classes: int, temperature: float) -> None:
         super().__init__()
         self.normalise = Normalise()
         self.network = network
+        self.classes = classes
         self.temperature = temperature
-        self.exposed = exposed
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(N, S, S, 3) uint8 to probabilities (N, K) and known (N,)."""
-        return read_logits(self.network(self.normalise(images)), self.temperature, self.exposed)
+        return read_logits(self.network(self.normalise(images)), self.classes, self.temperature)
 
 
-def read_logits(logits: Tensor, temperature: float, exposed: bool) -> tuple[Tensor, Tensor]:
-    """Probabilities (N, K) and known (N,) from logits (N, K).
+def read_logits(logits: Tensor, classes: int, temperature: float) -> tuple[Tensor, Tensor]:
+    """Probabilities (N, K) and known (N,) from logits (N, K) or, with unknown, (N, K + 1).
 
-    A network that was exposed to negatives answers each class's question, this sign or anything
-    else, by a sigmoid: `known` is the largest, softened by a constant scale so that float32 keeps
-    the order of the very sure. Otherwise it is the largest probability.
+    A network that was trained against negatives answers each class's question, this sign or
+    anything else, by a sigmoid: `known` is the largest, softened by a constant scale so that
+    float32 keeps the order of the very sure. Otherwise it is the largest probability.
     """
-    probabilities = torch.softmax(logits / temperature, 1)
-    if exposed:
-        return probabilities, torch.sigmoid(logits.amax(1) / KNOWN_SCALE)
-    return probabilities, probabilities.amax(1)
+    own = logits[:, :classes]
+    probabilities = torch.softmax(own / temperature, 1)
+    if logits.shape[1] == classes:
+        return probabilities, probabilities.amax(1)
+    return probabilities, torch.sigmoid(own.amax(1) / KNOWN_SCALE)
 
 
 def export_onnx(
@@ -86,8 +87,8 @@ def export_onnx(
     pixels: uint8 (N, S, S, 3), the validation set. Raises SignwiseError, and writes nothing, where
     a probability differs by more than 1e-4.
     """
-    exposed = metadata["unknown"] != "none"
-    deployed = Deployed(deepcopy(network).cpu().float(), metadata["temperature"], exposed)
+    classes = len(metadata["classes"])
+    deployed = Deployed(deepcopy(network).cpu().float(), classes, metadata["temperature"])
     deployed.eval().requires_grad_(False)
     with atomic_path(path) as temporary:
         model = _graph(deployed, metadata["image_size"])

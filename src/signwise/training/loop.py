@@ -1,7 +1,7 @@
 """The training loop: plain functions over tensors, and pure functions of the step.
 
 Shapes: B pictures of known classes in a batch, K classes, S the side in pixels. Labels 0 to K - 1
-are the classes; K is a picture of none of them.
+are the classes; K, where the network has a further output, is unknown.
 """
 
 import math
@@ -160,34 +160,26 @@ def training_batches(
 
 
 def loss_of(
-    logits: Tensor,
-    labels: Tensor,
-    class_weights: Tensor,
-    *,
-    label_smoothing: float,
-    exposed: bool,
+    logits: Tensor, labels: Tensor, class_weights: Tensor, label_smoothing: float
 ) -> Tensor:
-    """Cross-entropy of the classes; where exposed to negatives, also of one against the rest.
+    """Cross-entropy; where the network has an unknown output, also of each class against the rest.
 
-    logits (B, K), labels (B,) with K for a negative. Negatives enter by binary cross-entropies, a
-    sigmoid a class; LOG.md compares this with a further output, outlier exposure and energy. Means
-    over the weighted pictures, in nats.
+    logits (B, K) or (B, K + 1), labels (B,), class_weights (K,). Unknown is one more class of the
+    softmax, and for the sigmoid of every class a picture of something else. LOG.md compares this
+    with either alone, outlier exposure, energy and distances of features. Means over the weighted
+    pictures, in nats.
     """
-    classes = logits.shape[1]
-    negative = labels == classes
-    own = functional.cross_entropy(
-        logits,
-        labels.masked_fill(negative, -100),
-        class_weights,
-        ignore_index=-100,
-        label_smoothing=label_smoothing,
-    )
-    if not exposed:
+    classes = len(class_weights)
+    weights = functional.pad(class_weights, (0, logits.shape[1] - classes), value=1.0)
+    own = functional.cross_entropy(logits, labels, weights, label_smoothing=label_smoothing)
+    if logits.shape[1] == classes:
         return own
     targets = functional.one_hot(labels, classes + 1)[:, :classes].float()
-    each = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
-    weights = torch.cat((class_weights, class_weights.new_ones(1)))[labels]
-    return own + (each * weights).sum() / weights.sum()
+    each = functional.binary_cross_entropy_with_logits(
+        logits[:, :classes], targets, reduction="none"
+    ).sum(1)
+    shares = weights[labels]
+    return own + (each * shares).sum() / shares.sum()
 
 
 def train_one_epoch(
@@ -198,14 +190,13 @@ def train_one_epoch(
     *,
     class_weights: Tensor,
     label_smoothing: float,
-    exposed: bool,
     advance: Callable[[int], None],
 ) -> tuple[float, float]:
     """Train on every batch; gives the mean loss and the accuracy on the known pictures.
 
     `rate` is the learning rate of the epoch's step, counted from 0.
     """
-    device = class_weights.device
+    device, classes = class_weights.device, len(class_weights)
     normalise = Normalise().to(device)
     set_training_mode(network)
     loss_sum = torch.zeros((), device=device)
@@ -220,21 +211,15 @@ def train_one_epoch(
             images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             logits = network(images)
-        loss = loss_of(
-            logits.float(),
-            labels,
-            class_weights,
-            label_smoothing=label_smoothing,
-            exposed=exposed,
-        )
+        loss = loss_of(logits.float(), labels, class_weights, label_smoothing)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         with torch.no_grad():
             # Sums stay on the device: reading one would wait for the GPU at every step.
             loss_sum += loss * len(labels)
-            correct += (logits.argmax(1) == labels).sum()
-            known += (labels < logits.shape[1]).sum()
+            correct += (logits[:, :classes].argmax(1) == labels).sum()
+            known += (labels < classes).sum()
         seen += len(labels)
         advance(1)
     return float(loss_sum) / seen, float(correct) / float(known)
@@ -247,7 +232,7 @@ def network_logits(
     rows: NDArray[np.int64],
     device: torch.device,
 ) -> NDArray[np.float32]:
-    """The network's float32 logits (len(rows), K) of pictures pixels[rows] as they are."""
+    """The network's float32 logits of pictures pixels[rows] as they are, (len(rows), outputs)."""
     network.eval()
     normalise = Normalise().to(device)
     parts = []
@@ -287,7 +272,6 @@ def run_epoch(
         rate,
         class_weights=torch.from_numpy(data.class_weights).to(device),
         label_smoothing=config.label_smoothing,
-        exposed=data.exposed,
         advance=advance,
     )
     logits = torch.from_numpy(network_logits(network, data.pixels, data.val_rows, device))
@@ -298,6 +282,6 @@ def run_epoch(
         train_loss=loss,
         train_accuracy=accuracy,
         val_loss=float(functional.cross_entropy(logits, labels)),
-        val_accuracy=float((logits.argmax(1) == labels).float().mean()),
+        val_accuracy=float((logits[:, : data.classes].argmax(1) == labels).float().mean()),
         seconds=time.perf_counter() - start,
     )

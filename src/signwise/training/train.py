@@ -84,7 +84,8 @@ def train(
     _check_splits(prepared)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = build_model(config.model, len(prepared.classes), size, config.initial_weights)
+        outputs = len(prepared.classes) + (config.unknown != "none")
+        network = build_model(config.model, outputs, size, config.initial_weights)
         if config.freeze:
             freeze_body(network)
         _open_run(out, config, prepared, size, resume)
