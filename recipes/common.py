@@ -1,5 +1,6 @@
-"""What the recipes share: pictures as arrays, and a longer training with a teacher and averages."""
+"""What the recipes share: pictures as arrays, and a longer training with averages and a teacher."""
 
+import argparse
 import json
 import time
 from collections.abc import Callable
@@ -123,12 +124,34 @@ def load_pictures(folder: Path, size: int, work: Path) -> tuple[Photos, Pixels]:
         return Photos(**{name: saved[name] for name in names}), saved["negatives"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Teacher:
-    """A larger network, and which of its logits the student's classes are."""
+def gtsrb_data(
+    photos: Photos, negatives: Pixels, sets: list[str], device: torch.device
+) -> TrainingData:
+    """The 43 classes on the device: these sets and the rendered pictures to train on."""
+    return TrainingData(
+        pixels=torch.from_numpy(photos.pixels).to(device),
+        labels=photos.labels,
+        train_rows=photos.rows(*sets, "rendered"),
+        val_rows=photos.rows("val"),
+        negatives=torch.from_numpy(negatives).to(device),
+        class_weights=np.ones(len(GTSRB_DESIGNS), np.float32),
+    )
 
-    network: nn.Module
-    columns: list[int]
+
+def recipe_arguments(text: str | None, epochs: int) -> argparse.ArgumentParser:
+    """What every recipe takes."""
+    parser = argparse.ArgumentParser(description=str(text).splitlines()[0])
+    parser.add_argument("photos", type=Path, help="folder with 00000 to 00042")
+    parser.add_argument("--work", type=Path, required=True, help="folder for what lies between")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the trained network")
+    parser.add_argument("--sets", nargs="+", default=["train", "val"], choices=["train", "val"])
+    parser.add_argument("--epochs", type=int, default=epochs)
+    return parser
+
+
+def best_device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def fit(
@@ -139,9 +162,9 @@ def fit(
     report: Callable[[int, nn.Module], None],
     *,
     size: int,
-    teacher: Teacher | None = None,
+    teacher: Callable[[Tensor], Tensor] | None = None,
 ) -> nn.Module:
-    """Train at `size` pixels, with a teacher's answers too if given; the averaged network.
+    """Train at `size` pixels, with a teacher's logits too if given; the averaged network.
 
     The teacher sees each augmented picture at the size of the data; the student sees it scaled to
     `size`, with noise of its own, and learns the teacher's answers to it (Hinton et al.,
@@ -180,7 +203,7 @@ def _loss(
     data: TrainingData,
     config: TrainConfig,
     size: int,
-    teacher: Teacher | None,
+    teacher: Callable[[Tensor], Tensor] | None,
 ) -> Tensor:
     own = pictures
     if size != pictures.shape[2]:
@@ -189,15 +212,14 @@ def _loss(
         own = batch_noise(own, noise).clamp(0, 1)
     logits = run(network, own)
     weights = torch.from_numpy(data.class_weights).to(pictures.device)
-    hard = loss_of(
-        logits, labels, weights, label_smoothing=config.label_smoothing, exposed=data.exposed
-    )
+    hard = loss_of(logits, labels, weights, config.label_smoothing)
     if teacher is None:
         return hard
-    with torch.inference_mode():
-        told = run(teacher.network, pictures)[:, teacher.columns]
-    told = told.clone()
-    each = functional.binary_cross_entropy_with_logits(logits, told.sigmoid(), reduction="none")
+    with torch.no_grad():
+        told = teacher(pictures)
+    each = functional.binary_cross_entropy_with_logits(
+        logits[:, : data.classes], told[:, : data.classes].sigmoid(), reduction="none"
+    )
     order = functional.kl_div(
         logits.log_softmax(1), told.log_softmax(1), log_target=True, reduction="batchmean"
     )

@@ -26,7 +26,6 @@ from signwise.training.export import Normalise
 from signwise.training.loop import (
     TrainingData,
     learning_rate,
-    loss_of,
     make_optimiser,
     network_logits,
     steps_in_epoch,
@@ -69,12 +68,6 @@ def one_against_rest(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits[:, :2], targets) * 2
 
 
-def both(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the known classes, and one against the rest: what signwise trains with."""
-    weights = torch.ones(2, device=logits.device)
-    return loss_of(logits[:, :2], labels, weights, label_smoothing=0.0, exposed=True)
-
-
 def further_sigmoid(logits: Tensor, labels: Tensor) -> Tensor:
     """A further output and one against the rest, added."""
     return further_output(logits, labels) + one_against_rest(logits, labels)
@@ -113,7 +106,6 @@ METHODS = {
     "outlier exposure, top probability": (uniform_exposure, confidence),
     "energy with margins": (energy_exposure, energy),
     "one against rest": (one_against_rest, largest),
-    "cross-entropy and one against rest": (both, largest),
     "further output and one against rest": (further_sigmoid, largest),
 }
 

@@ -1,27 +1,39 @@
 """The `priority-stop` model: a small network for two classes and unknown, taught by the teacher.
 
-    python recipes/priority_stop.py PHOTOS --work WORK --out OUT [--sets train val] [--epochs 60]
+    python recipes/priority_stop.py PHOTOS --work WORK --out OUT --teacher NETWORK [--epochs 30]
 
-Run recipes/teacher.py with the same PHOTOS, WORK and sets before. Writes OUT/network.safetensors;
-recipes/ship.py turns it into model.onnx. GTSRB's other 41 classes are its negatives, beside the
-rendered and the destroyed ones.
+NETWORK is what recipes/signs.py wrote for the same sets: it teaches. Writes
+OUT/network.safetensors; recipes/ship.py turns it into model.onnx. GTSRB's other 41 classes are its
+negatives, beside the rendered and the destroyed ones.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from common import Photos, Teacher, all_logits, fit, load_pictures, say, seconds_since
+from common import (
+    Photos,
+    all_logits,
+    best_device,
+    fit,
+    gtsrb_data,
+    load_pictures,
+    recipe_arguments,
+    run,
+    say,
+    seconds_since,
+)
 from numpy.typing import NDArray
-from teacher import best_device, gtsrb_data, load_teacher, recipe_arguments
 from torch import Tensor, nn
 from torch.nn import functional
 
 from signwise import metrics
 from signwise.config import TrainConfig
-from signwise.training.checkpoint import save_tensors
+from signwise.training.checkpoint import load_tensors, save_tensors
+from signwise.training.model import build_model
 
 SIZE = 32
 WIDTHS = (32, 64, 128)
@@ -46,7 +58,7 @@ class Block(nn.Module):
 
 
 def small_network(widths: tuple[int, ...] = WIDTHS) -> nn.Sequential:
-    """(B, 3, 32, 32) to the logits of the two classes: 0.3 million weights, stages of 16, 8, 4."""
+    """(B, 3, 32, 32) to the logits of the classes and unknown: 0.3 million weights."""
     pairs = zip((widths[0], *widths), widths, strict=False)
     return nn.Sequential(
         nn.Conv2d(3, widths[0], 3, 2, 1, bias=False),
@@ -55,7 +67,7 @@ def small_network(widths: tuple[int, ...] = WIDTHS) -> nn.Sequential:
         *(Block(inside, outside, 1 + (place > 0)) for place, (inside, outside) in enumerate(pairs)),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(widths[-1], len(NUMBERS)),
+        nn.Linear(widths[-1], len(NUMBERS) + 1),
     )
 
 
@@ -65,6 +77,21 @@ def two_class_labels(photos: Photos) -> NDArray[np.int64]:
     for code, number in enumerate(NUMBERS):
         labels[photos.labels == number] = code
     return labels
+
+
+def two_class_teacher(file: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Pictures (B, 3, 64, 64) to the logits of the two classes and of all that is neither."""
+    network = build_model("resnet18", 44, 64, "none")
+    network.load_state_dict(load_tensors(file)[0])
+    network.to(device).to(memory_format=torch.channels_last).eval()
+    others = [column for column in range(44) if column not in NUMBERS]
+
+    def told(pictures: Tensor) -> Tensor:
+        logits = run(network, pictures)
+        rest = torch.logsumexp(logits[:, others], 1, keepdim=True)
+        return torch.cat((logits[:, list(NUMBERS)], rest), 1)
+
+    return told
 
 
 def figures(
@@ -83,8 +110,8 @@ def figures(
 
 def main() -> None:
     """Train the student and keep it."""
-    parser = recipe_arguments(str(__doc__).splitlines()[0], epochs=60)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = recipe_arguments(__doc__, epochs=30)
+    parser.add_argument("--teacher", type=Path, required=True)
     arguments = parser.parse_args()
     start, device = time.perf_counter(), best_device()
     photos, negatives = load_pictures(arguments.photos, 64, arguments.work)
@@ -97,20 +124,20 @@ def main() -> None:
         train_rows=np.concatenate((gtsrb.train_rows, *[known_rows] * (KNOWN_REPEATS - 1))),
         class_weights=np.ones(2, np.float32),
     )
-    teacher = load_teacher(arguments.work, arguments.sets, device)
+    taught = two_class_teacher(arguments.teacher, device)
     config = TrainConfig(epochs=arguments.epochs, batch_size=768, learning_rate=0.15)
     torch.manual_seed(config.seed)
     val = data.val_rows
 
     def report(epoch: int, network: nn.Module) -> None:
-        logits = all_logits(network, data.pixels, val, SIZE)
+        logits = all_logits(network, data.pixels, val, SIZE)[:, : len(NUMBERS)]
         own = labels[val] < 2
         facts = figures(logits[own], labels[val][own], logits[~own])
         say(priority_stop=epoch, seconds=seconds_since(start), **facts)
 
-    taught = Teacher(network=teacher, columns=list(NUMBERS))
     best = fit(small_network(), data, config, device, report, size=SIZE, teacher=taught)
-    facts = {"sets": arguments.sets, "epochs": config.epochs, "seconds": seconds_since(start)}
+    facts = {"sets": arguments.sets, "epochs": config.epochs}
+    facts |= {"seconds": seconds_since(start), "device": device.type}
     save_tensors(arguments.out / "network.safetensors", best.state_dict(), facts)
 
 

@@ -38,7 +38,7 @@ from signwise.training.calibrate import fit_temperature, fit_threshold
 from signwise.training.checkpoint import load_tensors, save_tensors
 from signwise.training.export import FORMAT_VERSION, export_onnx, read_logits
 from signwise.training.loop import network_logits
-from signwise.training.model import build_model, set_stem
+from signwise.training.model import build_model
 
 KEEP_KNOWN = 0.99
 CALIBRATION_PICTURES = 512
@@ -88,8 +88,8 @@ def describe(
     rows = photos.rows("val")
     rows = rows[labels[rows] < len(classes)]
     logits = network_logits(network, photos.pixels, rows, CPU)
-    temperature = fit_temperature(logits.astype(np.float64), labels[rows])
-    known = read_logits(torch.from_numpy(logits), temperature, exposed=True)[1].numpy()
+    temperature = fit_temperature(logits[:, : len(classes)].astype(np.float64), labels[rows])
+    known = read_logits(torch.from_numpy(logits), len(classes), temperature)[1].numpy()
     return {
         "format": FORMAT_VERSION,
         "signwise_version": __version__,
@@ -195,8 +195,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.signs:
         state, facts = load_tensors(arguments.signs)
-        network = build_model("resnet18", len(GTSRB_DESIGNS), facts["size"], "none")
-        set_stem(network, facts["stride"], facts["pool"])
+        network = build_model("resnet18", len(GTSRB_DESIGNS) + 1, facts["size"], "none")
         network.load_state_dict(state)
         photos = read_photos(arguments.photos, facts["size"])
         names = [f"{number:02d}_{design}" for number, design in enumerate(GTSRB_DESIGNS)]

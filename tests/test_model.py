@@ -13,8 +13,6 @@ from signwise.errors import SignwiseError
 from signwise.training.model import (
     build_model,
     freeze_body,
-    head_name,
-    set_stem,
     set_training_mode,
 )
 
@@ -150,18 +148,3 @@ def test_freezing_leaves_the_head_alone_trainable() -> None:
     set_training_mode(network)
     network(torch.rand(4, 3, 32, 32))
     assert torch.equal(network.get_buffer("conv1.1.running_mean"), before)
-
-
-def test_a_stem_keeps_the_state_dict_and_changes_the_maps() -> None:
-    plain, fine = (build_model("resnet18", 2, 32, "none") for _ in range(2))
-    set_stem(fine, stride=1, pool=True)
-    assert {k: v.shape for k, v in plain.state_dict().items()} == {
-        k: v.shape for k, v in fine.state_dict().items()
-    }
-    assert head_name(fine) == "fc"
-    pictures = torch.zeros(1, 3, 32, 32)
-    maps = [
-        network.maxpool(network.conv1(pictures)).shape[-1]  # type: ignore[operator]
-        for network in (plain, fine)
-    ]
-    assert maps == [8, 16]

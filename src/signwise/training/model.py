@@ -21,22 +21,11 @@ from signwise.training.checkpoint import load_tensors
 SIZES_TO_TRY = (32, 48, 64, 96, 128, 224, 256, 299, 384, 480, 518)
 
 
-def set_stem(network: nn.Module, stride: int, pool: bool) -> None:
-    """Set a ResNet's first stride, and whether it pools after it: its state dict stays the same.
-
-    torchvision's stem, stride 2 and pooling, is for 224 pixels: at 32 it leaves 8 x 8.
-    """
-    assert isinstance(network, models.ResNet)
-    network.conv1.stride = (stride, stride)
-    if not pool:
-        network.maxpool = nn.Identity()
-
-
 def build_model(name: str, outputs: int, image_size: int, weights: str) -> nn.Module:
     """A torchvision classifier with a new head of `outputs` logits, for (B, 3, S, S) pictures.
 
-    `weights` is none, imagenet, signs (the shipped backbone, whose stem comes with it), or a file
-    of a state dict; its head is left out. Raises SignwiseError for an architecture that torchvision
+    `weights` is none, imagenet, signs (the shipped backbone), or a file of a state dict;
+    its head is left out. Raises SignwiseError for an architecture that torchvision
     does not have, an image size that it can't take (naming sizes that work), and weights that
     can't be had or do not fit.
     """
@@ -55,11 +44,10 @@ def build_model(name: str, outputs: int, image_size: int, weights: str) -> nn.Mo
 
 
 def load_signs(network: nn.Module, name: str, head: str) -> None:
-    """Load the shipped backbone into a ResNet-18, in float32, and set its stem."""
+    """Load the shipped backbone into a ResNet-18, in float32."""
     if name != "resnet18":
         raise SignwiseError(f"--weights signs is a resnet18: set --model to it, not to {name}")
-    state, facts = load_tensors(SHIPPED_MODELS / "signs" / "backbone.safetensors")
-    set_stem(network, facts["stride"], facts["pool"])
+    state, _ = load_tensors(SHIPPED_MODELS / "signs" / "backbone.safetensors")
     load_body(network, to_float32(state), head, "signs")
 
 
