@@ -94,7 +94,7 @@ def ours(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, f
     start = time.perf_counter()
     for cache in data.directory.glob("pixels-*"):
         cache.unlink()
-    config = TrainConfig(seed=seed, unknown="none", weights="none")
+    config = TrainConfig(seed=seed, unknown="none", weights="none").resolve(IMAGE_SIZE)
     gathered, _ = gather(data, config, IMAGE_SIZE)
     torch.manual_seed(seed)
     network = build_model("resnet18", len(data.classes), IMAGE_SIZE, "none")

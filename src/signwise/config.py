@@ -13,6 +13,9 @@ from signwise.files import read_json
 
 IMAGE_SIZE = 32
 MAX_PIXELS = 64_000_000
+EPOCHS = 12
+PRETRAINED_EPOCHS = 4
+SIGNS_SIZE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +114,8 @@ class PrepareConfig(Config):
 class TrainConfig(Config):
     """How a network is trained: every setting of `signwise train`."""
 
-    epochs: int = 12
-    """Passes over the training pictures."""
+    epochs: int | None = None
+    """Passes over the training pictures; unless given, 12, and 4 from pre-trained weights."""
     batch_size: int = 64
     """Pictures of known classes in one step."""
     learning_rate: float = 0.02
@@ -124,7 +127,7 @@ class TrainConfig(Config):
     label_smoothing: float = 0.0
     """Share of the target probability that is spread over all classes, 0 to below 1."""
     image_size: int | None = None
-    """Side in pixels; unless given, the size that the data was prepared at."""
+    """Side in pixels; unless given, that of the weights signs, else that of the data."""
     model: str = "resnet18"
     """A torchvision classification architecture by name."""
     weights: str | None = None
@@ -146,13 +149,18 @@ class TrainConfig(Config):
     track: Literal["none", "wandb", "tensorboard", "mlflow"] = "none"
     """Where to record the run besides its folder."""
 
-    @property
-    def initial_weights(self) -> str:
-        """What `weights` comes to: signs for resnet18, none for others, unless told otherwise."""
-        return self.weights or ("signs" if self.model == "resnet18" else "none")
+    def resolve(self, data_size: int) -> Self:
+        """The same settings with every default that depends on others filled in."""
+        weights = self.weights or ("signs" if self.model == "resnet18" else "none")
+        return dataclasses.replace(
+            self,
+            weights=weights,
+            epochs=self.epochs or (EPOCHS if weights == "none" else PRETRAINED_EPOCHS),
+            image_size=self.image_size or (SIGNS_SIZE if weights == "signs" else data_size),
+        )
 
     def __post_init__(self) -> None:
-        _check(self.epochs >= 1, "--epochs", "at least 1")
+        _check(self.epochs is None or self.epochs >= 1, "--epochs", "at least 1")
         _check(self.batch_size >= 2, "--batch-size", "at least 2")
         _check(0 < self.learning_rate < math.inf, "--learning-rate", "above 0")
         _check(0 <= self.momentum < 1, "--momentum", "at least 0 and below 1")

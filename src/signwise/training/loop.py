@@ -261,9 +261,11 @@ def run_epoch(
     torch.manual_seed(seed)
     steps = steps_in_epoch(len(data.train_rows), config.batch_size)
 
+    assert config.epochs is not None, "resolve fills it"
+    total = config.epochs * steps
+
     def rate(step: int) -> float:
-        done = (epoch - 1) * steps + step
-        return learning_rate(done, config.epochs * steps, config.learning_rate)
+        return learning_rate((epoch - 1) * steps + step, total, config.learning_rate)
 
     loss, accuracy = train_one_epoch(
         network,

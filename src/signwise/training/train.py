@@ -77,7 +77,10 @@ def train(
         config = TrainConfig.from_file(stored) if resume and stored.is_file() else TrainConfig()
     config = replace(config, **changes)
     prepared = load_data(Path(data))
-    size = config.image_size or prepared.image_size
+    config = config.resolve(prepared.image_size)
+    size, weights = config.image_size, config.weights
+    assert size is not None, "resolve fills it"
+    assert weights is not None, "resolve fills it"
     torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
     device = choose_device(config.device)
     require_tracker(config.track)
@@ -85,10 +88,10 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         outputs = len(prepared.classes) + (config.unknown != "none")
-        network = build_model(config.model, outputs, size, config.initial_weights)
+        network = build_model(config.model, outputs, size, weights)
         if config.freeze:
             freeze_body(network)
-        _open_run(out, config, prepared, size, resume)
+        _open_run(out, config, prepared, resume)
         tracker = open_tracker(config.track, out, read_json(stored)["settings"])
         training_data, problems = gather(prepared, config, size)
         network.to(device)
@@ -151,11 +154,9 @@ def _check_splits(prepared: PreparedData) -> None:
             )
 
 
-def _open_run(
-    out: Path, config: TrainConfig, prepared: PreparedData, size: int, resume: bool
-) -> None:
+def _open_run(out: Path, config: TrainConfig, prepared: PreparedData, resume: bool) -> None:
     stored = out / "config.json"
-    settings = config.to_json() | {"image_size": size}
+    settings = config.to_json()
     if not resume and stored.is_file():
         raise SignwiseError(f"{out} holds a run: give --out a new folder, or go on with --resume")
     claim_directory(out, "run", replace=resume)
@@ -244,11 +245,13 @@ def _fit(
         # The best weights may be newer than the checkpoint: a kill fell between the two writes.
         best_loss = load_tensors(best_file)[1]["val_loss"]
     steps = steps_in_epoch(len(data.train_rows), config.batch_size)
+    epochs = config.epochs
+    assert epochs is not None, "resolve fills it"
     best: tuple[dict[str, torch.Tensor], Epoch] | None = None
     saved_at, cost = time.perf_counter(), 0.0
-    with track("training", config.epochs * steps) as advance:
+    with track("training", epochs * steps) as advance:
         advance(len(history) * steps)
-        for number in range(len(history) + 1, config.epochs + 1):
+        for number in range(len(history) + 1, epochs + 1):
             epoch = run_epoch(network, optimiser, data, config, number, device, advance)
             history.append(epoch)
             if not np.isfinite(epoch.train_loss + epoch.val_loss):
@@ -263,7 +266,7 @@ def _fit(
                     epoch,
                 )
             now = time.perf_counter()
-            if number == config.epochs or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
+            if number == epochs or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
                 if best:
                     save_tensors(best_file, best[0], best[1].to_json())
                 facts = {"history": [row.to_json() for row in history], "seed": config.seed}
