@@ -8,7 +8,7 @@ negatives, beside the rendered and the destroyed ones.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,7 +57,7 @@ class Block(nn.Module):
         return functional.relu(maps + self.second_norm(self.second(maps)))
 
 
-def small_network(widths: tuple[int, ...] = WIDTHS) -> nn.Sequential:
+def small_network(widths: Sequence[int]) -> nn.Sequential:
     """(B, 3, 32, 32) to the logits of the classes and unknown: 0.3 million weights."""
     pairs = zip((widths[0], *widths), widths, strict=False)
     return nn.Sequential(
@@ -112,6 +112,7 @@ def main() -> None:
     """Train the student and keep it."""
     parser = recipe_arguments(__doc__, epochs=30)
     parser.add_argument("--teacher", type=Path, required=True)
+    parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS)
     arguments = parser.parse_args()
     start, device = time.perf_counter(), best_device()
     photos, negatives = load_pictures(arguments.photos, 64, arguments.work)
@@ -135,8 +136,8 @@ def main() -> None:
         facts = figures(logits[own], labels[val][own], logits[~own])
         say(priority_stop=epoch, seconds=seconds_since(start), **facts)
 
-    best = fit(small_network(), data, config, device, report, size=SIZE, teacher=taught)
-    facts = {"sets": arguments.sets, "epochs": config.epochs}
+    best = fit(small_network(arguments.widths), data, config, device, report, size=SIZE, teacher=taught)
+    facts = {"sets": arguments.sets, "epochs": config.epochs, "widths": arguments.widths}
     facts |= {"seconds": seconds_since(start), "device": device.type}
     save_tensors(arguments.out / "network.safetensors", best.state_dict(), facts)
 

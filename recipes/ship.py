@@ -211,7 +211,7 @@ def main() -> None:
         write_text(SHIPPED_MODELS / "signs" / "README.md", signs_card(metadata, facts))
     if arguments.priority_stop:
         state, facts = load_tensors(arguments.priority_stop)
-        network = small_network()
+        network = small_network(facts["widths"])
         network.load_state_dict(state)
         photos = read_photos(arguments.photos, SIZE)
         labels = two_class_labels(photos)
