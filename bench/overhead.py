@@ -10,7 +10,6 @@ The last line is one JSON document.
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import tempfile
@@ -23,6 +22,7 @@ import torch
 from torch.nn import functional
 
 from signwise.config import IMAGE_SIZE, TrainConfig
+from signwise.machine import available_cores
 from signwise.training.loop import (
     TrainingData,
     make_optimiser,
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--unknown", choices=["none", "synthetic"], default="synthetic")
     arguments = parser.parse_args()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(available_cores())
     device, config = torch.device(arguments.device), TrainConfig()
     outputs = 2 + (arguments.unknown != "none")
     network = build_model("resnet18", outputs, IMAGE_SIZE, "none").to(device)
@@ -106,7 +106,7 @@ def main() -> None:
     document = {
         "bench": "overhead",
         "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, {device}",
+        "machine": f"{platform.machine()}, {available_cores()} cores, {device}",
         "torch": torch.__version__,
         "n": sum(sizes),
         "images_per_second": medians,

@@ -30,7 +30,8 @@ from resnet import export_resnet18
 import signwise
 from signwise.data.images import read_image
 from signwise.data.walk import walk
-from signwise.inference.predictor import Predictor, available_cores
+from signwise.inference.predictor import Predictor
+from signwise.machine import available_cores
 
 COUNT = 6000
 ROUNDS = 5

@@ -11,7 +11,6 @@ stops at the first epoch that reaches the goal on validation. The last line is o
 
 import argparse
 import json
-import os
 import platform
 import shutil
 import statistics
@@ -28,6 +27,7 @@ from torchvision import models, transforms
 
 from signwise.config import IMAGE_SIZE, TrainConfig
 from signwise.data.prepared import PreparedData, load_data
+from signwise.machine import available_cores
 from signwise.training.loop import make_optimiser, run_epoch
 from signwise.training.model import build_model
 from signwise.training.train import gather
@@ -61,7 +61,7 @@ def plain(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, 
     """The notebook's loop: seconds to the goal and an epoch's."""
     torch.manual_seed(seed)
     start = time.perf_counter()
-    workers = len(os.sched_getaffinity(0))
+    workers = available_cores()
     loaders = [
         DataLoader(Folder(data, split), 32, shuffle=split == "train", num_workers=workers)
         for split in ("train", "val")
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--goal", type=float, default=0.995)
     parser.add_argument("--max-epochs", type=int, default=12)
     arguments = parser.parse_args()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(available_cores())
     results: dict[str, list[dict[str, float | None]]] = {"plain": [], "signwise": []}
     with tempfile.TemporaryDirectory() as folder:
         # A copy: the cache that is deleted is not the user's.
@@ -140,7 +140,7 @@ def main() -> None:
     document = {
         "bench": "train",
         "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
+        "machine": f"{platform.machine()}, {available_cores()} cores",
         "torch": torch.__version__,
         "n": int((data.table["split"] == "train").sum()),
         "goal": arguments.goal,

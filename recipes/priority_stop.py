@@ -136,7 +136,8 @@ def main() -> None:
         facts = figures(logits[own], labels[val][own], logits[~own])
         say(priority_stop=epoch, seconds=seconds_since(start), **facts)
 
-    best = fit(small_network(arguments.widths), data, config, device, report, size=SIZE, teacher=taught)
+    network = small_network(arguments.widths)
+    best = fit(network, data, config, device, report, size=SIZE, teacher=taught)
     facts = {"sets": arguments.sets, "epochs": config.epochs, "widths": arguments.widths}
     facts |= {"seconds": seconds_since(start), "device": device.type}
     save_tensors(arguments.out / "network.safetensors", best.state_dict(), facts)

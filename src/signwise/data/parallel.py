@@ -1,7 +1,6 @@
 """One function over many chunks of pictures, in several processes, with progress."""
 
 import multiprocessing
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -11,6 +10,7 @@ from itertools import islice
 from typing import TypeVar
 
 from signwise.errors import SignwiseError
+from signwise.machine import available_cores
 from signwise.progress import track
 
 Item = TypeVar("Item")
@@ -38,13 +38,6 @@ def map_chunks(
         for number, result in enumerate(_results(function, chunks, min(count, len(chunks)))):
             advance(min(chunk_size, total - number * chunk_size))
             yield result
-
-
-def available_cores() -> int:
-    """The cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _results(

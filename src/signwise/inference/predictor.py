@@ -15,6 +15,7 @@ import onnxruntime
 from signwise.data.images import read_image
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.inference.model_file import ModelFile, read_model
+from signwise.machine import available_cores
 
 # Pictures of one pass unless told otherwise, up to this side; of larger ones, as many pixels.
 BATCH_SIZE, BATCH_SIDE = 256, 64
@@ -196,13 +197,6 @@ class Predictor:
 def default_batch_size(image_size: int) -> int:
     """Pictures of one pass through the network that keep its memory in bounds."""
     return max(1, int(BATCH_SIZE * min(1.0, (BATCH_SIDE / image_size) ** 2)))
-
-
-def available_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def printable_path(path: str | os.PathLike[str]) -> str:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from signwise.data.pixels import load_pixels
 from signwise.data.prepared import PreparedData, load_data
 from signwise.errors import SignwiseError
 from signwise.files import claim_directory, read_json, write_json, write_text
+from signwise.machine import available_cores
 from signwise.progress import track
 from signwise.training.card import versions, write_results
 from signwise.training.checkpoint import (
@@ -81,7 +81,7 @@ def train(
     size, weights = config.image_size, config.weights
     assert size is not None, "resolve fills it"
     assert weights is not None, "resolve fills it"
-    torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(config.threads or available_cores())
     device = choose_device(config.device)
     require_tracker(config.track)
     _check_splits(prepared)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from signwise.machine import available_cores
+
 T = TypeVar("T")
 
 # Starting processes costs about as much as this many pictures.
@@ -23,13 +25,6 @@ _START = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer);"
     "from signwise.data.synthetic.workers import serve; serve()"
 )
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def serve() -> None:
@@ -58,7 +53,7 @@ def run(
     The job must be a function that a pickle can name. Without a number of workers all cores are
     used where the work is worth it.
     """
-    processes = cores() if workers is None else workers
+    processes = available_cores() if workers is None else workers
     processes = min(processes, -(-count // CHUNK))
     if processes <= 1 or not sys.executable or (workers is None and count < SMALL):
         results = []
