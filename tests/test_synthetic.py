@@ -18,7 +18,7 @@ from signwise.data.synthetic import (
     render_negatives,
     render_signs,
 )
-from signwise.data.synthetic.designs import draw_face
+from signwise.data.synthetic.designs import draw_face, lookalikes
 from signwise.data.synthetic.render import negative_kind
 from signwise.data.synthetic.shapes import paint
 from signwise.data.synthetic.workers import run
@@ -212,3 +212,19 @@ def test_unknown_designs_are_refused_with_the_list() -> None:
 )
 def test_class_names_that_people_use(name: str, design: str | None) -> None:
     assert design_of(name) == design
+
+
+def test_signs_that_mean_the_same_elsewhere_are_excluded_together() -> None:
+    kinds = {negative_kind(0, frozenset({"no_entry", "yield"}), index) for index in range(2000)}
+    assert not kinds & {"no_entry", "do_not_enter", "yield", "us_yield"}
+    assert "stop" in kinds
+
+
+def test_look_alikes_of_the_excluded_are_more_frequent() -> None:
+    alike = set(lookalikes(OWN))
+    assert {"no_entry", "end_of_priority", "warning_diamond", "red_hexagon"} <= alike
+    shares = []
+    for exclude in (OWN, frozenset({"keep_right"})):
+        kinds = [negative_kind(0, exclude, index) for index in range(2000)]
+        shares.append(sum(kind in alike for kind in kinds) / len(kinds))
+    assert shares[0] > shares[1] + 0.1

@@ -1,5 +1,7 @@
 """Every sign that can be rendered, by name."""
 
+from functools import lru_cache
+
 from signwise.data.synthetic.shapes import Drawing, Rng
 from signwise.data.synthetic.things import THINGS
 from signwise.data.synthetic.vienna import GTSRB, Design
@@ -29,7 +31,27 @@ LOOKS: tuple[frozenset[str], ...] = (
     frozenset(GTSRB_DESIGNS[33:41]) | {"minimum_speed", "cycle_path", "footpath"},
 )
 
+# Another country's form of the same sign: who excludes one means the other as well.
+TWINS: tuple[frozenset[str], ...] = (
+    frozenset({"no_entry", "do_not_enter"}),
+    frozenset({"yield", "us_yield"}),
+    frozenset({"pedestrians", "crossing_ahead"}),
+    frozenset({"double_curve", "double_curve_right"}),
+    *(
+        frozenset({name, "speed_limit_on_yellow"})
+        for name in DESIGNS
+        if name.startswith("speed_limit_")
+    ),
+)
 
+
+@lru_cache(maxsize=256)
+def with_twins(designs: frozenset[str]) -> frozenset[str]:
+    """These designs, and those that mean the same elsewhere."""
+    return designs.union(*(twins for twins in TWINS if twins & designs))
+
+
+@lru_cache(maxsize=256)
 def lookalikes(designs: frozenset[str]) -> tuple[str, ...]:
     """Designs that look like some of these and are none of them."""
     alike = {name for look in LOOKS if look & designs for name in look}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -16,6 +16,7 @@ from signwise.data.synthetic.designs import (
     WORLD_DESIGNS,
     draw_face,
     lookalikes,
+    with_twins,
 )
 from signwise.data.synthetic.shapes import (
     Drawing,
@@ -76,6 +77,13 @@ def mounted(rng: Rng, face: Drawing) -> Drawing:
     half = 6.0 if style < 0.05 else between(rng, 1.05, 1.4)
     colour = tone(rng, "white") if rng.random() < 0.6 else any_colour(rng)
     return [Shape(rounded_box(0, 0, half, half, 0.05), colour), *face]
+
+
+@lru_cache(maxsize=256)
+def neighbours(exclude: frozenset[str]) -> tuple[str, ...]:
+    """Designs that may stand beside a sign where these may not."""
+    hidden = with_twins(exclude)
+    return tuple(name for name in DESIGNS if name not in hidden)
 
 
 def beside(rng: Rng, designs: Sequence[str]) -> Drawing:
@@ -162,14 +170,14 @@ def sign_picture(design: str, size: int, seed: int, frames: int, index: int) -> 
     share = sign_share(track) if frames == 1 else between(track, 0.7, 0.85)
     side = camera.work_side(size)
     projection = camera.view(moment, side, share, calm=track.random() < 0.6)
-    others = [name for name in DESIGNS if name != design and name not in KNOWN]
-    scene, gain = compose(track, face, projection, side, others)
+    scene, gain = compose(track, face, projection, side, neighbours(KNOWN | {design}))
     progress = moment.random() if frames == 1 else (frame + moment.random()) / frames
     return camera.expose(moment, scene, gain, resolution(moment, size, progress), size)
 
 
 def negative_design(rng: Rng, exclude: frozenset[str]) -> str | None:
     """The sign or thing that a negative shows; None for a scene without one."""
+    exclude = with_twins(exclude)
     style = rng.random()
     family = (
         lookalikes(exclude) if style < 0.2
@@ -197,7 +205,6 @@ def negative_picture(size: int, seed: int, exclude: frozenset[str], index: int) 
     rng = _negative_rng(seed, index)
     design = negative_design(rng, exclude)
     side = camera.work_side(size)
-    others = [name for name in DESIGNS if name not in exclude and name not in KNOWN]
     if design is None:
         projection = camera.view(rng, side, 0.2 * 12 ** rng.random(), calm=False)
         scene, gain = compose(rng, None, projection, side, ())
@@ -211,7 +218,7 @@ def negative_picture(size: int, seed: int, exclude: frozenset[str], index: int) 
         else:
             share = between(rng, 0.12, 0.4) if style < 0.14 else sign_share(rng)
         projection = camera.view(rng, side, share, calm=rng.random() < 0.6)
-        scene, gain = compose(rng, face, projection, side, others)
+        scene, gain = compose(rng, face, projection, side, neighbours(exclude | KNOWN))
     return camera.expose(rng, scene, gain, resolution(rng, size, rng.random()), size)
 
 
