@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from signwise.machine import available_cores
@@ -84,21 +84,24 @@ def run(
         process.wait()
 
     started = [_start() for _ in range(processes)]
-    try:
-        with ThreadPoolExecutor(processes) as threads:
-            for done in [threads.submit(feed, process) for process in started]:
-                done.result()
-    except (EOFError, BrokenPipeError):
-        raise RuntimeError("a rendering process ended before its work was done") from None
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
+    with ThreadPoolExecutor(processes) as threads:
+        try:
+            feeds = [threads.submit(feed, process) for process in started]
+            wait(feeds, return_when=FIRST_EXCEPTION)
+            failed = [error for done in feeds if done.done() and (error := done.exception())]
+        finally:
+            # Those that are done have ended; after an error, or Ctrl-C, the others must not go on.
+            for process in started:
+                process.kill()
+    for process in started:
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            # What was left in a broken pipe has nobody to read it.
+            with contextlib.suppress(OSError):
                 if pipe is not None:
-                    # What was left in a broken pipe has nobody to read it.
-                    with contextlib.suppress(OSError):
-                        pipe.close()
+                    pipe.close()
+    if failed:
+        raise RuntimeError("a rendering process ended before its work was done") from failed[0]
     return [result for start in sorted(answers) for result in answers[start]]
 
 
