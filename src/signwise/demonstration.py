@@ -16,7 +16,6 @@ from signwise.training.train import train
 CLASSES = ("priority", "stop")
 PER_CLASS = 400
 NEGATIVES = "negatives"
-EPOCHS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +32,7 @@ class DemoResult:
     report: Path
 
 
-def demo(
-    out: str | Path = "demo", *, per_class: int = PER_CLASS, epochs: int = EPOCHS
-) -> DemoResult:
+def demo(out: str | Path = "demo", *, per_class: int = PER_CLASS) -> DemoResult:
     """Render signs, then prepare, train, evaluate and predict; gives figures and the report's path.
 
     Writes OUT/photos, OUT/negatives, OUT/data and OUT/run; a demo that is there is replaced.
@@ -48,7 +45,7 @@ def demo(
             shutil.rmtree(folder)
     synth(photos, per_class=per_class, classes=CLASSES, negatives=negatives)
     prepare(photos, data)
-    train(data, run, epochs=epochs)
+    train(data, run)
     evaluation = evaluate(run, data, unknown=negatives)
     predictions = _predictions(run, data, negatives)
     return DemoResult(

@@ -51,11 +51,13 @@ def label_suspects(
     "Confident learning", JAIR 70, 2021.
     """
     require_extra("train", "cleanlab")
-    from cleanlab.filter import find_label_issues
-
     with warnings.catch_warnings():
-        # It warns of classes with few pictures, and takes those it can judge.
+        # It warns of classes with few pictures, and takes those it can judge; tqdm, which it
+        # imports, warns of a missing progress bar for notebooks that it does not show here.
         warnings.filterwarnings("ignore", module="cleanlab")
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from cleanlab.filter import find_label_issues
+
         found: NDArray[np.intp] = find_label_issues(
             labels,
             probabilities,
