@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 SPLITS = ("train", "val", "test")
 SHOWN_PROBLEMS = 5
@@ -33,8 +34,8 @@ def show(parts: Sequence[RenderableType], file: TextIO) -> None:
     """Print the parts, in colour where the file is a terminal."""
     console = Console(file=file, highlight=False)
     for part in parts:
-        # Only a table is fitted to the width: a path that is broken in two can't be copied.
-        console.print(part, soft_wrap=isinstance(part, str))
+        # A path that is broken in two can't be copied: lines that hold one are made by `_line`.
+        console.print(part, soft_wrap=isinstance(part, Text))
 
 
 def synth(result: Any) -> list[RenderableType]:
@@ -193,12 +194,18 @@ def _devices() -> list[str]:
     return devices
 
 
-def _wrote(path: Path, what: str = "") -> str:
-    return f"[bold green]wrote[/] {escape(str(path))}" + (f" [dim]({what})[/]" if what else "")
+def _line(markup: str) -> Text:
+    """A line that is never broken, however narrow the terminal."""
+    return Text.from_markup(markup)
 
 
-def _report(folder: Path) -> str:
-    return f"[bold green]report[/] {escape(str(Path(folder) / 'report.html'))}"
+def _wrote(path: Path, what: str = "") -> Text:
+    note = f" [dim]({what})[/]" if what else ""
+    return _line(f"[bold green]wrote[/] {escape(str(path))}{note}")
+
+
+def _report(folder: Path) -> Text:
+    return _line(f"[bold green]report[/] {escape(str(Path(folder) / 'report.html'))}")
 
 
 def _warnings(result: Any) -> list[RenderableType]:
@@ -210,12 +217,12 @@ def _problems(found: Sequence[Mapping[str, str]], where: str = "") -> list[Rende
     if not found:
         return []
     noun = "input" if len(found) == 1 else "inputs"
-    lines = [f"[bold yellow]{len(found):,} {noun} could not be used[/]"]
+    lines = [_line(f"[bold yellow]{len(found):,} {noun} could not be used[/]")]
     for problem in found[:SHOWN_PROBLEMS]:
-        lines.append(f"  {escape(problem['path'])}: {escape(problem['problem'])}")
+        lines.append(_line(f"  {escape(problem['path'])}: {escape(problem['problem'])}"))
     if len(found) > SHOWN_PROBLEMS:
         rest = f"  and {len(found) - SHOWN_PROBLEMS:,} more"
-        lines.append(f"{rest}: see {escape(where)}" if where else rest)
+        lines.append(_line(f"{rest}: see {escape(where)}" if where else rest))
     return list(lines)
 
 
