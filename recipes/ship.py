@@ -1,6 +1,6 @@
 """Turn trained networks into the files that ship, and measure those very files once on held out.
 
-    python recipes/ship.py PHOTOS --signs NETWORK --priority-stop NETWORK
+    python recipes/ship.py PHOTOS --signs NETWORK --priority-stop NETWORK --machine NAME
 
 Writes src/signwise/models/signs/{backbone.safetensors,model.onnx,README.md} and
 src/signwise/models/priority-stop/{model.onnx,README.md}. PHOTOS as for the other recipes.
@@ -34,13 +34,15 @@ from signwise.data.images import RESIZE_RULE
 from signwise.data.synthetic import GTSRB_DESIGNS, render_negatives
 from signwise.files import SHIPPED_MODELS, sha256_bytes, write_text
 from signwise.inference.predictor import Predictor
-from signwise.training.calibrate import fit_temperature, fit_threshold
+from signwise.training.calibrate import fit_temperature
 from signwise.training.checkpoint import load_tensors, save_tensors
-from signwise.training.export import FORMAT_VERSION, export_onnx, read_logits
+from signwise.training.export import FORMAT_VERSION, export_onnx
 from signwise.training.loop import network_logits
 from signwise.training.model import build_model
 
-KEEP_KNOWN = 0.99
+# The middle of the sigmoid: as likely a picture of the class as not. A share of the validation
+# pictures, which the network has seen, would be too strict for photos that it has not.
+THRESHOLD = 0.5
 CALIBRATION_PICTURES = 512
 CPU = torch.device("cpu")
 
@@ -84,12 +86,11 @@ def quantise(source: Path, target: Path, pixels: NDArray[np.uint8]) -> None:
 def describe(
     network: nn.Module, photos: Photos, labels: NDArray[np.int64], classes: list[str], size: int
 ) -> dict[str, Any]:
-    """The metadata of model.onnx: temperature and threshold fitted on the validation tracks."""
+    """The metadata of model.onnx, its temperature fitted on the validation tracks."""
     rows = photos.rows("val")
     rows = rows[labels[rows] < len(classes)]
     logits = network_logits(network, photos.pixels, rows, CPU)
     temperature = fit_temperature(logits[:, : len(classes)].astype(np.float64), labels[rows])
-    known = read_logits(torch.from_numpy(logits), len(classes), temperature)[1].numpy()
     return {
         "format": FORMAT_VERSION,
         "signwise_version": __version__,
@@ -97,7 +98,7 @@ def describe(
         "image_size": size,
         "resize": RESIZE_RULE,
         "temperature": temperature,
-        "threshold": fit_threshold(known, KEEP_KNOWN),
+        "threshold": THRESHOLD,
         "unknown": "folder",
         "data_sha256": sha256_bytes(photos.pixels.tobytes()),
         "grouping": "track",
@@ -176,10 +177,10 @@ def ship(
         if int8:
             draws = np.random.default_rng(0).permutation(len(val))[:CALIBRATION_PICTURES]
             quantise(floating, target, val[draws])
-            figures["float32_images_per_second"] = speed(floating, size)
+            say(model=name, float32_images_per_second=round(speed(floating, size)))
         else:
             target.write_bytes(floating.read_bytes())
-    figures["images_per_second"] = speed(target, size)
+    say(model=name, images_per_second=round(speed(target, size)))
     figures["held_out"] = held_out(target, photos, labels, strangers)
     attach(target, figures)
     say(model=name, megabytes=round(target.stat().st_size / 1e6, 2), **figures)
@@ -192,9 +193,11 @@ def main() -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("--signs", type=Path)
     parser.add_argument("--priority-stop", type=Path)
+    parser.add_argument("--machine", required=True, help="what they were trained on, for the cards")
     arguments = parser.parse_args()
     if arguments.signs:
         state, facts = load_tensors(arguments.signs)
+        facts["machine"] = arguments.machine
         network = build_model("resnet18", len(GTSRB_DESIGNS) + 1, facts["size"], "none")
         network.load_state_dict(state)
         photos = read_photos(arguments.photos, facts["size"])
@@ -211,6 +214,7 @@ def main() -> None:
         write_text(SHIPPED_MODELS / "signs" / "README.md", signs_card(metadata, facts))
     if arguments.priority_stop:
         state, facts = load_tensors(arguments.priority_stop)
+        facts["machine"] = arguments.machine
         network = small_network(facts["widths"])
         network.load_state_dict(state)
         photos = read_photos(arguments.photos, SIZE)
