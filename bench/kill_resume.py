@@ -34,7 +34,18 @@ def command(*arguments: object) -> list[str]:
 
 def train(data: Path, out: Path, *, resume: bool) -> list[str]:
     """The command line of a small run; one thread, since the same bits need the same threads."""
-    settings = ("--epochs", EPOCHS, "--image-size", 16, "--batch-size", 16, "--threads", 1)
+    settings = (
+        "--weights",
+        "none",
+        "--epochs",
+        EPOCHS,
+        "--image-size",
+        16,
+        "--batch-size",
+        16,
+        "--threads",
+        1,
+    )
     return command(
         "train", data, "--out", out, *settings, "--seed", 5, *(("--resume",) if resume else ())
     )

@@ -58,8 +58,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photos, strangers, data, run = (work / name for name in ("photos", "strangers", "data", "run"))
     run_verb("synth", photos, "--per-class", 80, "--size", 32, "--negatives", strangers)
     run_verb("prepare", photos, "--out", data, "--image-size", SIZE, "--seed", 1, "--copy")
-    settings = ("--epochs", EPOCHS, "--batch-size", 16, "--threads", 2, "--track", "tensorboard")
-    run_verb("train", data, "--out", run, *settings)
+    settings = ("--weights", "none", "--epochs", EPOCHS, "--batch-size", 16, "--image-size", SIZE)
+    run_verb("train", data, "--out", run, *settings, "--threads", 2, "--track", "tensorboard")
     run_verb("evaluate", run, "--data", data, "--unknown", strangers, "--corruptions")
     return work
 

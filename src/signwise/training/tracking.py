@@ -81,11 +81,10 @@ class Tracker:
         if self._thread is None:
             return []
         if self._thread.is_alive():
-            result = outcome()
 
             def close(adapter: Adapter) -> None:
                 self._finishing = True
-                adapter.finish(result)
+                adapter.finish(outcome())
 
             self._calls.put(close)
             self._calls.put(None)
@@ -143,9 +142,10 @@ def make_outcome(
     pixels: NDArray[np.uint8],
     model: Path,
 ) -> Outcome:
-    """The outcome from labels (N,), logits (N, K) and pixels (N, S, S, 3) of the validation set."""
+    """The outcome from labels (N,), logits (N, K or more) and pixels (N, S, S, 3) of validation."""
     from signwise.metrics import confusion_matrix
 
+    logits = logits[:, : len(classes)]  # what follows the classes is for `known`
     predicted = logits.argmax(axis=1)
     lead = logits.max(axis=1) - logits[np.arange(len(labels)), labels]
     worst = np.argsort(-lead, kind="stable")[:SHOWN_MISTAKES]
