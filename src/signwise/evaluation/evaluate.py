@@ -135,8 +135,8 @@ def evaluate(
 
 
 def _run_of(model: str | Path) -> Path | None:
-    folder = find_model(model).resolve().parent
-    shipped = folder.is_relative_to(SHIPPED_MODELS.resolve())
+    folder = find_model(model).parent
+    shipped = folder.resolve().is_relative_to(SHIPPED_MODELS.resolve())
     return folder if (folder / "manifest.csv").is_file() and not shipped else None
 
 
