@@ -1,0 +1,138 @@
+"""The verb train: what it refuses, and what its numbers promise."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import signwise
+from signwise.data.pixels import load_pixels
+from signwise.data.prepared import load_data
+from signwise.errors import SignwiseError
+from signwise.inference.predictor import Predictor
+from toy import toy_folder
+
+SMALL = {"model": "shufflenet_v2_x0_5", "weights": "none", "epochs": 2, "batch_size": 16}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    photos = toy_folder(folder / "photos", ("a", "b"), 40, frames=4)
+    signwise.prepare(photos, folder / "data", image_size=32)
+    return folder / "data"
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    signwise.train(data, out, keep_known=0.75, **SMALL)
+    return out
+
+
+def test_the_threshold_keeps_the_share_of_validation_pictures(data: Path, run: Path) -> None:
+    prepared = load_data(data)
+    rows = np.flatnonzero(prepared.table["split"] == "val")
+    predictor = Predictor(run)
+    known = predictor.scores(load_pixels(prepared, 32)[rows])[1]
+    kept = (known >= predictor.threshold).sum()
+    assert kept >= 0.75 * len(rows)
+    assert kept <= 0.75 * len(rows) + 1
+
+
+def test_the_settings_are_stored_whole(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    assert config["settings"]["image_size"] == 32
+    assert signwise.TrainConfig.from_file(run / "config.json").epochs == 2
+
+
+def test_a_run_is_not_overwritten(data: Path, run: Path) -> None:
+    before = (run / "model.onnx").read_bytes()
+    with pytest.raises(SignwiseError, match=r"holds a run: .*--resume"):
+        signwise.train(data, run, **SMALL)
+    assert (run / "model.onnx").read_bytes() == before
+
+
+def test_resuming_a_finished_run_leaves_its_bits(data: Path, run: Path) -> None:
+    names = ("model.onnx", "model.safetensors", "history.csv")
+    before = [(run / name).read_bytes() for name in names]
+    signwise.train(data, run, resume=True)
+    assert [(run / name).read_bytes() for name in names] == before
+
+
+def test_changed_settings_are_refused_by_name(data: Path, run: Path) -> None:
+    with pytest.raises(SignwiseError, match=r"--resume: --learning-rate, --momentum changed"):
+        signwise.train(data, run, resume=True, learning_rate=0.5, momentum=0.1)
+
+
+def test_changed_data_is_refused(data: Path, run: Path, tmp_path: Path) -> None:
+    photos = toy_folder(tmp_path / "photos", ("a", "b"), 24, frames=4, seed=5)
+    signwise.prepare(photos, tmp_path / "data", image_size=32)
+    with pytest.raises(SignwiseError, match=r"--resume: .*data changed"):
+        signwise.train(tmp_path / "data", run, resume=True)
+
+
+def test_a_folder_that_is_no_run_is_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(SignwiseError, match="did not write"):
+        signwise.train(data, tmp_path, **SMALL)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_rate_that_explodes_is_an_error_and_not_a_model(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(SignwiseError, match="lower --learning-rate"):
+        signwise.train(data, tmp_path / "run", **{**SMALL, "learning_rate": 1e18})
+    assert not (tmp_path / "run" / "model.onnx").exists()
+
+
+def test_without_validation_pictures_the_error_names_the_class(tmp_path: Path) -> None:
+    photos = toy_folder(tmp_path / "photos", ("a", "b"), 16, frames=4)
+    signwise.prepare(photos, tmp_path / "data", image_size=32, split=(0.75, 0.0, 0.25))
+    with pytest.raises(SignwiseError, match="no val pictures of a"):
+        signwise.train(tmp_path / "data", tmp_path / "run", **SMALL)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="only where there is no GPU to name")
+def test_a_device_that_is_not_there_is_an_error(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(SignwiseError, match="--device cuda"):
+        signwise.train(data, tmp_path / "run", device="cuda", **SMALL)
+
+
+def test_unreadable_negatives_are_problems_of_the_result(data: Path, tmp_path: Path) -> None:
+    strangers = tmp_path / "strangers"
+    strangers.mkdir()
+    for index in range(3):
+        Image.new("RGB", (20, 20), (index * 80, 200, 30)).save(strangers / f"{index}.png")
+    (strangers / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    result = signwise.train(data, tmp_path / "run", **{**SMALL, "unknown": str(strangers)})
+    assert [Path(row["path"]).name for row in result.problems] == ["broken.png"]
+
+
+def test_without_negatives_known_is_the_largest_probability(data: Path, tmp_path: Path) -> None:
+    signwise.train(data, tmp_path / "run", **{**SMALL, "unknown": "none"})
+    predictor = Predictor(tmp_path / "run")
+    assert predictor.threshold == 0
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    probabilities, known = predictor.scores(pixels)
+    assert np.array_equal(probabilities.max(1), known)
+
+
+def test_a_frozen_body_keeps_its_weights(data: Path, run: Path, tmp_path: Path) -> None:
+    weights = str(run / "model.safetensors")
+    out = tmp_path / "frozen"
+    signwise.train(data, out, **{**SMALL, "weights": weights, "freeze": True, "epochs": 1})
+    before, after = (load_file(folder / "model.safetensors") for folder in (run, out))
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert set(before) - same == {"fc.weight", "fc.bias"}
+
+
+def test_history_has_a_row_an_epoch(run: Path) -> None:
+    with (run / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert all(float(row["seconds"]) > 0 for row in rows)
