@@ -53,13 +53,13 @@ def diamond(rng: Rng, paper: str, symbol: Drawing | None = None) -> Drawing:
     if symbol is None:
         style = rng.random()
         if style < 0.65:
-            symbol = pick(rng, symbols.DANGERS)(ink)
+            symbol = place(pick(rng, symbols.DANGERS)(ink), flip=rng.random() < 0.3)
         elif style < 0.8:
             symbol = write(any_word(rng, 2, 5), ink, width=2, height=0.8)
         else:
             symbol = write(any_word(rng, 3, 5), ink, width=1.8, height=0.5, y=-0.4)
             symbol += write(any_word(rng, 3, 5), ink, width=1.8, height=0.5, y=0.4)
-    return face + place(symbol, scale=between(rng, 0.46, 0.58), flip=rng.random() < 0.2)
+    return face + place(symbol, scale=between(rng, 0.46, 0.58))
 
 
 def octagon(rng: Rng, colour: str, corners: int = 8) -> Drawing:

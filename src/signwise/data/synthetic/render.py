@@ -154,7 +154,7 @@ def sign_share(rng: Rng) -> float:
 def resolution(rng: Rng, size: int, progress: float) -> int:
     """Pixels across with which a crop of this size was taken, more of them as one comes nearer."""
     finest = 0.8 * camera.work_side(size)
-    coarsest = min(15.0, finest)
+    coarsest = min(max(15.0, 0.2 * size), finest)
     along = float(0.75 * progress + 0.25 * rng.random())
     return max(4, round(coarsest * math.pow(finest / coarsest, along**0.7)))
 
