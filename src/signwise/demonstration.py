@@ -63,7 +63,7 @@ def _predictions(run: Path, data: Path, negatives: Path) -> list[dict[str, Any]]
     from signwise.data.prepared import load_data
 
     prepared = load_data(data)
-    test = prepared.table[prepared.table["split"] == "test"].drop_duplicates("label")
+    test = prepared.table[prepared.table["split"] == "test"].drop_duplicates("label", keep="last")
     shown = zip(test["path"], test["label"], strict=True)
     pictures = {str(prepared.root / path): str(label) for path, label in shown}
     stranger = min(negatives.rglob("*.png"))

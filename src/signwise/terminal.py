@@ -233,16 +233,19 @@ def _percent(share: float) -> str:
 
 
 def _figures(figures: Mapping[str, Any]) -> str:
-    """The figures that are plain numbers or text, as the model card orders them."""
-    return escape(
-        "; ".join(
-            f"{name.replace('_', ' ')} {value:.4g}"
-            if isinstance(value, float)
-            else f"{name.replace('_', ' ')} {value}"
-            for name, value in figures.items()
-            if isinstance(value, (int, float, str))
-        )
-    )
+    """Each measured set of a model in a line: accuracy and strangers, with n and interval."""
+    from signwise.evaluation.wording import between, percent
+
+    lines = []
+    for name, found in figures.items():
+        if not isinstance(found, Mapping) or "accuracy" not in found:
+            continue
+        n, interval = found["n"], between(found["accuracy_ci95"])
+        text = f"{name.replace('_', ' ')}: {percent(found['accuracy'])} (n = {n:,}, {interval})"
+        if found.get("auroc") is not None:
+            text += f"; AUROC of known {found['auroc']:.4f} (n = {found['strangers']:,})"
+        lines.append(text)
+    return escape("\n".join(lines))
 
 
 def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> RenderableType:
