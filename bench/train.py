@@ -28,9 +28,9 @@ from torchvision import models, transforms
 from signwise.config import IMAGE_SIZE, TrainConfig
 from signwise.data.prepared import PreparedData, load_data
 from signwise.machine import available_cores
+from signwise.training.gather import gather
 from signwise.training.loop import make_optimiser, run_epoch
 from signwise.training.model import build_model
-from signwise.training.train import gather
 
 
 class Folder(Dataset[tuple[torch.Tensor, int]]):

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from signwise import metrics
 from signwise.config import TrainConfig
+from signwise.data.synthetic import render_negatives
 from signwise.training.export import Normalise
 from signwise.training.loop import (
     TrainingData,
@@ -32,7 +33,6 @@ from signwise.training.loop import (
     training_batches,
 )
 from signwise.training.model import build_model
-from signwise.training.negatives import rendered_negatives
 
 CLASSES = ("priority", "stop")
 KNOWN_NUMBERS = (12, 14)
@@ -172,7 +172,7 @@ def run_seed(
     train, test = split(photos, seed)
     strangers = np.flatnonzero(~np.isin(photos.labels, KNOWN_NUMBERS))
     labels = (photos.labels == KNOWN_NUMBERS[1]).astype(np.int64)
-    negatives = rendered_negatives(CLASSES, len(train), SIZE, seed)
+    negatives = render_negatives(len(train), SIZE, seed, exclude=frozenset(CLASSES))
     data = TrainingData(
         pixels=torch.from_numpy(photos.pixels).to(device),
         labels=labels,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from signwise.data.synthetic import render_signs
 from signwise.errors import SignwiseError
 from signwise.training import negatives
 from toy import toy_strangers
@@ -64,10 +65,17 @@ def test_destroy_uses_every_way() -> None:
     assert bool((destroyed - pixels).abs().amax((1, 2, 3)).gt(0.05).all())
 
 
-def test_rendered_negatives_are_the_same_for_the_same_seed() -> None:
-    first, second = (negatives.rendered_negatives(("priority",), 6, 16, 5) for _ in range(2))
-    assert first.shape == (6, 16, 16, 3)
-    assert np.array_equal(first, second)
+def test_a_sign_is_known_by_the_name_of_its_class() -> None:
+    assert negatives.designs_named(("Stop", "00012", "cats")) == {"stop", "priority"}
+
+
+def test_a_sign_is_known_by_its_looks_whatever_its_name() -> None:
+    pixels = np.concatenate([render_signs(name, 30, 64, 1) for name in ("yield", "stop")])
+    labels, rows = np.repeat([0, 1], 30), np.arange(60)
+    assert {"yield", "stop"} <= negatives.designs_seen(pixels, labels, rows)
+    assert negatives.designs_seen(pixels, labels, rows[labels == 0]).isdisjoint({"stop"})
+    plain = np.full((20, 64, 64, 3), 90, np.uint8)
+    assert negatives.designs_seen(plain, np.zeros(20, np.int64), np.arange(20)) == frozenset()
 
 
 def test_a_folder_of_negatives_is_read_and_what_fails_is_told(tmp_path: Path) -> None:

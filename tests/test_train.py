@@ -70,7 +70,7 @@ def test_changed_settings_are_refused_by_name(data: Path, run: Path) -> None:
         signwise.train(data, run, resume=True, learning_rate=0.5, momentum=0.1)
 
 
-def test_changed_data_is_refused(data: Path, run: Path, tmp_path: Path) -> None:
+def test_changed_data_is_refused(run: Path, tmp_path: Path) -> None:
     photos = toy_folder(tmp_path / "photos", ("a", "b"), 24, frames=4, seed=5)
     signwise.prepare(photos, tmp_path / "data", image_size=32)
     with pytest.raises(SignwiseError, match=r"--resume: .*data changed"):

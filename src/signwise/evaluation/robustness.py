@@ -20,6 +20,7 @@ OVERLAPS = {
     "shot_noise": "noise",
     "defocus_blur": "blur",
     "motion_blur": "blur",
+    "fog": "haze",
     "brightness": "light",
     "contrast": "light",
     "pixelate": "low resolution",

@@ -18,6 +18,7 @@ from signwise.errors import SignwiseError
 from signwise.files import SHIPPED_MODELS
 from signwise.training.checkpoint import load_tensors
 
+BACKBONE = SHIPPED_MODELS / "signs" / "backbone.safetensors"
 SIZES_TO_TRY = (32, 48, 64, 96, 128, 224, 256, 299, 384, 480, 518)
 
 
@@ -47,8 +48,15 @@ def load_signs(network: nn.Module, name: str, head: str) -> None:
     """Load the shipped backbone into a ResNet-18, in float32."""
     if name != "resnet18":
         raise SignwiseError(f"--weights signs is a resnet18: set --model to it, not to {name}")
-    state, _ = load_tensors(SHIPPED_MODELS / "signs" / "backbone.safetensors")
-    load_body(network, to_float32(state), head, "signs")
+    load_body(network, to_float32(load_tensors(BACKBONE)[0]), head, "signs")
+
+
+def load_backbone() -> tuple[nn.Module, int]:
+    """The shipped backbone with its own head, 43 classes and unknown; and its image size."""
+    state, facts = load_tensors(BACKBONE)
+    network = models.resnet18(num_classes=len(state["fc.bias"]))
+    network.load_state_dict(to_float32(state))
+    return network.eval(), facts["size"]
 
 
 def _bare_model(name: str) -> nn.Module:

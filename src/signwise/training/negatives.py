@@ -11,11 +11,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from signwise.data.images import read_image
+from signwise.data.synthetic import GTSRB_DESIGNS, design_of
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.training.augment import uniform
+from signwise.training.export import Normalise
+from signwise.training.model import load_backbone
 
 WAYS = 5
+PICTURES_TO_SEE = 16
+MOST_CLASSES_TO_SEE = 60
 
 
 def shuffle_patches(pixels: Tensor, patches: int, generator: torch.Generator) -> Tensor:
@@ -95,17 +100,32 @@ def destroy(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tenso
     )
 
 
-def rendered_negatives(
-    classes: tuple[str, ...], count: int, size: int, seed: int
-) -> NDArray[np.uint8]:
-    """`count` rendered pictures of other signs and of no sign, (count, S, S, 3).
+def designs_named(classes: tuple[str, ...]) -> frozenset[str]:
+    """The signs that the classes' names mean: no negative may show them."""
+    return frozenset(design for name in classes if (design := design_of(name)) is not None)
 
-    No sign is rendered that one of the classes means.
+
+@torch.inference_mode()
+def designs_seen(
+    pixels: NDArray[np.uint8], labels: NDArray[np.int64], rows: NDArray[np.int64]
+) -> frozenset[str]:
+    """The signs that the pictures of a class show, whatever its name: no negative may show them.
+
+    pixels (N, S, S, 3), labels (N,), and the rows to look at; the shipped backbone looks at a few
+    of each class, and a sign that it sees in a fifth of them counts.
     """
-    from signwise.data.synthetic import design_of, render_negatives
-
-    own = frozenset(design for name in classes if (design := design_of(name)) is not None)
-    return render_negatives(count, size, seed, exclude=own)
+    network, size = load_backbone()
+    seen = set()
+    for label in np.unique(labels[rows])[:MOST_CLASSES_TO_SEE]:
+        own = rows[labels[rows] == label]
+        some = own[np.linspace(0, len(own) - 1, min(len(own), PICTURES_TO_SEE)).astype(int)]
+        unit = torch.from_numpy(pixels[some]).permute(0, 3, 1, 2).float() / 255
+        scaled = functional.interpolate(unit, (size, size), mode="bilinear", antialias=True)
+        logits = network(Normalise().from_unit(scaled))[:, : len(GTSRB_DESIGNS)]
+        best = logits.max(1)
+        counts = best.indices[best.values > 0].bincount(minlength=len(GTSRB_DESIGNS))
+        seen |= {GTSRB_DESIGNS[n] for n in torch.nonzero(counts >= len(some) / 5).flatten()}
+    return frozenset(seen)
 
 
 def folder_negatives(folder: Path, size: int) -> tuple[NDArray[np.uint8], list[dict[str, str]]]:

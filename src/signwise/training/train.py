@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from signwise.config import TrainConfig
-from signwise.data.pixels import load_pixels
 from signwise.data.prepared import PreparedData, load_data
 from signwise.errors import SignwiseError
 from signwise.files import claim_directory, read_json, write_json, write_text
@@ -26,6 +24,7 @@ from signwise.training.checkpoint import (
     save_tensors,
     training_state,
 )
+from signwise.training.gather import gather
 from signwise.training.loop import (
     Epoch,
     TrainingData,
@@ -36,11 +35,9 @@ from signwise.training.loop import (
     to_device,
 )
 from signwise.training.model import build_model, freeze_body
-from signwise.training.negatives import folder_negatives, rendered_negatives
 from signwise.training.tracking import Tracker, make_outcome, open_tracker, require_tracker
 
 CHECKPOINT_TIME_SHARE = 0.05
-RENDERED_RANGE = (1000, 20_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,45 +182,6 @@ def _open_run(out: Path, config: TrainConfig, prepared: PreparedData, resume: bo
             "versions": versions(),
         },
     )
-
-
-def gather(
-    prepared: PreparedData, config: TrainConfig, size: int
-) -> tuple[TrainingData, list[dict[str, str]]]:
-    """Pixels, labels and negatives as the loop reads them, and the negatives that can't be read."""
-    table = prepared.table
-    codes = {name: index for index, name in enumerate(prepared.classes)}
-    labels = np.array([codes[name] for name in table["label"]], np.int64)
-    rows = {split: np.flatnonzero(table["split"] == split) for split in ("train", "val")}
-    negatives, problems = _negatives(prepared.classes, config, size, len(rows["train"]))
-    weights = np.ones(len(codes), np.float32)
-    if config.class_weights == "auto":
-        counts = np.bincount(labels[rows["train"]], minlength=len(codes))
-        weights = (counts.sum() / (len(codes) * counts)).astype(np.float32)
-    gathered = TrainingData(
-        pixels=load_pixels(prepared, size),
-        labels=labels,
-        train_rows=rows["train"],
-        val_rows=rows["val"],
-        negatives=negatives,
-        class_weights=weights,
-    )
-    return gathered, problems
-
-
-def _negatives(
-    classes: tuple[str, ...], config: TrainConfig, size: int, pictures: int
-) -> tuple[NDArray[np.uint8], list[dict[str, str]]]:
-    if config.unknown == "none":
-        return np.empty((0, size, size, 3), np.uint8), []
-    count = int(np.clip(pictures, *RENDERED_RANGE))
-    rendered = rendered_negatives(classes, count, size, config.seed)
-    if config.unknown == "synthetic":
-        return rendered, []
-    own, problems = folder_negatives(Path(config.unknown), size)
-    # As many of the user's as rendered ones, so that neither is drowned by the other.
-    repeats = max(1, round(len(rendered) / len(own)))
-    return np.concatenate((rendered, np.tile(own, (repeats, 1, 1, 1)))), problems
 
 
 def _fit(
