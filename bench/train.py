@@ -94,7 +94,9 @@ def ours(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, f
     start = time.perf_counter()
     for cache in data.directory.glob("pixels-*"):
         cache.unlink()
-    config = TrainConfig(seed=seed, unknown="none", weights="none").resolve(IMAGE_SIZE)
+    config = TrainConfig(seed=seed, unknown="none", weights="none").resolve(
+        IMAGE_SIZE, int((data.table["split"] == "train").sum())
+    )
     gathered, _ = gather(data, config, IMAGE_SIZE)
     torch.manual_seed(seed)
     network = build_model("resnet18", len(data.classes), IMAGE_SIZE, "none")

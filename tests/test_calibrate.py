@@ -1,6 +1,7 @@
 """Temperature and threshold: properties that hold whatever the validation set."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,8 +58,15 @@ def test_the_threshold_keeps_the_share_asked_for(scores: list[float], keep: floa
     threshold = fit_threshold(known, keep)
     kept = (known >= np.float32(threshold)).mean()
     assert kept >= keep - 1e-6
-    # It is one of the scores, and the next larger one would keep too few.
-    assert threshold in known
     larger = known[known > threshold]
-    if len(larger):
+    if threshold < 0.5 and len(larger):
+        # It is one of the scores, and the next larger one would keep too few.
+        assert threshold in known
         assert (known >= larger.min()).mean() < keep + 1e-6
+
+
+def test_a_few_scores_do_not_raise_the_threshold_above_the_middle() -> None:
+    few, many = np.full(10, 0.9, np.float32), np.full(1000, 0.9, np.float32)
+    assert fit_threshold(few, 0.99) == 0.5
+    assert fit_threshold(many, 0.99) == pytest.approx(0.9)
+    assert fit_threshold(np.array([0.25, 0.75], np.float32), 0.99) == 0.25

@@ -15,6 +15,7 @@ IMAGE_SIZE = 32
 MAX_PIXELS = 64_000_000
 EPOCHS = 12
 PRETRAINED_EPOCHS = 4
+LEAST_STEPS = 40
 SIGNS_SIZE = 64
 
 
@@ -115,7 +116,8 @@ class TrainConfig(Config):
     """How a network is trained: every setting of `signwise train`."""
 
     epochs: int | None = None
-    """Passes over the training pictures; unless given, 12, and 4 from pre-trained weights."""
+    """Passes over the training pictures; unless given, 12, from pre-trained weights 4, or more
+    where pictures are so few that this is less than 40 steps."""
     batch_size: int = 64
     """Pictures of known classes in one step."""
     learning_rate: float = 0.02
@@ -149,13 +151,18 @@ class TrainConfig(Config):
     track: Literal["none", "wandb", "tensorboard", "mlflow"] = "none"
     """Where to record the run besides its folder."""
 
-    def resolve(self, data_size: int) -> Self:
-        """The same settings with every default that depends on others filled in."""
+    def resolve(self, data_size: int, pictures: int) -> Self:
+        """The same settings with every default filled in that depends on others or on the data.
+
+        data_size: side of the prepared pictures in pixels; pictures: how many are trained on.
+        """
         weights = self.weights or ("signs" if self.model == "resnet18" else "none")
+        usual = EPOCHS if weights == "none" else PRETRAINED_EPOCHS
+        least = math.ceil(LEAST_STEPS / math.ceil(pictures / self.batch_size))
         return dataclasses.replace(
             self,
             weights=weights,
-            epochs=self.epochs or (EPOCHS if weights == "none" else PRETRAINED_EPOCHS),
+            epochs=self.epochs or max(usual, least),
             image_size=self.image_size or (SIGNS_SIZE if weights == "signs" else data_size),
         )
 

@@ -58,10 +58,15 @@ def fit_temperature(logits: Array, labels: NDArray[np.int64]) -> float:
 
 
 def fit_threshold(known: NDArray[np.float32], keep_known: float) -> float:
-    """The largest threshold that keeps at least `keep_known` of the validation scores (N,)."""
+    """The largest threshold that keeps at least `keep_known` of the validation scores (N,).
+
+    Where that is all of them, the lowest of a few scores says little about the share asked for: the
+    threshold then is at most 0.5, the middle of the classes' sigmoids.
+    """
     refused = math.floor(len(known) * (1 - keep_known) + 1e-9)
     # float32, as model.onnx computes it: the picture that set the threshold passes it.
-    return float(np.sort(known.astype(np.float32))[refused])
+    threshold = float(np.sort(known.astype(np.float32))[refused])
+    return threshold if refused else min(threshold, 0.5)
 
 
 def notes_on(logits: Array, labels: NDArray[np.int64], temperature: float) -> tuple[str, ...]:

@@ -74,14 +74,15 @@ def train(
         config = TrainConfig.from_file(stored) if resume and stored.is_file() else TrainConfig()
     config = replace(config, **changes)
     prepared = load_data(Path(data))
-    config = config.resolve(prepared.image_size)
+    _check_splits(prepared)
+    pictures = int((prepared.table["split"] == "train").sum())
+    config = config.resolve(prepared.image_size, pictures)
     size, weights = config.image_size, config.weights
     assert size is not None, "resolve fills it"
     assert weights is not None, "resolve fills it"
     torch.set_num_threads(config.threads or available_cores())
     device = choose_device(config.device)
     require_tracker(config.track)
-    _check_splits(prepared)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         outputs = len(prepared.classes) + (config.unknown != "none")
