@@ -10,7 +10,8 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TextIO, get_origin
+from types import UnionType
+from typing import Annotated, Any, TextIO, Union, get_args, get_origin
 
 from signwise.config import Config
 from signwise.errors import SignwiseError
@@ -126,9 +127,20 @@ def _command(verb: Callable[..., int], rest: list[str]) -> Callable[..., tuple[A
     parameters = []
     for name, parameter in inspect.signature(verb).parameters.items():
         hint, default = parameter.annotation, parameter.default
+        if isinstance(hint, UnionType):
+            hint = Union[get_args(hint)]  # noqa: UP007
         if parameter.kind is parameter.POSITIONAL_ONLY:
-            metavar = name.upper() + ("..." if get_origin(hint) is tuple else "")
-            hint = Annotated[hint, tyro.conf.arg(metavar=metavar)]
+            hint = Annotated[hint, tyro.conf.arg(metavar=name.upper())]
+            if get_origin(parameter.annotation) is tuple:
+                # To check a tuple[str, ...], tyro would import typeguard: a tenth of a prediction.
+                several = tyro.constructors.PrimitiveConstructorSpec(
+                    nargs="*",
+                    metavar=f"{name.upper()}...",
+                    instance_from_str=tuple,
+                    is_instance=lambda value: isinstance(value, tuple),
+                    str_from_instance=list,
+                )
+                hint = Annotated[tuple, several]
         elif name == "settings":
             settings = _stored_settings(type(default), rest) or default
             body = {"__post_init__": lambda _: None, "__doc__": hint.__doc__}
