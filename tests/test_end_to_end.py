@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 
 import signwise
 from signwise.cli import main
+from signwise.terminal import demo, show
 
 SIZE = 16
 EPOCHS = 2
@@ -220,3 +221,23 @@ def test_killed_runs_resume_to_the_same_bits() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     assert (result["n"], result["different"]) == (2, 0)
+
+
+def test_demo_goes_from_nothing_to_a_report_and_replaces_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = signwise.demo(tmp_path / "demo", per_class=30)
+    assert (tmp_path / "demo" / "run" / "evaluation" / "test" / "report.html") == result.report
+    assert result.report.is_file()
+    assert [row["shows"] for row in result.predictions] == ["priority", "stop", "unknown"]
+    assert result.evaluation.metrics["unknown"]["n"] == 30
+    show(demo(result), sys.stdout)
+    text = capsys.readouterr().out
+    for words in ("Right on", "Confusion matrix", "Predictions", f"report {result.report}"):
+        assert words in text
+    left = tmp_path / "demo" / "photos" / "stop" / "99999_00000.png"
+    left.touch()
+    (tmp_path / "demo" / "data" / ".signwise").unlink()
+    with pytest.raises(signwise.SignwiseError, match="did not write"):
+        signwise.demo(tmp_path / "demo", per_class=30)
+    assert not left.exists()

@@ -16,6 +16,8 @@ from signwise.training.train import train
 CLASSES = ("priority", "stop")
 PER_CLASS = 400
 NEGATIVES = "negatives"
+EPOCHS = 3
+"""From the weights that ship; more would only make the demo longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ def demo(out: str | Path = "demo", *, per_class: int = PER_CLASS) -> DemoResult:
             shutil.rmtree(folder)
     synth(photos, per_class=per_class, classes=CLASSES, negatives=negatives)
     prepare(photos, data)
-    train(data, run)
+    train(data, run, epochs=EPOCHS)
     evaluation = evaluate(run, data, unknown=negatives)
     predictions = _predictions(run, data, negatives)
     return DemoResult(
