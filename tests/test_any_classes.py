@@ -62,7 +62,7 @@ def test_digits_by_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_rendered_signs_of_43_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photos, data = tmp_path / "photos", tmp_path / "data"
-    run_verb("synth", photos, "--per-class", 20, "--size", 24, "--classes", *GTSRB_DESIGNS)
+    run_verb("synth", photos, "--per-class", 30, "--size", 24, "--classes", *GTSRB_DESIGNS)
     run_verb("prepare", photos, "--out", data, "--image-size", 16)
     settings = ("--weights", "none", "--unknown", "none", "--image-size", 16, "--epochs", 2)
     run_verb("train", data, "--out", tmp_path / "run", *settings)
