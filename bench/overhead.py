@@ -44,7 +44,8 @@ def random_data(pictures: int, folder: Path, exposed: bool) -> TrainingData:
         labels=rng.integers(0, 2, pictures),
         train_rows=np.arange(pictures),
         val_rows=np.arange(0),
-        negatives=np.array(pixels[: 1000 if exposed else 0]),
+        extra=np.array(pixels[: 1000 if exposed else 0]),
+        extra_labels=np.full(1000 if exposed else 0, 2),
         class_weights=np.ones(2, np.float32),
     )
 

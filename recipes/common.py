@@ -133,7 +133,8 @@ def gtsrb_data(
         labels=photos.labels,
         train_rows=photos.rows(*sets, "rendered"),
         val_rows=photos.rows("val"),
-        negatives=torch.from_numpy(negatives).to(device),
+        extra=torch.from_numpy(negatives).to(device),
+        extra_labels=np.full(len(negatives), len(GTSRB_DESIGNS)),
         class_weights=np.ones(len(GTSRB_DESIGNS), np.float32),
     )
 

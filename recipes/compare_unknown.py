@@ -178,7 +178,8 @@ def run_seed(
         labels=labels,
         train_rows=train,
         val_rows=test,
-        negatives=torch.from_numpy(negatives).to(device),
+        extra=torch.from_numpy(negatives).to(device),
+        extra_labels=np.full(len(negatives), 2),
         class_weights=np.ones(2, np.float32),
     )
     config = TrainConfig(epochs=epochs, seed=seed)

@@ -123,6 +123,7 @@ def main() -> None:
         gtsrb,
         labels=labels,
         train_rows=np.concatenate((gtsrb.train_rows, *[known_rows] * (KNOWN_REPEATS - 1))),
+        extra_labels=np.full(len(negatives), len(NUMBERS)),
         class_weights=np.ones(2, np.float32),
     )
     taught = two_class_teacher(arguments.teacher, device)

@@ -21,7 +21,7 @@ def tiny_network() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 5), nn.ReLU(), nn.Linear(5, 3))
 
 
-def tiny_data(negatives: int = 6, count: int = 60) -> loop.TrainingData:
+def tiny_data(extra: int = 6, count: int = 60) -> loop.TrainingData:
     """Dark and bright pictures."""
     rng = np.random.default_rng(0)
     labels = np.arange(count) % 2
@@ -31,7 +31,8 @@ def tiny_data(negatives: int = 6, count: int = 60) -> loop.TrainingData:
         labels=labels,
         train_rows=np.arange(40),
         val_rows=np.arange(40, count),
-        negatives=rng.integers(0, 256, (negatives, SIZE, SIZE, 3), dtype=np.uint8),
+        extra=rng.integers(0, 256, (extra, SIZE, SIZE, 3), dtype=np.uint8),
+        extra_labels=np.full(extra, 2),
         class_weights=np.ones(2, np.float32),
     )
 
@@ -97,9 +98,9 @@ def test_an_epoch_shows_every_training_picture_once_and_negatives_beside() -> No
     shown = [labels for _, labels in loop.training_batches(data, 8, 0, CPU)]
     counts = torch.cat(shown).bincount(minlength=3)
     assert counts[:2].tolist() == [20, 20]
-    assert counts[2] == 5 * (2 + loop.WAYS)
-    assert not tiny_data(negatives=0).exposed
-    alone = [labels for _, labels in loop.training_batches(tiny_data(negatives=0), 8, 0, CPU)]
+    assert counts[2] == 5 * (3 + loop.WAYS)
+    assert not tiny_data(extra=0).exposed
+    alone = [labels for _, labels in loop.training_batches(tiny_data(extra=0), 8, 0, CPU)]
     assert torch.cat(alone).bincount(minlength=3).tolist() == [20, 20, 0]
 
 

@@ -133,7 +133,7 @@ Notes:
 ## What it was trained on
 
 Pictures by class and split, grouped by {prepared.grouping}; negatives: {config.unknown}
-({len(data.negatives)} pictures, besides pictures of the classes destroyed).
+({(data.extra_labels == data.classes).sum()} pictures, besides pictures of the classes destroyed).
 
 | class | train | validation | test |
 |---|---|---|---|

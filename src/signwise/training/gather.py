@@ -1,5 +1,7 @@
 """Prepared data and settings -> what the training loop reads."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,24 +10,34 @@ from numpy.typing import NDArray
 from signwise.config import TrainConfig
 from signwise.data.pixels import load_pixels
 from signwise.data.prepared import PreparedData
-from signwise.data.synthetic import render_negatives
+from signwise.data.synthetic import render_negatives, render_signs
 from signwise.training.loop import TrainingData
 from signwise.training.negatives import designs_named, designs_seen, folder_negatives
 
 RENDERED_RANGE = (1000, 20_000)
+OWN_SHARE = 0.5
+"""Rendered pictures of the user's own signs to each rendered negative."""
+SURE_SHARE = 0.5
+"""A class is taken for the sign that the backbone sees in this share of its pictures."""
 
 
 def gather(
     prepared: PreparedData, config: TrainConfig, size: int
 ) -> tuple[TrainingData, list[dict[str, str]]]:
-    """Pixels, labels and negatives as the loop reads them, and the negatives that can't be read."""
+    """What the loop reads, and the strangers that can't be read."""
     table = prepared.table
     codes = {name: index for index, name in enumerate(prepared.classes)}
     labels = np.array([codes[name] for name in table["label"]], np.int64)
-    rows = {split: np.flatnonzero(table["split"] == split) for split in ("train", "val")}
+    train, val = (np.flatnonzero(table["split"] == split) for split in ("train", "val"))
     pixels = load_pixels(prepared, size)
-    train = rows["train"]
-    negatives, problems = _negatives(prepared.classes, pixels, labels, train, config)
+    extra, extra_labels = np.empty((0, size, size, 3), np.uint8), np.empty(0, np.int64)
+    problems: list[dict[str, str]] = []
+    if config.unknown != "none":
+        seen = designs_seen(pixels, labels, train)
+        extra, extra_labels = rendered(prepared.classes, seen, len(train), size, config.seed)
+    if config.unknown not in ("none", "synthetic"):
+        strangers, problems = folder_negatives(Path(config.unknown), size)
+        extra, extra_labels = add_strangers(extra, extra_labels, strangers, len(codes))
     weights = np.ones(len(codes), np.float32)
     if config.class_weights == "auto":
         counts = np.bincount(labels[train], minlength=len(codes))
@@ -34,29 +46,54 @@ def gather(
         pixels=pixels,
         labels=labels,
         train_rows=train,
-        val_rows=rows["val"],
-        negatives=negatives,
+        val_rows=val,
+        extra=extra,
+        extra_labels=extra_labels,
         class_weights=weights,
     )
     return gathered, problems
 
 
-def _negatives(
+def rendered(
     classes: tuple[str, ...],
-    pixels: NDArray[np.uint8],
+    seen: Mapping[int, Mapping[str, float]],
+    pictures: int,
+    size: int,
+    seed: int,
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Rendered negatives, and rendered pictures of the classes whose sign is known, with labels.
+
+    Were all rendered pictures negatives, a network would learn to tell renderings from photos.
+    """
+    count = int(np.clip(pictures, *RENDERED_RANGE))
+    known = designs_named(classes).union(*seen.values())
+    parts = [render_negatives(count, size, seed, exclude=known)]
+    labels = [np.full(count, len(classes))]
+    sure = {
+        label: max(shares, key=shares.__getitem__)
+        for label, shares in seen.items()
+        if max(shares.values(), default=0) >= SURE_SHARE
+    }
+    for label, design in sure.items():
+        own = math.ceil(count * OWN_SHARE / len(classes))
+        parts.append(render_signs(design, own, size, seed))
+        labels.append(np.full(own, label))
+    return np.concatenate(parts), np.concatenate(labels)
+
+
+def add_strangers(
+    extra: NDArray[np.uint8],
     labels: NDArray[np.int64],
-    train: NDArray[np.int64],
-    config: TrainConfig,
-) -> tuple[NDArray[np.uint8], list[dict[str, str]]]:
-    size = pixels.shape[1]
-    if config.unknown == "none":
-        return np.empty((0, size, size, 3), np.uint8), []
-    known = designs_named(classes) | designs_seen(pixels, labels, train)
-    count = int(np.clip(len(train), *RENDERED_RANGE))
-    rendered = render_negatives(count, size, config.seed, exclude=known)
-    if config.unknown == "synthetic":
-        return rendered, []
-    own, problems = folder_negatives(Path(config.unknown), size)
-    # As many of the user's as rendered ones, so that neither is drowned by the other.
-    repeats = max(1, round(len(rendered) / len(own)))
-    return np.concatenate((rendered, np.tile(own, (repeats, 1, 1, 1)))), problems
+    strangers: NDArray[np.uint8],
+    unknown: int,
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The rendered pictures and the user's strangers, the fewer repeated until they are as many.
+
+    Rendered signs are of more kinds than a folder is likely to hold, so neither may drown the other.
+    """
+    most = max(len(extra), len(strangers))
+    rendered_rows, stranger_rows = np.arange(most) % len(extra), np.arange(most) % len(strangers)
+    return (
+        np.concatenate((extra[rendered_rows], strangers[stranger_rows])),
+        np.concatenate((labels[rendered_rows], np.full(most, unknown))),
+    )

@@ -23,8 +23,8 @@ from signwise.training.model import set_training_mode
 from signwise.training.negatives import WAYS, destroy
 
 WARM_UP = 0.2
-RENDERED_SHARE = 0.25
-DESTROYED_SHARE = 0.25
+EXTRA_SHARE = 0.375
+DESTROYED_SHARE = 0.125
 EVALUATION_BATCH = 512
 
 
@@ -37,8 +37,10 @@ class TrainingData:
     labels: NDArray[np.int64]
     train_rows: NDArray[np.int64]
     val_rows: NDArray[np.int64]
-    negatives: NDArray[np.uint8] | Tensor
-    """(M, S, S, 3), pictures of no class; none where nothing is trained against."""
+    extra: NDArray[np.uint8] | Tensor
+    """(M, S, S, 3), rendered pictures and strangers; none where nothing is trained against."""
+    extra_labels: NDArray[np.int64]
+    """(M,), a class or, for a picture of no class, K."""
     class_weights: NDArray[np.float32]
     """(K,), weights of the classes in the loss."""
 
@@ -49,8 +51,8 @@ class TrainingData:
 
     @property
     def exposed(self) -> bool:
-        """Whether there are negatives to train against."""
-        return len(self.negatives) > 0
+        """Whether there is something to train against."""
+        return len(self.extra) > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,14 +109,14 @@ def to_device(data: TrainingData, device: torch.device) -> TrainingData:
     """The same data with its pixels on the GPU, where they fit into half of the free memory."""
     if device.type != "cuda":
         return data
-    needed = data.pixels.nbytes + data.negatives.nbytes
+    needed = data.pixels.nbytes + data.extra.nbytes
     if needed > torch.cuda.mem_get_info(device)[0] / 2:
         return data
-    pixels, negatives = (
+    pixels, extra = (
         torch.from_numpy(np.ascontiguousarray(part)).to(device)
-        for part in (data.pixels, data.negatives)
+        for part in (data.pixels, data.extra)
     )
-    return replace(data, pixels=pixels, negatives=negatives)
+    return replace(data, pixels=pixels, extra=extra)
 
 
 def take(
@@ -133,8 +135,8 @@ def training_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of augmented pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
 
-    To every B known pictures come B / 4 negatives from `data.negatives` and B / 4 made of the
-    batch itself by destroying it, where negatives are trained against.
+    To every B pictures of the user's come 3 B / 8 of `data.extra` and B / 8 made of the batch
+    itself by destroying it, where the network has an unknown output to train.
     """
     generator = torch.Generator(device).manual_seed(seed)
     draws = np.random.default_rng(seed)
@@ -145,17 +147,15 @@ def training_batches(
         pictures = take(data.pixels, rows, device)
         labels = torch.from_numpy(data.labels[rows]).to(device)
         if data.exposed:
-            drawn = draws.integers(len(data.negatives), size=round(len(rows) * RENDERED_SHARE))
-            broken = draws.integers(len(rows), size=max(WAYS, round(len(rows) * DESTROYED_SHARE)))
-            picked = torch.from_numpy(broken).to(device)
-            strangers = torch.cat(
-                (
-                    take(data.negatives, drawn, device),
-                    destroy(pictures[picked], labels[picked], generator),
-                )
-            )
-            pictures = torch.cat((pictures, strangers))
-            labels = torch.cat((labels, labels.new_full((len(strangers),), data.classes)))
+            drawn = draws.integers(len(data.extra), size=round(len(rows) * EXTRA_SHARE))
+            pictures = torch.cat((pictures, take(data.extra, drawn, device)))
+            labels = torch.cat((labels, torch.from_numpy(data.extra_labels[drawn]).to(device)))
+            whole = torch.nonzero(labels < data.classes).flatten()
+            count = max(WAYS, round(len(rows) * DESTROYED_SHARE))
+            picked = whole[torch.from_numpy(draws.integers(len(whole), size=count)).to(device)]
+            broken = destroy(pictures[picked], labels[picked], generator)
+            pictures = torch.cat((pictures, broken))
+            labels = torch.cat((labels, labels.new_full((count,), data.classes)))
         yield augment(pictures, generator), labels
 
 

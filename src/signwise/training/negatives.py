@@ -21,6 +21,7 @@ from signwise.training.model import load_backbone
 WAYS = 5
 PICTURES_TO_SEE = 16
 MOST_CLASSES_TO_SEE = 60
+LEAST_SHARE = 0.2
 
 
 def shuffle_patches(pixels: Tensor, patches: int, generator: torch.Generator) -> Tensor:
@@ -108,14 +109,14 @@ def designs_named(classes: tuple[str, ...]) -> frozenset[str]:
 @torch.inference_mode()
 def designs_seen(
     pixels: NDArray[np.uint8], labels: NDArray[np.int64], rows: NDArray[np.int64]
-) -> frozenset[str]:
-    """The signs that the pictures of a class show, whatever its name: no negative may show them.
+) -> dict[int, dict[str, float]]:
+    """The signs that the pictures of each class show, whatever its name, and in what share of them.
 
     pixels (N, S, S, 3), labels (N,), and the rows to look at; the shipped backbone looks at a few
-    of each class, and a sign that it sees in a fifth of them counts.
+    of each class, and a sign that it sees in less than a fifth of them does not count.
     """
     network, size = load_backbone()
-    seen = set()
+    seen: dict[int, dict[str, float]] = {}
     for label in np.unique(labels[rows])[:MOST_CLASSES_TO_SEE]:
         own = rows[labels[rows] == label]
         some = own[np.linspace(0, len(own) - 1, min(len(own), PICTURES_TO_SEE)).astype(int)]
@@ -124,8 +125,9 @@ def designs_seen(
         logits = network(Normalise().from_unit(scaled))[:, : len(GTSRB_DESIGNS)]
         best = logits.max(1)
         counts = best.indices[best.values > 0].bincount(minlength=len(GTSRB_DESIGNS))
-        seen |= {GTSRB_DESIGNS[n] for n in torch.nonzero(counts >= len(some) / 5).flatten()}
-    return frozenset(seen)
+        shares = zip(GTSRB_DESIGNS, (counts / len(some)).tolist(), strict=True)
+        seen[int(label)] = {design: share for design, share in shares if share >= LEAST_SHARE}
+    return seen
 
 
 def folder_negatives(folder: Path, size: int) -> tuple[NDArray[np.uint8], list[dict[str, str]]]:

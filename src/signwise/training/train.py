@@ -118,7 +118,7 @@ def train(
             "epochs": len(history),
             "train": len(training_data.train_rows),
             "val": len(training_data.val_rows),
-            "negatives": len(training_data.negatives),
+            "negatives": int((training_data.extra_labels == training_data.classes).sum()),
         },
         problems=problems,
         warnings=warnings,
