@@ -89,7 +89,7 @@ def add_strangers(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The rendered pictures and the user's strangers, the fewer repeated until they are as many.
 
-    Rendered signs are of more kinds than a folder is likely to hold, so neither may drown the other.
+    Rendered signs are of more kinds than a folder is likely to hold: neither may drown the other.
     """
     most = max(len(extra), len(strangers))
     rendered_rows, stranger_rows = np.arange(most) % len(extra), np.arange(most) % len(strangers)
