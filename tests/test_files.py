@@ -144,6 +144,14 @@ def test_claim_directory(tmp_path: Path) -> None:
         claim_directory(out, "data", replace=True)
 
 
+def test_claim_directory_clears_what_a_killed_writer_left(tmp_path: Path) -> None:
+    out = claim_directory(tmp_path / "run", "run", replace=False)
+    (out / ".x1y2z3.partial.onnx").write_bytes(b"half a model")
+    (out / "model.onnx").write_bytes(b"a model")
+    claim_directory(out, "run", replace=True)
+    assert names(out) == [".signwise", "model.onnx"]
+
+
 def test_claim_directory_takes_an_empty_folder(tmp_path: Path) -> None:
     assert claim_directory(tmp_path, "run", replace=False) == tmp_path
 

@@ -79,7 +79,8 @@ def claim_directory(out: Path, kind: str, *, replace: bool) -> Path:
     """Make `out`, marked as signwise's own output of this kind, and return it.
 
     Raises SignwiseError where `out` is a file, holds what signwise did not write, holds output of
-    another kind, or holds output already and `replace` is false. Nothing is deleted.
+    another kind, or holds output already and `replace` is false. Nothing is deleted but the
+    temporary files that a killed process left.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -96,6 +97,8 @@ def claim_directory(out: Path, kind: str, *, replace: bool) -> Path:
         if not replace:
             raise SignwiseError(f"{out} holds a {kind} already: give --out a new folder")
     out.mkdir(parents=True, exist_ok=True)
+    for left in out.glob(".*.partial*"):
+        left.unlink(missing_ok=True)
     if not marker.is_file():
         write_json(marker, {"kind": kind})
     return out
