@@ -14,7 +14,7 @@ MAX_ROTATION_DEGREES = 12.0
 MAX_SHIFT = 0.12
 MAX_SHEAR = 0.15
 SCALE_RANGE = (0.75, 1.25)
-BRIGHTNESS = 0.5
+BRIGHTNESS = (-1.3, 0.5)
 CONTRAST = 0.4
 CAST = 0.12
 NOISE = 0.14
@@ -63,7 +63,7 @@ def batch_affine(pixels: Tensor, generator: torch.Generator) -> Tensor:
 def batch_light(pixels: Tensor, generator: torch.Generator) -> Tensor:
     """Change each picture's exposure, contrast and colour cast; some get a shadow or haze."""
     count, _, side, _ = pixels.shape
-    brightness = torch.exp(uniform(count, -BRIGHTNESS, BRIGHTNESS, generator))
+    brightness = torch.exp(uniform(count, *BRIGHTNESS, generator))
     contrast = torch.exp(uniform(count, -CONTRAST, CONTRAST, generator))
     shape = (count, 3, 1, 1)
     draws = torch.rand(shape, generator=generator, device=generator.device)
