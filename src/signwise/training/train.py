@@ -201,6 +201,7 @@ def _fit(
         state, facts = load_tensors(last)
         restore_training_state(network, optimiser, state)
         history = [Epoch(**row) for row in facts["history"]]
+        _write_history(out, history)  # a kill may have fallen between the checkpoint and this file
         # The best weights may be newer than the checkpoint: a kill fell between the two writes.
         best_loss = load_tensors(best_file)[1]["val_loss"]
     steps = steps_in_epoch(len(data.train_rows), config.batch_size)
