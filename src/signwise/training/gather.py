@@ -24,7 +24,11 @@ SURE_SHARE = 0.5
 def gather(
     prepared: PreparedData, config: TrainConfig, size: int
 ) -> tuple[TrainingData, list[dict[str, str]]]:
-    """What the loop reads, and the strangers that can't be read."""
+    """What the loop reads, and a row for each stranger that can't be read.
+
+    `size` is the side in pixels. Raises SignwiseError where `--unknown` names a folder that is not
+    there or has no picture that can be read.
+    """
     table = prepared.table
     codes = {name: index for index, name in enumerate(prepared.classes)}
     labels = np.array([codes[name] for name in table["label"]], np.int64)
@@ -61,8 +65,10 @@ def rendered(
     size: int,
     seed: int,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Rendered negatives, and rendered pictures of the classes whose sign is known, with labels.
+    """Rendered negatives and pictures of classes whose sign is known: (M, S, S, 3), labels (M,).
 
+    `seen` is what `designs_seen` gives, `pictures` how many photos there are to train on; K is the
+    label of a negative.
     Were all rendered pictures negatives, a network would learn to tell renderings from photos.
     """
     count = int(np.clip(pictures, *RENDERED_RANGE))

@@ -101,7 +101,7 @@ def make_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.SGD:
 
 
 def steps_in_epoch(pictures: int, batch_size: int) -> int:
-    """Batches of nearly equal size, so that none is too small for its batch statistics."""
+    """How many batches: of nearly equal size, so that none is too small for its statistics."""
     return max(1, math.ceil(pictures / batch_size))
 
 
@@ -192,8 +192,9 @@ def train_one_epoch(
     label_smoothing: float,
     advance: Callable[[int], None],
 ) -> tuple[float, float]:
-    """Train on every batch; gives the mean loss and the accuracy on the known pictures.
+    """Train on every batch; gives the mean loss and the accuracy on pictures of known classes.
 
+    batches: pictures (B', 3, S, S) in [0, 1] and labels (B',); class_weights (K,), on the device.
     `rate` is the learning rate of the epoch's step, counted from 0.
     """
     device, classes = class_weights.device, len(class_weights)
@@ -260,7 +261,6 @@ def run_epoch(
     seed = config.seed * 1_000_003 + epoch
     torch.manual_seed(seed)
     steps = steps_in_epoch(len(data.train_rows), config.batch_size)
-
     assert config.epochs is not None, "resolve fills it"
     total = config.epochs * steps
 
