@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import signwise
+from console import failure
 from signwise import verbs
 from signwise.cli import main
 from signwise.verbs import VERBS
@@ -21,17 +22,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     toy_strangers(root / "strangers")
     toy_model(root / "toy.onnx")
     return root
-
-
-def failure(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Run a command that must do nothing; gives its one line of error."""
-    assert main([str(argument) for argument in arguments]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    lines = captured.err.splitlines()
-    assert lines[-1].startswith("error: ")
-    assert "Traceback" not in captured.err
-    return lines[-1]
 
 
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,22 +8,12 @@ from typing import Any
 import pytest
 
 import signwise
+from console import failure
 from signwise.cli import main
 
 TRAIN_FLAGS = """--out --epochs --batch-size --learning-rate --momentum --weight-decay
     --label-smoothing --image-size --model --weights --freeze --unknown --keep-known --class-weights
     --seed --device --threads --resume --track --config"""
-
-
-def failure(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Run a command that must do nothing; gives its one line of error."""
-    assert main([str(argument) for argument in arguments]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    lines = captured.err.splitlines()
-    assert lines[-1].startswith("error: ")
-    assert "Traceback" not in captured.err
-    return lines[-1]
 
 
 def test_flags_of_train_and_prepare_are_flat(capsys: pytest.CaptureFixture[str]) -> None:
