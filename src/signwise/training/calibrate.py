@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 TEMPERATURE_RANGE = (0.25, 8.0)
 SMALL_VALIDATION_SET = 100
+SCORE_ROUNDING = 1e-6  # for equal scores, where midway is the score itself
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 Array = NDArray[np.float64]
@@ -58,15 +59,17 @@ def fit_temperature(logits: Array, labels: NDArray[np.int64]) -> float:
 
 
 def fit_threshold(known: NDArray[np.float32], keep_known: float) -> float:
-    """The largest threshold that keeps at least `keep_known` of the validation scores (N,).
+    """A threshold that keeps at least `keep_known` of the validation scores (N,), and no more.
 
-    Where that is all of them, the lowest of a few scores says little about the share asked for: the
-    threshold then is at most 0.5, the middle of the classes' sigmoids.
+    It lies midway between the lowest score kept and the one refused below it, so that the last bits
+    in which ONNX Runtime and torch differ change no answer. Where all are kept, the lowest of a few
+    scores says little about the share asked for: the threshold then is at most 0.5, the middle of
+    the classes' sigmoids.
     """
-    refused = math.floor(len(known) * (1 - keep_known) + 1e-9)
-    # float32, as model.onnx computes it: the picture that set the threshold passes it.
-    threshold = float(np.sort(known.astype(np.float32))[refused])
-    return threshold if refused else min(threshold, 0.5)
+    scores = np.sort(known.astype(np.float64))
+    refused = math.floor(len(scores) * (1 - keep_known) + 1e-9)
+    limit = scores[refused - 1 : refused + 1].mean() if refused else min(scores[0], 0.5)
+    return max(float(limit) - SCORE_ROUNDING, 0.0)
 
 
 def notes_on(logits: Array, labels: NDArray[np.int64], temperature: float) -> tuple[str, ...]:
