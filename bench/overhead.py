@@ -23,13 +23,8 @@ from torch.nn import functional
 
 from signwise.config import IMAGE_SIZE, TrainConfig
 from signwise.machine import available_cores
-from signwise.training.loop import (
-    TrainingData,
-    make_optimiser,
-    to_device,
-    train_one_epoch,
-    training_batches,
-)
+from signwise.training.batches import TrainingData, to_device, training_batches
+from signwise.training.loop import make_optimiser, train_one_epoch
 from signwise.training.model import build_model
 
 

@@ -23,15 +23,9 @@ from signwise.data.images import read_image
 from signwise.data.synthetic import GTSRB_DESIGNS, render_negatives, render_signs
 from signwise.data.walk import walk
 from signwise.training.augment import batch_noise
+from signwise.training.batches import TrainingData, steps_in_epoch, training_batches
 from signwise.training.export import Normalise
-from signwise.training.loop import (
-    TrainingData,
-    learning_rate,
-    loss_of,
-    make_optimiser,
-    steps_in_epoch,
-    training_batches,
-)
+from signwise.training.loop import learning_rate, loss_of, make_optimiser
 
 AVERAGE_DECAY = 0.998
 TEACHER_SHARE = 0.7

@@ -23,15 +23,9 @@ from torch.nn import functional
 from signwise import metrics
 from signwise.config import TrainConfig
 from signwise.data.synthetic import render_negatives
+from signwise.training.batches import TrainingData, steps_in_epoch, training_batches
 from signwise.training.export import Normalise
-from signwise.training.loop import (
-    TrainingData,
-    learning_rate,
-    make_optimiser,
-    network_logits,
-    steps_in_epoch,
-    training_batches,
-)
+from signwise.training.loop import learning_rate, make_optimiser, network_logits
 from signwise.training.model import build_model
 
 CLASSES = ("priority", "stop")

@@ -1,8 +1,15 @@
 """What the loop reads besides the user's pictures: rendered ones with labels, and strangers."""
 
-import numpy as np
+from pathlib import Path
 
-from signwise.training.gather import add_strangers, rendered
+import numpy as np
+from PIL import Image
+
+import signwise
+from signwise.config import TrainConfig
+from signwise.data.prepared import load_data
+from signwise.training.gather import HELD_OUT, gather, rendered
+from toy import toy_folder
 
 CLASSES = ("vorrang", "halt")
 
@@ -12,22 +19,31 @@ def test_own_signs_are_rendered_where_the_backbone_is_sure() -> None:
     pixels, labels = rendered(CLASSES, seen, 10, 8, seed=0)
     counts = np.bincount(labels, minlength=3)
     assert pixels.shape == (len(labels), 8, 8, 3)
-    assert counts[2] == 1000
-    assert counts[0] == 250
+    assert counts[2] == 1000 + HELD_OUT
+    assert counts[0] == (1000 + HELD_OUT) / 4
     assert counts[1] == 0  # seen in less than half: no negative, and no positive either
 
 
 def test_without_a_sign_that_it_knows_all_are_negatives() -> None:
     pixels, labels = rendered(("cats", "dogs"), {0: {}, 1: {}}, 1200, 8, seed=0)
-    assert np.array_equal(np.bincount(labels), [0, 0, 1200])
-    assert len(pixels) == 1200
+    assert np.array_equal(np.bincount(labels), [0, 0, 1200 + HELD_OUT])
+    assert len(pixels) == len(labels)
 
 
-def test_rendered_pictures_and_strangers_are_as_many() -> None:
-    extra, labels = np.zeros((30, 4, 4, 3), np.uint8), np.arange(30) % 2
-    for count in (1, 7, 100):
-        strangers = np.full((count, 4, 4, 3), 9, np.uint8)
-        pixels, codes = add_strangers(extra, labels, strangers, unknown=2)
-        assert (codes == 2).sum() == (codes < 2).sum() == max(30, count)
-        assert (pixels[codes == 2] == 9).all()
-        assert (pixels[codes < 2] == 0).all()
+def test_strangers_follow_the_rendered_and_what_can_not_be_read_is_named(tmp_path: Path) -> None:
+    photos = toy_folder(tmp_path / "photos", ("a", "b"), 20, frames=4)
+    signwise.prepare(photos, tmp_path / "data", image_size=8)
+    strangers = tmp_path / "strangers"
+    strangers.mkdir()
+    for grey in (1, 2, 3):
+        Image.new("RGB", (9, 9), (grey, grey, grey)).save(strangers / f"{grey}.png")
+    (strangers / "text.png").write_text("no picture")
+    config = TrainConfig(unknown=str(strangers))
+    data, problems = gather(load_data(tmp_path / "data"), config, 8)
+    assert data.strangers == 3
+    assert np.asarray(data.extra[-3:]).mean((1, 2, 3)).tolist() == [1, 2, 3]
+    assert (data.extra_labels[-3:] == 2).all()
+    assert data.held_out == HELD_OUT
+    assert [Path(row["path"]).name for row in problems] == ["text.png"]
+    alone, _ = gather(load_data(tmp_path / "data"), TrainConfig(unknown="none"), 8)
+    assert (len(alone.extra), alone.held_out, alone.strangers) == (0, 0, 0)

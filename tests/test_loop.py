@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from signwise.config import TrainConfig
-from signwise.training import loop
+from signwise.training import batches, loop
+from signwise.training.batches import TrainingData
 from signwise.training.checkpoint import restore_training_state, training_state
 
 SIZE = 8
@@ -21,18 +22,22 @@ def tiny_network() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 5), nn.ReLU(), nn.Linear(5, 3))
 
 
-def tiny_data(extra: int = 6, count: int = 60) -> loop.TrainingData:
+def tiny_data(
+    extra: int = 6, count: int = 60, held_out: int = 0, strangers: int = 0
+) -> TrainingData:
     """Dark and bright pictures."""
     rng = np.random.default_rng(0)
     labels = np.arange(count) % 2
     pixels = rng.integers(0, 90, (count, SIZE, SIZE, 3)) + labels[:, None, None, None] * 150
-    return loop.TrainingData(
+    return TrainingData(
         pixels=pixels.astype(np.uint8),
         labels=labels,
         train_rows=np.arange(40),
         val_rows=np.arange(40, count),
         extra=rng.integers(0, 256, (extra, SIZE, SIZE, 3), dtype=np.uint8),
         extra_labels=np.full(extra, 2),
+        held_out=held_out,
+        strangers=strangers,
         class_weights=np.ones(2, np.float32),
     )
 
@@ -95,18 +100,45 @@ def test_learning_rate_rises_to_the_peak_and_falls_to_nearly_nothing(
 
 def test_an_epoch_shows_every_training_picture_once_and_negatives_beside() -> None:
     data = tiny_data()
-    shown = [labels for _, labels in loop.training_batches(data, 8, 0, CPU)]
+    shown = [labels for _, labels in batches.training_batches(data, 8, 0, CPU)]
     counts = torch.cat(shown).bincount(minlength=3)
     assert counts[:2].tolist() == [20, 20]
-    assert counts[2] == 5 * (3 + loop.WAYS)
+    assert counts[2] == 5 * (3 + batches.WAYS)
     assert not tiny_data(extra=0).exposed
-    alone = [labels for _, labels in loop.training_batches(tiny_data(extra=0), 8, 0, CPU)]
+    alone = [labels for _, labels in batches.training_batches(tiny_data(extra=0), 8, 0, CPU)]
     assert torch.cat(alone).bincount(minlength=3).tolist() == [20, 20, 0]
+
+
+def test_strangers_come_on_top_and_what_is_held_out_is_never_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batches, "augment", lambda pictures, _: pictures)
+    data = tiny_data(extra=9, held_out=4, strangers=3)
+    shown = [
+        pictures[8 : -batches.WAYS] for pictures, _ in batches.training_batches(data, 8, 0, CPU)
+    ]
+    assert {len(part) for part in shown} == {3 + 2}
+    drawn = (torch.cat(shown) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    origins = [[np.array_equal(one, other) for other in data.extra].index(True) for one in drawn]
+    by_batch = np.array(origins).reshape(-1, 5)
+    assert set(by_batch[:, :3].flatten()) == {4, 5}
+    assert set(by_batch[:, 3:].flatten()) == {6, 7, 8}
+
+
+def test_the_validation_loss_counts_what_is_held_out() -> None:
+    network, data = tiny_network(), tiny_data(extra=9, held_out=4)
+    alone, accuracy = loop.validate(network, tiny_data(extra=9), CPU)
+    both, same = loop.validate(network, data, CPU)
+    extra = loop.network_logits(network, data.extra, np.arange(4), CPU)
+    labels = torch.from_numpy(data.extra_labels[:4])
+    theirs = float(loop.loss_of(torch.from_numpy(extra), labels, torch.ones(2), 0.0))
+    assert both == pytest.approx((20 * alone + 4 * theirs) / 24, rel=1e-5)
+    assert accuracy == same
 
 
 @given(pictures=st.integers(2, 2000), batch=st.integers(2, 256))
 def test_no_batch_is_a_single_picture_or_too_large(pictures: int, batch: int) -> None:
-    parts = np.array_split(np.arange(pictures), loop.steps_in_epoch(pictures, batch))
+    parts = np.array_split(np.arange(pictures), batches.steps_in_epoch(pictures, batch))
     sizes = [len(part) for part in parts]
     assert max(sizes) <= batch
     assert min(sizes) >= 2 or batch == 2 or pictures < 4

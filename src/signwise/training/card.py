@@ -14,9 +14,10 @@ from signwise.config import TrainConfig
 from signwise.data.images import RESIZE_RULE
 from signwise.data.prepared import PreparedData
 from signwise.files import write_bytes, write_text
+from signwise.training.batches import TrainingData
 from signwise.training.calibrate import fit_temperature, fit_threshold, notes_on
 from signwise.training.export import FORMAT_VERSION, export_onnx, read_logits
-from signwise.training.loop import Epoch, TrainingData, network_logits
+from signwise.training.loop import Epoch, network_logits
 
 
 def versions() -> dict[str, str]:

@@ -11,10 +11,12 @@ from signwise.config import TrainConfig
 from signwise.data.pixels import load_pixels
 from signwise.data.prepared import PreparedData
 from signwise.data.synthetic import render_negatives, render_signs
-from signwise.training.loop import TrainingData
+from signwise.training.batches import TrainingData
 from signwise.training.negatives import designs_named, designs_seen, folder_negatives
 
 RENDERED_RANGE = (1000, 20_000)
+HELD_OUT = 256
+"""Rendered pictures that only the validation loss sees."""
 OWN_SHARE = 0.5
 """Rendered pictures of the user's own signs to each rendered negative."""
 SURE_SHARE = 0.5
@@ -35,13 +37,17 @@ def gather(
     train, val = (np.flatnonzero(table["split"] == split) for split in ("train", "val"))
     pixels = load_pixels(prepared, size)
     extra, extra_labels = np.empty((0, size, size, 3), np.uint8), np.empty(0, np.int64)
+    held_out = strangers = 0
     problems: list[dict[str, str]] = []
     if config.unknown != "none":
         seen = designs_seen(pixels, labels, train)
         extra, extra_labels = rendered(prepared.classes, seen, len(train), size, config.seed)
+        held_out = HELD_OUT
     if config.unknown not in ("none", "synthetic"):
-        strangers, problems = folder_negatives(Path(config.unknown), size)
-        extra, extra_labels = add_strangers(extra, extra_labels, strangers, len(codes))
+        own, problems = folder_negatives(Path(config.unknown), size)
+        strangers = len(own)
+        extra = np.concatenate((extra, own))
+        extra_labels = np.append(extra_labels, np.full(strangers, len(codes)))
     weights = np.ones(len(codes), np.float32)
     if config.class_weights == "auto":
         counts = np.bincount(labels[train], minlength=len(codes))
@@ -53,6 +59,8 @@ def gather(
         val_rows=val,
         extra=extra,
         extra_labels=extra_labels,
+        held_out=held_out,
+        strangers=strangers,
         class_weights=weights,
     )
     return gathered, problems
@@ -67,11 +75,11 @@ def rendered(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Rendered negatives and pictures of classes whose sign is known: (M, S, S, 3), labels (M,).
 
-    `seen` is what `designs_seen` gives, `pictures` how many photos there are to train on; K is the
-    label of a negative.
-    Were all rendered pictures negatives, a network would learn to tell renderings from photos.
+    They come in random order. `seen` is what `designs_seen` gives, `pictures` how many photos there
+    are to train on; K is the label of a negative. Were all rendered pictures negatives, a network would learn to tell
+    renderings from photos.
     """
-    count = int(np.clip(pictures, *RENDERED_RANGE))
+    count = int(np.clip(pictures, *RENDERED_RANGE)) + HELD_OUT
     known = designs_named(classes).union(*seen.values())
     parts = [render_negatives(count, size, seed, exclude=known)]
     labels = [np.full(count, len(classes))]
@@ -84,22 +92,5 @@ def rendered(
         own = math.ceil(count * OWN_SHARE / len(classes))
         parts.append(render_signs(design, own, size, seed))
         labels.append(np.full(own, label))
-    return np.concatenate(parts), np.concatenate(labels)
-
-
-def add_strangers(
-    extra: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    strangers: NDArray[np.uint8],
-    unknown: int,
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The rendered pictures and the user's strangers, the fewer repeated until they are as many.
-
-    Rendered signs are of more kinds than a folder is likely to hold: neither may drown the other.
-    """
-    most = max(len(extra), len(strangers))
-    rendered_rows, stranger_rows = np.arange(most) % len(extra), np.arange(most) % len(strangers)
-    return (
-        np.concatenate((extra[rendered_rows], strangers[stranger_rows])),
-        np.concatenate((labels[rendered_rows], np.full(most, unknown))),
-    )
+    order = np.random.default_rng(seed).permutation(sum(map(len, labels)))
+    return np.concatenate(parts)[order], np.concatenate(labels)[order]

@@ -7,7 +7,7 @@ are the classes; K, where the network has a further output, is unknown.
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,42 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from signwise.config import TrainConfig
-from signwise.training.augment import augment
+from signwise.training.batches import TrainingData, steps_in_epoch, take, training_batches
 from signwise.training.export import Normalise
 from signwise.training.model import set_training_mode
-from signwise.training.negatives import WAYS, destroy
 
 WARM_UP = 0.2
-EXTRA_SHARE = 0.375
-DESTROYED_SHARE = 0.125
 EVALUATION_BATCH = 512
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingData:
-    """What the loop reads: pixels uint8 (N, S, S, 3), labels (N,), the two splits' rows."""
-
-    pixels: NDArray[np.uint8] | Tensor
-    """Where they are: a memory map, or already on the GPU."""
-    labels: NDArray[np.int64]
-    train_rows: NDArray[np.int64]
-    val_rows: NDArray[np.int64]
-    extra: NDArray[np.uint8] | Tensor
-    """(M, S, S, 3), rendered pictures and strangers; none where nothing is trained against."""
-    extra_labels: NDArray[np.int64]
-    """(M,), a class or, for a picture of no class, K."""
-    class_weights: NDArray[np.float32]
-    """(K,), weights of the classes in the loss."""
-
-    @property
-    def classes(self) -> int:
-        """K, the number of known classes."""
-        return len(self.class_weights)
-
-    @property
-    def exposed(self) -> bool:
-        """Whether there is something to train against."""
-        return len(self.extra) > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,65 +68,6 @@ def make_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.SGD:
         nesterov=config.momentum > 0,
         fused=trainable[0].device.type != "mps",
     )
-
-
-def steps_in_epoch(pictures: int, batch_size: int) -> int:
-    """How many batches: of nearly equal size, so that none is too small for its statistics."""
-    return max(1, math.ceil(pictures / batch_size))
-
-
-def to_device(data: TrainingData, device: torch.device) -> TrainingData:
-    """The same data with its pixels on the GPU, where they fit into half of the free memory."""
-    if device.type != "cuda":
-        return data
-    needed = data.pixels.nbytes + data.extra.nbytes
-    if needed > torch.cuda.mem_get_info(device)[0] / 2:
-        return data
-    pixels, extra = (
-        torch.from_numpy(np.ascontiguousarray(part)).to(device)
-        for part in (data.pixels, data.extra)
-    )
-    return replace(data, pixels=pixels, extra=extra)
-
-
-def take(
-    pixels: NDArray[np.uint8] | Tensor, rows: NDArray[np.int64], device: torch.device
-) -> Tensor:
-    """Pictures `rows` of uint8 (N, S, S, 3) as float32 (B, 3, S, S) in [0, 1] on the device."""
-    if isinstance(pixels, Tensor):
-        taken = pixels[torch.from_numpy(rows).to(pixels.device)]
-    else:
-        taken = torch.from_numpy(pixels[rows])
-    return taken.to(device).permute(0, 3, 1, 2).float().div_(255).contiguous()
-
-
-def training_batches(
-    data: TrainingData, batch_size: int, seed: int, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch of augmented pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
-
-    To every B pictures of the user's come 3 B / 8 of `data.extra` and B / 8 made of the batch
-    itself by destroying it, where the network has an unknown output to train.
-    """
-    generator = torch.Generator(device).manual_seed(seed)
-    draws = np.random.default_rng(seed)
-    order = draws.permutation(data.train_rows)
-    for rows in np.array_split(order, steps_in_epoch(len(order), batch_size)):
-        # Ascending rows read the memory map forwards.
-        rows = np.sort(rows)
-        pictures = take(data.pixels, rows, device)
-        labels = torch.from_numpy(data.labels[rows]).to(device)
-        if data.exposed:
-            drawn = draws.integers(len(data.extra), size=round(len(rows) * EXTRA_SHARE))
-            pictures = torch.cat((pictures, take(data.extra, drawn, device)))
-            labels = torch.cat((labels, torch.from_numpy(data.extra_labels[drawn]).to(device)))
-            whole = torch.nonzero(labels < data.classes).flatten()
-            count = max(WAYS, round(len(rows) * DESTROYED_SHARE))
-            picked = whole[torch.from_numpy(draws.integers(len(whole), size=count)).to(device)]
-            broken = destroy(pictures[picked], labels[picked], generator)
-            pictures = torch.cat((pictures, broken))
-            labels = torch.cat((labels, labels.new_full((count,), data.classes)))
-        yield augment(pictures, generator), labels
 
 
 def loss_of(
@@ -243,6 +154,23 @@ def network_logits(
     return np.concatenate(parts)
 
 
+def validate(network: nn.Module, data: TrainingData, device: torch.device) -> tuple[float, float]:
+    """The loss over the validation pictures and the extra ones held out; the accuracy of the first.
+
+    Of the known pictures alone the loss is soon next to nothing, whatever becomes of the unknown.
+    """
+    logits = network_logits(network, data.pixels, data.val_rows, device)
+    labels = data.labels[data.val_rows]
+    accuracy = float((logits[:, : data.classes].argmax(1) == labels).mean())
+    if data.held_out:
+        extra = network_logits(network, data.extra, np.arange(data.held_out), device)
+        logits = np.concatenate((logits, extra))
+        labels = np.concatenate((labels, data.extra_labels[: data.held_out]))
+    even = torch.ones(data.classes)
+    loss = loss_of(torch.from_numpy(logits), torch.from_numpy(labels), even, 0.0)
+    return float(loss), accuracy
+
+
 def run_epoch(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -276,14 +204,13 @@ def run_epoch(
         label_smoothing=config.label_smoothing,
         advance=advance,
     )
-    logits = torch.from_numpy(network_logits(network, data.pixels, data.val_rows, device))
-    labels = torch.from_numpy(data.labels[data.val_rows])
+    val_loss, val_accuracy = validate(network, data, device)
     return Epoch(
         epoch=epoch,
         learning_rate=rate(steps - 1),
         train_loss=loss,
         train_accuracy=accuracy,
-        val_loss=float(functional.cross_entropy(logits, labels)),
-        val_accuracy=float((logits[:, : data.classes].argmax(1) == labels).float().mean()),
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
         seconds=time.perf_counter() - start,
     )

@@ -17,6 +17,7 @@ from signwise.errors import SignwiseError
 from signwise.files import claim_directory, read_json, write_json, write_text
 from signwise.machine import available_cores
 from signwise.progress import track
+from signwise.training.batches import TrainingData, steps_in_epoch, to_device
 from signwise.training.card import versions, write_results
 from signwise.training.checkpoint import (
     load_tensors,
@@ -25,15 +26,7 @@ from signwise.training.checkpoint import (
     training_state,
 )
 from signwise.training.gather import gather
-from signwise.training.loop import (
-    Epoch,
-    TrainingData,
-    make_optimiser,
-    network_logits,
-    run_epoch,
-    steps_in_epoch,
-    to_device,
-)
+from signwise.training.loop import Epoch, make_optimiser, network_logits, run_epoch
 from signwise.training.model import build_model, freeze_body
 from signwise.training.tracking import Tracker, make_outcome, open_tracker, require_tracker
 

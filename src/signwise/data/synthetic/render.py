@@ -180,11 +180,11 @@ def negative_design(rng: Rng, exclude: frozenset[str]) -> str | None:
     exclude = with_twins(exclude)
     style = rng.random()
     family = (
-        lookalikes(exclude) if style < 0.2
-        else GTSRB_DESIGNS if style < 0.42
-        else WORLD_DESIGNS if style < 0.62
-        else ("strange_sign",) if style < 0.7
-        else THING_DESIGNS if style < 0.78
+        lookalikes(exclude) if style < 0.35
+        else GTSRB_DESIGNS if style < 0.5
+        else WORLD_DESIGNS if style < 0.65
+        else ("strange_sign",) if style < 0.72
+        else THING_DESIGNS if style < 0.79
         else ()
     )  # fmt: skip
     allowed = [name for name in family if name not in exclude]

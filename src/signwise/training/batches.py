@@ -1,0 +1,117 @@
+"""What the loop reads, and the batches that it is fed: the user's pictures and those beside them.
+
+Shapes: B pictures of known classes in a batch, K classes, S the side in pixels. Labels 0 to K - 1
+are the classes; K, where the network has a further output, is unknown.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from signwise.training.augment import augment
+from signwise.training.negatives import WAYS, destroy
+
+EXTRA_SHARE = 0.375
+STRANGER_SHARE = 0.1875
+DESTROYED_SHARE = 0.125
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """What the loop reads: pixels uint8 (N, S, S, 3), labels (N,), the two splits' rows."""
+
+    pixels: NDArray[np.uint8] | Tensor
+    """Where they are: a memory map, or already on the GPU."""
+    labels: NDArray[np.int64]
+    train_rows: NDArray[np.int64]
+    val_rows: NDArray[np.int64]
+    extra: NDArray[np.uint8] | Tensor
+    """(M, S, S, 3), rendered pictures and strangers; none where nothing is trained against."""
+    extra_labels: NDArray[np.int64]
+    """(M,), a class or, for a picture of no class, K."""
+    held_out: int = 0
+    """So many of the first of `extra` are not trained on: the validation loss counts them."""
+    strangers: int = 0
+    """So many of the last of `extra` are the user's own."""
+    class_weights: NDArray[np.float32]
+    """(K,), weights of the classes in the loss."""
+
+    @property
+    def classes(self) -> int:
+        """K, the number of known classes."""
+        return len(self.class_weights)
+
+    @property
+    def exposed(self) -> bool:
+        """Whether there is something to train against."""
+        return len(self.extra) > 0
+
+
+def steps_in_epoch(pictures: int, batch_size: int) -> int:
+    """How many batches: of nearly equal size, so that none is too small for its statistics."""
+    return max(1, math.ceil(pictures / batch_size))
+
+
+def to_device(data: TrainingData, device: torch.device) -> TrainingData:
+    """The same data with its pixels on the GPU, where they fit into half of the free memory."""
+    if device.type != "cuda":
+        return data
+    needed = data.pixels.nbytes + data.extra.nbytes
+    if needed > torch.cuda.mem_get_info(device)[0] / 2:
+        return data
+    pixels, extra = (
+        torch.from_numpy(np.ascontiguousarray(part)).to(device)
+        for part in (data.pixels, data.extra)
+    )
+    return replace(data, pixels=pixels, extra=extra)
+
+
+def take(
+    pixels: NDArray[np.uint8] | Tensor, rows: NDArray[np.int64], device: torch.device
+) -> Tensor:
+    """Pictures `rows` of uint8 (N, S, S, 3) as float32 (B, 3, S, S) in [0, 1] on the device."""
+    if isinstance(pixels, Tensor):
+        taken = pixels[torch.from_numpy(rows).to(pixels.device)]
+    else:
+        taken = torch.from_numpy(pixels[rows])
+    return taken.to(device).permute(0, 3, 1, 2).float().div_(255).contiguous()
+
+
+def training_batches(
+    data: TrainingData, batch_size: int, seed: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch of augmented pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
+
+    Where the network has an unknown output to train, to every B pictures of the user's come 3 B / 8
+    rendered ones, B / 8 made of the batch itself by destroying it, and 3 B / 16 of the user's
+    strangers if there are any: rendered signs are of more kinds than a folder is likely to hold,
+    so strangers take no rendered picture's place.
+    """
+    generator = torch.Generator(device).manual_seed(seed)
+    draws = np.random.default_rng(seed)
+    order = draws.permutation(data.train_rows)
+    for rows in np.array_split(order, steps_in_epoch(len(order), batch_size)):
+        # Ascending rows read the memory map forwards.
+        rows = np.sort(rows)
+        pictures = take(data.pixels, rows, device)
+        labels = torch.from_numpy(data.labels[rows]).to(device)
+        if data.exposed:
+            own = len(data.extra) - data.strangers
+            drawn = draws.integers(data.held_out, own, size=round(len(rows) * EXTRA_SHARE))
+            if data.strangers:
+                count = math.ceil(len(rows) * STRANGER_SHARE)
+                drawn = np.append(drawn, draws.integers(own, len(data.extra), size=count))
+            pictures = torch.cat((pictures, take(data.extra, drawn, device)))
+            labels = torch.cat((labels, torch.from_numpy(data.extra_labels[drawn]).to(device)))
+            whole = torch.nonzero(labels < data.classes).flatten()
+            count = max(WAYS, round(len(rows) * DESTROYED_SHARE))
+            picked = whole[torch.from_numpy(draws.integers(len(whole), size=count)).to(device)]
+            broken = destroy(pictures[picked], labels[picked], generator)
+            pictures = torch.cat((pictures, broken))
+            labels = torch.cat((labels, labels.new_full((count,), data.classes)))
+        yield augment(pictures, generator), labels
