@@ -76,8 +76,8 @@ def rendered(
     """Rendered negatives and pictures of classes whose sign is known: (M, S, S, 3), labels (M,).
 
     They come in random order. `seen` is what `designs_seen` gives, `pictures` how many photos there
-    are to train on; K is the label of a negative. Were all rendered pictures negatives, a network would learn to tell
-    renderings from photos.
+    are to train on; K is the label of a negative. Were all rendered pictures negatives, a network
+    would learn to tell renderings from photos.
     """
     count = int(np.clip(pictures, *RENDERED_RANGE)) + HELD_OUT
     known = designs_named(classes).union(*seen.values())
