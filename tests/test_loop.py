@@ -43,10 +43,14 @@ def tiny_data(
 
 
 def run(
-    network: nn.Module, optimiser: torch.optim.Optimizer, epochs: range, **changes: object
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    epochs: range,
+    extra: int = 6,
+    **changes: object,
 ) -> list[loop.Epoch]:
     config = TrainConfig(epochs=6, batch_size=8, learning_rate=0.02, **changes)  # type: ignore[arg-type]
-    data = tiny_data()
+    data = tiny_data(extra)
     return [
         loop.run_epoch(network, optimiser, data, config, epoch, CPU, lambda _: None)
         for epoch in epochs
@@ -55,7 +59,7 @@ def run(
 
 def test_it_learns_dark_from_bright() -> None:
     network = tiny_network()
-    history = run(network, loop.make_optimiser(network, TrainConfig()), range(1, 7))
+    history = run(network, loop.make_optimiser(network, TrainConfig()), range(1, 7), extra=0)
     assert history[-1].val_accuracy == 1
     assert history[-1].val_loss < history[0].val_loss
     assert [row.epoch for row in history] == [1, 2, 3, 4, 5, 6]
@@ -103,7 +107,7 @@ def test_an_epoch_shows_every_training_picture_once_and_negatives_beside() -> No
     shown = [labels for _, labels in batches.training_batches(data, 8, 0, CPU)]
     counts = torch.cat(shown).bincount(minlength=3)
     assert counts[:2].tolist() == [20, 20]
-    assert counts[2] == 5 * (3 + batches.WAYS)
+    assert counts[2] == 5 * (2 + batches.WAYS + 1)  # rendered, destroyed, another centre
     assert not tiny_data(extra=0).exposed
     alone = [labels for _, labels in batches.training_batches(tiny_data(extra=0), 8, 0, CPU)]
     assert torch.cat(alone).bincount(minlength=3).tolist() == [20, 20, 0]
@@ -115,14 +119,14 @@ def test_strangers_come_on_top_and_what_is_held_out_is_never_shown(
     monkeypatch.setattr(batches, "augment", lambda pictures, _: pictures)
     data = tiny_data(extra=9, held_out=4, strangers=3)
     shown = [
-        pictures[8 : -batches.WAYS] for pictures, _ in batches.training_batches(data, 8, 0, CPU)
+        pictures[8 : -batches.WAYS - 1] for pictures, _ in batches.training_batches(data, 8, 0, CPU)
     ]
-    assert {len(part) for part in shown} == {3 + 2}
+    assert {len(part) for part in shown} == {2 + 2}
     drawn = (torch.cat(shown) * 255).round().byte().permute(0, 2, 3, 1).numpy()
     origins = [[np.array_equal(one, other) for other in data.extra].index(True) for one in drawn]
-    by_batch = np.array(origins).reshape(-1, 5)
-    assert set(by_batch[:, :3].flatten()) == {4, 5}
-    assert set(by_batch[:, 3:].flatten()) == {6, 7, 8}
+    by_batch = np.array(origins).reshape(-1, 4)
+    assert set(by_batch[:, :2].flatten()) == {4, 5}
+    assert set(by_batch[:, 2:].flatten()) == {6, 7, 8}
 
 
 def test_the_validation_loss_counts_what_is_held_out() -> None:

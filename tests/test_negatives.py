@@ -58,6 +58,27 @@ def test_textures_keep_the_mean_and_lose_the_shape() -> None:
     assert (inside - whole).abs().mean() < 0.3
 
 
+def test_swapped_centres_keep_outline_and_brightness_and_lose_the_middle() -> None:
+    pixels = torch.rand(20, 3, 32, 32, generator=generator()) * 0.2
+    donors = torch.zeros(20, 3, 32, 32)
+    donors[:, 2] = 0.6  # blue, twice as bright
+    swapped = negatives.swap_centres(pixels, donors, generator(1))
+    for corner in ((slice(0, 4), slice(0, 4)), (slice(-4, None), slice(-4, None))):
+        assert torch.allclose(swapped[..., *corner], pixels[..., *corner], atol=0.02)
+    middle = swapped[:, :, 13:19, 13:19]
+    assert float(middle[:, :2].max()) < 0.01
+    assert torch.allclose(swapped.mean((1, 2, 3)), pixels.mean((1, 2, 3)), atol=0.02)
+    assert not torch.allclose(donors.mean((1, 2, 3)), pixels.mean((1, 2, 3)), atol=0.02)
+    assert torch.equal(negatives.swap_centres(pixels, donors, generator(1)), swapped)
+
+
+def test_a_black_donor_or_picture_gives_numbers() -> None:
+    black, grey = torch.zeros(3, 3, 7, 7), torch.full((3, 3, 7, 7), 0.5)
+    for pixels, donors in ((black, grey), (grey, black), (black, black)):
+        swapped = negatives.swap_centres(pixels, donors, generator())
+        assert bool(((swapped >= 0) & (swapped <= 1)).all())
+
+
 def test_destroy_uses_every_way() -> None:
     pixels = torch.rand(negatives.WAYS, 3, 32, 32, generator=generator())
     destroyed = negatives.destroy(pixels, torch.arange(negatives.WAYS), generator())

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from signwise.training.augment import augment
-from signwise.training.negatives import WAYS, destroy
+from signwise.training.negatives import WAYS, destroy, swap_centres
 
-EXTRA_SHARE = 0.375
+RENDERED_SHARE = 0.3125
 STRANGER_SHARE = 0.1875
 DESTROYED_SHARE = 0.125
+SWAPPED_SHARE = 0.125
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +88,10 @@ def training_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of augmented pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
 
-    Where the network has an unknown output to train, to every B pictures of the user's come 3 B / 8
-    rendered ones, B / 8 made of the batch itself by destroying it, and 3 B / 16 of the user's
-    strangers if there are any: rendered signs are of more kinds than a folder is likely to hold,
-    so strangers take no rendered picture's place.
+    Where the network has an unknown output to train, B pictures of the user's come with 5 B / 16
+    rendered ones, B / 8 made of the batch itself by destroying it, B / 8 with another centre, and
+    3 B / 16 of the user's strangers if there are any. These take no rendered picture's place, since
+    rendered signs are of more kinds than a folder is likely to hold.
     """
     generator = torch.Generator(device).manual_seed(seed)
     draws = np.random.default_rng(seed)
@@ -101,17 +102,38 @@ def training_batches(
         pictures = take(data.pixels, rows, device)
         labels = torch.from_numpy(data.labels[rows]).to(device)
         if data.exposed:
-            own = len(data.extra) - data.strangers
-            drawn = draws.integers(data.held_out, own, size=round(len(rows) * EXTRA_SHARE))
-            if data.strangers:
-                count = math.ceil(len(rows) * STRANGER_SHARE)
-                drawn = np.append(drawn, draws.integers(own, len(data.extra), size=count))
-            pictures = torch.cat((pictures, take(data.extra, drawn, device)))
-            labels = torch.cat((labels, torch.from_numpy(data.extra_labels[drawn]).to(device)))
-            whole = torch.nonzero(labels < data.classes).flatten()
-            count = max(WAYS, round(len(rows) * DESTROYED_SHARE))
-            picked = whole[torch.from_numpy(draws.integers(len(whole), size=count)).to(device)]
-            broken = destroy(pictures[picked], labels[picked], generator)
-            pictures = torch.cat((pictures, broken))
-            labels = torch.cat((labels, labels.new_full((count,), data.classes)))
+            pictures, labels = _with_extra(pictures, labels, data, draws, generator)
         yield augment(pictures, generator), labels
+
+
+def _with_extra(
+    pictures: Tensor,
+    labels: Tensor,
+    data: TrainingData,
+    draws: np.random.Generator,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """The user's pictures (B, 3, S, S), labels (B,), and after them what is trained against."""
+    device, count = pictures.device, len(pictures)
+    end = len(data.extra) - data.strangers
+    drawn = draws.integers(data.held_out, end, size=round(count * RENDERED_SHARE))
+    rendered = count + len(drawn)
+    if data.strangers:
+        some = draws.integers(end, len(data.extra), size=math.ceil(count * STRANGER_SHARE))
+        drawn = np.append(drawn, some)
+    pictures = torch.cat((pictures, take(data.extra, drawn, device)))
+    labels = torch.cat((labels, torch.from_numpy(data.extra_labels[drawn]).to(device)))
+
+    def pick(rows: Tensor, share: float, least: int = 1) -> Tensor:
+        picked = draws.integers(len(rows), size=max(least, round(count * share)))
+        return rows[torch.from_numpy(picked).to(device)]
+
+    known = pick(torch.nonzero(labels < data.classes).flatten(), DESTROYED_SHARE, WAYS)
+    parts = [pictures, destroy(pictures[known], labels[known], generator)]
+    donors = torch.nonzero(labels[:rendered] == data.classes).flatten()
+    if len(donors):
+        own = pick(torch.arange(count, device=device), SWAPPED_SHARE)
+        donors = pick(donors, SWAPPED_SHARE)
+        parts.append(swap_centres(pictures[own], pictures[donors], generator))
+    made = sum(len(part) for part in parts[1:])
+    return torch.cat(parts), torch.cat((labels, labels.new_full((made,), data.classes)))

@@ -101,6 +101,22 @@ def destroy(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tenso
     )
 
 
+def swap_centres(pixels: Tensor, donors: Tensor, generator: torch.Generator) -> Tensor:
+    """Put the middle of a donor, equally bright, into that of each picture: both (B, 3, S, S).
+
+    Outline, colours and place stay; what stands in the middle of the sign goes, a fifth to half of
+    the picture. So a sign is told from others of its shape and colour.
+    """
+    side = pixels.shape[-1]
+    place = torch.linspace(-1, 1, side, device=pixels.device)
+    distance = torch.hypot(place, place[:, None])
+    radius = uniform(len(pixels), 0.5, 0.85, generator)
+    middle = torch.sigmoid((radius - distance) * 12)
+    own, other = ((part.mean(1, keepdim=True) * middle).sum((2, 3)) for part in (pixels, donors))
+    gain = (own / other.clamp_min(1e-3)).clamp(0.2, 4)[:, :, None, None]
+    return pixels * (1 - middle) + (donors * gain).clamp(0, 1) * middle
+
+
 def designs_named(classes: tuple[str, ...]) -> frozenset[str]:
     """The signs that the classes' names mean: no negative may show them."""
     return frozenset(design for name in classes if (design := design_of(name)) is not None)
