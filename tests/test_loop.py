@@ -107,7 +107,7 @@ def test_an_epoch_shows_every_training_picture_once_and_negatives_beside() -> No
     shown = [labels for _, labels in batches.training_batches(data, 8, 0, CPU)]
     counts = torch.cat(shown).bincount(minlength=3)
     assert counts[:2].tolist() == [20, 20]
-    assert counts[2] == 5 * (2 + batches.WAYS + 1)  # rendered, destroyed, another centre
+    assert counts[2] == 5 * (2 + batches.WAYS + 2)  # rendered, destroyed, another centre
     assert not tiny_data(extra=0).exposed
     alone = [labels for _, labels in batches.training_batches(tiny_data(extra=0), 8, 0, CPU)]
     assert torch.cat(alone).bincount(minlength=3).tolist() == [20, 20, 0]
@@ -119,7 +119,7 @@ def test_strangers_come_on_top_and_what_is_held_out_is_never_shown(
     monkeypatch.setattr(batches, "augment", lambda pictures, _: pictures)
     data = tiny_data(extra=9, held_out=4, strangers=3)
     shown = [
-        pictures[8 : -batches.WAYS - 1] for pictures, _ in batches.training_batches(data, 8, 0, CPU)
+        pictures[8 : -batches.WAYS - 2] for pictures, _ in batches.training_batches(data, 8, 0, CPU)
     ]
     assert {len(part) for part in shown} == {2 + 2}
     drawn = (torch.cat(shown) * 255).round().byte().permute(0, 2, 3, 1).numpy()

@@ -19,7 +19,7 @@ from signwise.training.negatives import WAYS, destroy, swap_centres
 RENDERED_SHARE = 0.3125
 STRANGER_SHARE = 0.1875
 DESTROYED_SHARE = 0.125
-SWAPPED_SHARE = 0.125
+SWAPPED_SHARE = 0.1875
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +89,9 @@ def training_batches(
     """One epoch of augmented pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
 
     Where the network has an unknown output to train, B pictures of the user's come with 5 B / 16
-    rendered ones, B / 8 made of the batch itself by destroying it, B / 8 with another centre, and
-    3 B / 16 of the user's strangers if there are any. These take no rendered picture's place, since
-    rendered signs are of more kinds than a folder is likely to hold.
+    rendered ones, B / 8 made of the batch itself by destroying it, 3 B / 16 made of it by giving it
+    another centre, and 3 B / 16 of the user's strangers if there are any. These take no rendered
+    picture's place, since rendered signs are of more kinds than a folder is likely to hold.
     """
     generator = torch.Generator(device).manual_seed(seed)
     draws = np.random.default_rng(seed)

@@ -14,6 +14,8 @@ from signwise.data.synthetic import render_negatives, render_signs
 from signwise.training.batches import TrainingData
 from signwise.training.negatives import designs_named, designs_seen, folder_negatives
 
+RENDERED_EACH = 2
+"""Rendered negatives to each photo, within the range."""
 RENDERED_RANGE = (1000, 20_000)
 HELD_OUT = 256
 """Rendered pictures that only the validation loss sees."""
@@ -79,7 +81,7 @@ def rendered(
     are to train on; K is the label of a negative. Were all rendered pictures negatives, a network
     would learn to tell renderings from photos.
     """
-    count = int(np.clip(pictures, *RENDERED_RANGE)) + HELD_OUT
+    count = int(np.clip(RENDERED_EACH * pictures, *RENDERED_RANGE)) + HELD_OUT
     known = designs_named(classes).union(*seen.values())
     parts = [render_negatives(count, size, seed, exclude=known)]
     labels = [np.full(count, len(classes))]
