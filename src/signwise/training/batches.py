@@ -17,9 +17,9 @@ from signwise.training.augment import augment
 from signwise.training.negatives import WAYS, destroy, swap_centres
 
 RENDERED_SHARE = 0.3125
-STRANGER_SHARE = 0.1875
+STRANGER_SHARE = 0.125
 DESTROYED_SHARE = 0.125
-SWAPPED_SHARE = 0.1875
+SWAPPED_SHARE = 0.3125
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +89,8 @@ def training_batches(
     """One epoch of augmented pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
 
     Where the network has an unknown output to train, B pictures of the user's come with 5 B / 16
-    rendered ones, B / 8 made of the batch itself by destroying it, 3 B / 16 made of it by giving it
-    another centre, and 3 B / 16 of the user's strangers if there are any. These take no rendered
+    rendered ones, B / 8 made of the batch itself by destroying it, 5 B / 16 made of it by giving it
+    another centre, and B / 8 of the user's strangers if there are any. These take no rendered
     picture's place, since rendered signs are of more kinds than a folder is likely to hold.
     """
     generator = torch.Generator(device).manual_seed(seed)
