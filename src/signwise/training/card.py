@@ -134,7 +134,8 @@ Notes:
 ## What it was trained on
 
 Pictures by class and split, grouped by {prepared.grouping}; negatives: {config.unknown}
-({(data.extra_labels == data.classes).sum()} pictures, besides pictures of the classes destroyed).
+({(data.extra_labels == data.classes).sum()} pictures; besides, where there are any, pictures of
+the classes themselves, destroyed or with another centre).
 
 | class | train | validation | test |
 |---|---|---|---|

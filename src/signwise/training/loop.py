@@ -34,6 +34,7 @@ class Epoch:
     train_loss: float
     train_accuracy: float
     val_loss: float
+    """Of the same kind as train_loss: see `validate`."""
     val_accuracy: float
     seconds: float
 
