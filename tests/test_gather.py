@@ -8,7 +8,7 @@ from PIL import Image
 import signwise
 from signwise.config import TrainConfig
 from signwise.data.prepared import load_data
-from signwise.training.gather import HELD_OUT, gather, rendered
+from signwise.training.gather import HELD_OUT_RANGE, gather, rendered
 from toy import toy_folder
 
 CLASSES = ("vorrang", "halt")
@@ -19,14 +19,14 @@ def test_own_signs_are_rendered_where_the_backbone_is_sure() -> None:
     pixels, labels = rendered(CLASSES, seen, 10, 8, seed=0)
     counts = np.bincount(labels, minlength=3)
     assert pixels.shape == (len(labels), 8, 8, 3)
-    assert counts[2] == 1000 + HELD_OUT
-    assert counts[0] == (1000 + HELD_OUT) / 4
+    assert counts[2] == 1000 + HELD_OUT_RANGE[1]
+    assert counts[0] == (1000 + HELD_OUT_RANGE[1]) / 4
     assert counts[1] == 0  # seen in less than half: no negative, and no positive either
 
 
 def test_without_a_sign_that_it_knows_all_are_negatives() -> None:
     pixels, labels = rendered(("cats", "dogs"), {0: {}, 1: {}}, 600, 8, seed=0)
-    assert np.array_equal(np.bincount(labels), [0, 0, 1200 + HELD_OUT])
+    assert np.array_equal(np.bincount(labels), [0, 0, 1200 + HELD_OUT_RANGE[1]])
     assert len(pixels) == len(labels)
 
 
@@ -43,7 +43,7 @@ def test_strangers_follow_the_rendered_and_what_can_not_be_read_is_named(tmp_pat
     assert data.strangers == 3
     assert np.asarray(data.extra[-3:]).mean((1, 2, 3)).tolist() == [1, 2, 3]
     assert (data.extra_labels[-3:] == 2).all()
-    assert data.held_out == HELD_OUT
+    assert data.held_out == HELD_OUT_RANGE[0]  # a quarter of 28 would be less
     assert [Path(row["path"]).name for row in problems] == ["text.png"]
     alone, _ = gather(load_data(tmp_path / "data"), TrainConfig(unknown="none"), 8)
     assert (len(alone.extra), alone.held_out, alone.strangers) == (0, 0, 0)

@@ -17,8 +17,8 @@ from signwise.training.negatives import designs_named, designs_seen, folder_nega
 RENDERED_EACH = 2
 """Rendered negatives to each photo, within the range."""
 RENDERED_RANGE = (1000, 20_000)
-HELD_OUT = 256
-"""Rendered pictures that only the validation loss sees."""
+HELD_OUT_RANGE = (16, 256)
+"""Rendered pictures that only the validation loss sees: a quarter as many as photos."""
 OWN_SHARE = 0.5
 """Rendered pictures of the user's own signs to each rendered negative."""
 SURE_SHARE = 0.5
@@ -44,7 +44,7 @@ def gather(
     if config.unknown != "none":
         seen = designs_seen(pixels, labels, train)
         extra, extra_labels = rendered(prepared.classes, seen, len(train), size, config.seed)
-        held_out = HELD_OUT
+        held_out = int(np.clip(len(train) // 4, *HELD_OUT_RANGE))
     if config.unknown not in ("none", "synthetic"):
         own, problems = folder_negatives(Path(config.unknown), size)
         strangers = len(own)
@@ -81,7 +81,7 @@ def rendered(
     are to train on; K is the label of a negative. Were all rendered pictures negatives, a network
     would learn to tell renderings from photos.
     """
-    count = int(np.clip(RENDERED_EACH * pictures, *RENDERED_RANGE)) + HELD_OUT
+    count = int(np.clip(RENDERED_EACH * pictures, *RENDERED_RANGE)) + HELD_OUT_RANGE[1]
     known = designs_named(classes).union(*seen.values())
     parts = [render_negatives(count, size, seed, exclude=known)]
     labels = [np.full(count, len(classes))]
