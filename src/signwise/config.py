@@ -15,7 +15,7 @@ IMAGE_SIZE = 32
 MAX_PIXELS = 64_000_000
 EPOCHS = 12
 PRETRAINED_EPOCHS = 4
-LEAST_STEPS = 40
+LEAST_STEPS = 32
 SIGNS_SIZE = 64
 
 
@@ -117,7 +117,7 @@ class TrainConfig(Config):
 
     epochs: int | None = None
     """Passes over the training pictures; unless given, 12, from pre-trained weights 4, or more
-    where pictures are so few that this is less than 40 steps."""
+    where pictures are so few that this is less than 32 steps."""
     batch_size: int = 64
     """Pictures of known classes in one step."""
     learning_rate: float = 0.02
