@@ -8,7 +8,7 @@ from PIL import Image
 import signwise
 from signwise.config import TrainConfig
 from signwise.data.prepared import load_data
-from signwise.training.gather import HELD_OUT_RANGE, gather, rendered
+from signwise.training.gather import HELD_OUT_RANGE, RENDERED_RANGE, gather, rendered
 from toy import toy_folder
 
 CLASSES = ("vorrang", "halt")
@@ -16,21 +16,21 @@ CLASSES = ("vorrang", "halt")
 
 def test_own_signs_are_rendered_where_the_backbone_is_sure() -> None:
     seen = {0: {"priority": 0.9, "yield": 0.2}, 1: {"stop": 0.4}}
-    pixels, labels = rendered(CLASSES, seen, 10, 8, seed=0)
+    pixels, labels = rendered(CLASSES, seen, 1000, 8, seed=0)
     counts = np.bincount(labels, minlength=3)
     assert pixels.shape == (len(labels), 8, 8, 3)
-    assert counts[2] == 1000 + HELD_OUT_RANGE[1]
-    assert counts[0] == (1000 + HELD_OUT_RANGE[1]) / 4
+    assert counts[2] == 1000
+    assert counts[0] == 250
     assert counts[1] == 0  # seen in less than half: no negative, and no positive either
 
 
 def test_without_a_sign_that_it_knows_all_are_negatives() -> None:
-    pixels, labels = rendered(("cats", "dogs"), {0: {}, 1: {}}, 600, 8, seed=0)
-    assert np.array_equal(np.bincount(labels), [0, 0, 1200 + HELD_OUT_RANGE[1]])
-    assert len(pixels) == len(labels)
+    pixels, labels = rendered(("cats", "dogs"), {0: {}, 1: {}}, 1200, 8, seed=0)
+    assert np.array_equal(np.bincount(labels), [0, 0, 1200])
+    assert len(pixels) == 1200
 
 
-def test_strangers_follow_the_rendered_and_what_can_not_be_read_is_named(tmp_path: Path) -> None:
+def test_strangers_follow_the_rendered_and_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     photos = toy_folder(tmp_path / "photos", ("a", "b"), 20, frames=4)
     signwise.prepare(photos, tmp_path / "data", image_size=8)
     strangers = tmp_path / "strangers"
@@ -40,10 +40,11 @@ def test_strangers_follow_the_rendered_and_what_can_not_be_read_is_named(tmp_pat
     (strangers / "text.png").write_text("no picture")
     config = TrainConfig(unknown=str(strangers))
     data, problems = gather(load_data(tmp_path / "data"), config, 8)
-    assert data.strangers == 3
+    assert data.stranger_count == 3
+    assert (data.extra_labels == 2).sum() == RENDERED_RANGE[0] + HELD_OUT_RANGE[0] + 3
     assert np.asarray(data.extra[-3:]).mean((1, 2, 3)).tolist() == [1, 2, 3]
     assert (data.extra_labels[-3:] == 2).all()
-    assert data.held_out == HELD_OUT_RANGE[0]  # a quarter of 28 would be less
+    assert data.held_out_count == HELD_OUT_RANGE[0]  # a quarter of 28 would be less
     assert [Path(row["path"]).name for row in problems] == ["text.png"]
     alone, _ = gather(load_data(tmp_path / "data"), TrainConfig(unknown="none"), 8)
-    assert (len(alone.extra), alone.held_out, alone.strangers) == (0, 0, 0)
+    assert (len(alone.extra), alone.held_out_count, alone.stranger_count) == (0, 0, 0)

@@ -36,8 +36,8 @@ def tiny_data(
         val_rows=np.arange(40, count),
         extra=rng.integers(0, 256, (extra, SIZE, SIZE, 3), dtype=np.uint8),
         extra_labels=np.full(extra, 2),
-        held_out=held_out,
-        strangers=strangers,
+        held_out_count=held_out,
+        stranger_count=strangers,
         class_weights=np.ones(2, np.float32),
     )
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from signwise.training.augment import augment
 from signwise.training.negatives import WAYS, destroy, swap_centres
 
+# What is trained against, in pictures to each of the user's.
 RENDERED_SHARE = 0.3125
 STRANGER_SHARE = 0.125
 DESTROYED_SHARE = 0.125
@@ -35,9 +36,9 @@ class TrainingData:
     """(M, S, S, 3), rendered pictures and strangers; none where nothing is trained against."""
     extra_labels: NDArray[np.int64]
     """(M,), a class or, for a picture of no class, K."""
-    held_out: int = 0
+    held_out_count: int = 0
     """So many of the first of `extra` are not trained on: the validation loss counts them."""
-    strangers: int = 0
+    stranger_count: int = 0
     """So many of the last of `extra` are the user's own."""
     class_weights: NDArray[np.float32]
     """(K,), weights of the classes in the loss."""
@@ -88,10 +89,10 @@ def training_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of augmented pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
 
-    Where the network has an unknown output to train, B pictures of the user's come with 5 B / 16
-    rendered ones, B / 8 made of the batch itself by destroying it, 5 B / 16 made of it by giving it
-    another centre, and B / 8 of the user's strangers if there are any. These take no rendered
-    picture's place, since rendered signs are of more kinds than a folder is likely to hold.
+    Where the network has an unknown output to train, the user's pictures come with rendered ones,
+    with copies of their own that are destroyed or get another centre, and with the user's strangers
+    if there are any. These take no rendered picture's place, since rendered signs are of more
+    kinds than a folder is likely to hold.
     """
     generator = torch.Generator(device).manual_seed(seed)
     draws = np.random.default_rng(seed)
@@ -100,40 +101,41 @@ def training_batches(
         # Ascending rows read the memory map forwards.
         rows = np.sort(rows)
         pictures = take(data.pixels, rows, device)
-        labels = torch.from_numpy(data.labels[rows]).to(device)
+        labels = data.labels[rows]
         if data.exposed:
             pictures, labels = _with_extra(pictures, labels, data, draws, generator)
-        yield augment(pictures, generator), labels
+        yield augment(pictures, generator), torch.from_numpy(labels).to(device)
 
 
 def _with_extra(
     pictures: Tensor,
-    labels: Tensor,
+    labels: NDArray[np.int64],
     data: TrainingData,
     draws: np.random.Generator,
     generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, NDArray[np.int64]]:
     """The user's pictures (B, 3, S, S), labels (B,), and after them what is trained against."""
     device, count = pictures.device, len(pictures)
-    end = len(data.extra) - data.strangers
-    drawn = draws.integers(data.held_out, end, size=round(count * RENDERED_SHARE))
+    end = len(data.extra) - data.stranger_count
+    drawn = draws.integers(data.held_out_count, end, size=round(count * RENDERED_SHARE))
     rendered = count + len(drawn)
-    if data.strangers:
+    if data.stranger_count:
         some = draws.integers(end, len(data.extra), size=math.ceil(count * STRANGER_SHARE))
         drawn = np.append(drawn, some)
     pictures = torch.cat((pictures, take(data.extra, drawn, device)))
-    labels = torch.cat((labels, torch.from_numpy(data.extra_labels[drawn]).to(device)))
+    labels = np.append(labels, data.extra_labels[drawn])
 
-    def pick(rows: Tensor, share: float, least: int = 1) -> Tensor:
-        picked = draws.integers(len(rows), size=max(least, round(count * share)))
-        return rows[torch.from_numpy(picked).to(device)]
+    def pick(rows: NDArray[np.int64], share: float, least: int = 1) -> Tensor:
+        picked = rows[draws.integers(len(rows), size=max(least, round(count * share)))]
+        return torch.from_numpy(picked).to(device)
 
-    known = pick(torch.nonzero(labels < data.classes).flatten(), DESTROYED_SHARE, WAYS)
-    parts = [pictures, destroy(pictures[known], labels[known], generator)]
-    donors = torch.nonzero(labels[:rendered] == data.classes).flatten()
+    # Rows are chosen on the CPU: to ask the GPU for them would wait for it at every step.
+    known = pick(np.flatnonzero(labels < data.classes), DESTROYED_SHARE, WAYS)
+    on_device = torch.from_numpy(labels).to(device)
+    parts = [pictures, destroy(pictures[known], on_device[known], generator)]
+    donors = np.flatnonzero(labels[:rendered] == data.classes)
     if len(donors):
-        own = pick(torch.arange(count, device=device), SWAPPED_SHARE)
-        donors = pick(donors, SWAPPED_SHARE)
-        parts.append(swap_centres(pictures[own], pictures[donors], generator))
+        own, other = pick(np.arange(count), SWAPPED_SHARE), pick(donors, SWAPPED_SHARE)
+        parts.append(swap_centres(pictures[own], pictures[other], generator))
     made = sum(len(part) for part in parts[1:])
-    return torch.cat(parts), torch.cat((labels, labels.new_full((made,), data.classes)))
+    return torch.cat(parts), np.append(labels, np.full(made, data.classes))

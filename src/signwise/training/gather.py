@@ -39,17 +39,18 @@ def gather(
     train, val = (np.flatnonzero(table["split"] == split) for split in ("train", "val"))
     pixels = load_pixels(prepared, size)
     extra, extra_labels = np.empty((0, size, size, 3), np.uint8), np.empty(0, np.int64)
-    held_out = strangers = 0
+    held_out = stranger_count = 0
     problems: list[dict[str, str]] = []
     if config.unknown != "none":
         seen = designs_seen(pixels, labels, train)
-        extra, extra_labels = rendered(prepared.classes, seen, len(train), size, config.seed)
         held_out = int(np.clip(len(train) // 4, *HELD_OUT_RANGE))
+        count = int(np.clip(RENDERED_EACH * len(train), *RENDERED_RANGE)) + held_out
+        extra, extra_labels = rendered(prepared.classes, seen, count, size, config.seed)
     if config.unknown not in ("none", "synthetic"):
-        own, problems = folder_negatives(Path(config.unknown), size)
-        strangers = len(own)
-        extra = np.concatenate((extra, own))
-        extra_labels = np.append(extra_labels, np.full(strangers, len(codes)))
+        strangers, problems = folder_negatives(Path(config.unknown), size)
+        stranger_count = len(strangers)
+        extra = np.concatenate((extra, strangers))
+        extra_labels = np.append(extra_labels, np.full(stranger_count, len(codes)))
     weights = np.ones(len(codes), np.float32)
     if config.class_weights == "auto":
         counts = np.bincount(labels[train], minlength=len(codes))
@@ -61,8 +62,8 @@ def gather(
         val_rows=val,
         extra=extra,
         extra_labels=extra_labels,
-        held_out=held_out,
-        strangers=strangers,
+        held_out_count=held_out,
+        stranger_count=stranger_count,
         class_weights=weights,
     )
     return gathered, problems
@@ -71,17 +72,15 @@ def gather(
 def rendered(
     classes: tuple[str, ...],
     seen: Mapping[int, Mapping[str, float]],
-    pictures: int,
+    count: int,
     size: int,
     seed: int,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Rendered negatives and pictures of classes whose sign is known: (M, S, S, 3), labels (M,).
+    """`count` rendered negatives and pictures of classes whose sign is known, in random order.
 
-    They come in random order. `seen` is what `designs_seen` gives, `pictures` how many photos there
-    are to train on; K is the label of a negative. Were all rendered pictures negatives, a network
-    would learn to tell renderings from photos.
+    (M, S, S, 3) and labels (M,), K for a negative; `seen` is what `designs_seen` gives. Were all
+    rendered pictures negatives, a network would learn to tell renderings from photos.
     """
-    count = int(np.clip(RENDERED_EACH * pictures, *RENDERED_RANGE)) + HELD_OUT_RANGE[1]
     known = designs_named(classes).union(*seen.values())
     parts = [render_negatives(count, size, seed, exclude=known)]
     labels = [np.full(count, len(classes))]

@@ -156,17 +156,17 @@ def network_logits(
 
 
 def validate(network: nn.Module, data: TrainingData, device: torch.device) -> tuple[float, float]:
-    """The loss over the validation pictures and the extra ones held out; the accuracy of the first.
+    """The mean loss in nats over validation and held-out extra pictures; accuracy on the first.
 
     Of the known pictures alone the loss is soon next to nothing, whatever becomes of the unknown.
     """
     logits = network_logits(network, data.pixels, data.val_rows, device)
     labels = data.labels[data.val_rows]
     accuracy = float((logits[:, : data.classes].argmax(1) == labels).mean())
-    if data.held_out:
-        extra = network_logits(network, data.extra, np.arange(data.held_out), device)
+    if data.held_out_count:
+        extra = network_logits(network, data.extra, np.arange(data.held_out_count), device)
         logits = np.concatenate((logits, extra))
-        labels = np.concatenate((labels, data.extra_labels[: data.held_out]))
+        labels = np.concatenate((labels, data.extra_labels[: data.held_out_count]))
     even = torch.ones(data.classes)
     loss = loss_of(torch.from_numpy(logits), torch.from_numpy(labels), even, 0.0)
     return float(loss), accuracy

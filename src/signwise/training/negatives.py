@@ -104,13 +104,14 @@ def destroy(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tenso
 def swap_centres(pixels: Tensor, donors: Tensor, generator: torch.Generator) -> Tensor:
     """Put the middle of a donor, equally bright, into that of each picture: both (B, 3, S, S).
 
-    Outline, colours and place stay; what stands in the middle of the sign goes, a fifth to half of
-    the picture. So a sign is told from others of its shape and colour.
+    Outline, colours and place stay; what stands in the middle of the sign goes, a fifth to somewhat
+    more than half of the picture. So a sign is told from others of its shape and colour.
     """
     side = pixels.shape[-1]
     place = torch.linspace(-1, 1, side, device=pixels.device)
     distance = torch.hypot(place, place[:, None])
     radius = uniform(len(pixels), 0.5, 0.85, generator)
+    # A soft edge: a sharp one would tell that something was put in.
     middle = torch.sigmoid((radius - distance) * 12)
     own, other = ((part.mean(1, keepdim=True) * middle).sum((2, 3)) for part in (pixels, donors))
     gain = (own / other.clamp_min(1e-3)).clamp(0.2, 4)[:, :, None, None]
