@@ -228,3 +228,12 @@ def test_look_alikes_of_the_excluded_are_more_frequent() -> None:
         kinds = [negative_kind(0, exclude, index) for index in range(2000)]
         shares.append(sum(kind in alike for kind in kinds) / len(kinds))
     assert shares[0] > shares[1] + 0.1
+
+
+def test_what_stands_on_most_roads_is_the_commonest_look_alike() -> None:
+    kinds = [negative_kind(0, OWN, index) for index in range(2000)]
+    assert kinds.count("no_entry") > 3 * kinds.count("yellow_octagon")
+    assert kinds.count("end_of_priority") > 3 * kinds.count("hazard_placard")
+    # A family without a common sign keeps its look-alikes.
+    turns = [negative_kind(0, frozenset({"turn_left"}), index) for index in range(2000)]
+    assert sum(kind in lookalikes(frozenset({"turn_left"})) for kind in turns) > 0.3 * len(turns)

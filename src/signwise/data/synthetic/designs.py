@@ -31,6 +31,12 @@ LOOKS: tuple[frozenset[str], ...] = (
     frozenset(GTSRB_DESIGNS[33:41]) | {"minimum_speed", "cycle_path", "footpath"},
 )
 
+# Signs that stand on the roads of most countries: met daily, they are mistaken daily.
+COMMON = frozenset(
+    {"stop", "no_entry", "do_not_enter", "yield", "priority", "end_of_priority", "warning_diamond"}
+    | {"general_caution", "no_vehicles", "speed_limit_30", "speed_limit_50"}
+)
+
 # Another country's form of the same sign: who excludes one means the other as well.
 TWINS: tuple[frozenset[str], ...] = (
     frozenset({"no_entry", "do_not_enter"}),
@@ -56,6 +62,12 @@ def lookalikes(designs: frozenset[str]) -> tuple[str, ...]:
     """Designs that look like some of these and are none of them."""
     alike = {name for look in LOOKS if look & designs for name in look}
     return tuple(sorted(alike - designs))
+
+
+@lru_cache(maxsize=256)
+def common_lookalikes(designs: frozenset[str]) -> tuple[str, ...]:
+    """Those of them that stand on the roads of most countries."""
+    return tuple(name for name in lookalikes(designs) if name in COMMON)
 
 
 def draw_face(design: str, rng: Rng) -> Drawing:

@@ -14,6 +14,7 @@ from signwise.data.synthetic.designs import (
     GTSRB_DESIGNS,
     THING_DESIGNS,
     WORLD_DESIGNS,
+    common_lookalikes,
     draw_face,
     lookalikes,
     with_twins,
@@ -180,7 +181,8 @@ def negative_design(rng: Rng, exclude: frozenset[str]) -> str | None:
     exclude = with_twins(exclude)
     style = rng.random()
     family = (
-        lookalikes(exclude) if style < 0.35
+        (common_lookalikes(exclude) or lookalikes(exclude)) if style < 0.18
+        else lookalikes(exclude) if style < 0.35
         else GTSRB_DESIGNS if style < 0.5
         else WORLD_DESIGNS if style < 0.65
         else ("strange_sign",) if style < 0.72
