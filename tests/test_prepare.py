@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from signwise.config import PrepareConfig
 from signwise.data.pixels import load_pixels
@@ -240,6 +241,38 @@ def test_pictures_are_decoded_once(
     prepare(source, tmp_path / "data")
     assert len(read) == 60
     assert np.load(tmp_path / "data" / "pixels-32.npy").shape == (60, 32, 32, 3)
+
+
+@pytest.mark.parametrize("group", [None, r"(.+)"])
+def test_a_group_may_be_named_after_a_file_that_is_no_utf8(
+    source: Path, tmp_path: Path, group: str | None
+) -> None:
+    odd = os.fsdecode(b"stop/\xff\xfe.png")
+    path = source / "stop" / "new.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 30, 3), np.uint8)).save(path)
+    path.rename(source / odd)
+    assert prepare(source, tmp_path / "data", group=group).problems == []
+    table = load_data(tmp_path / "data").table
+    assert table[table["path"] == odd]["group"].item().startswith("stop/")
+
+
+def test_a_failed_prepare_leaves_the_data_that_was_there(source: Path, tmp_path: Path) -> None:
+    prepare(source, tmp_path / "data")
+    before = load_data(tmp_path / "data").sha256
+    listing = tmp_path / "pictures.csv"
+    rows = [
+        f"{path},{label}" for label in ("priority", "stop") for path in source.glob(f"{label}/*")
+    ]
+    listing.write_text("\n".join(["path,label", *rows]).replace(",stop", ",a/b"))
+    with pytest.raises(SignwiseError, match="--copy: class 'a/b'"):
+        prepare(listing, tmp_path / "data", copy=True)
+    assert load_data(tmp_path / "data").sha256 == before
+
+
+def test_paths_in_settings_may_be_text(source: Path, tmp_path: Path) -> None:
+    prepare(source, tmp_path / "data")
+    again = prepare(source, tmp_path / "data", exclude=str(tmp_path / "data" / "suspects.csv"))
+    assert again.counts["train"]
 
 
 def test_names_that_are_no_utf8_keep_their_bytes(source: Path, tmp_path: Path) -> None:

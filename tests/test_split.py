@@ -112,8 +112,29 @@ def test_a_stray_name_among_tracks_claims_no_signs_and_breaks_no_track() -> None
     table = rows("a/00000_00000.png", "a/00000_00001.png", "b/photo.png")
     grouping, warnings = group_pictures(table, NO_PAIRS, None)
     assert grouping == "duplicates"
-    assert "1 of 3 file names hold no track" in warnings[0]
+    assert "1 of 3 pictures have no track" in warnings[0]
     assert list(table["group"]) == ["a/00000", "a/00000", "b/photo.png"]
+
+
+def test_pictures_without_a_track_are_grouped_by_likeness() -> None:
+    frames = [f"a/00000_{frame:05d}.png" for frame in range(4)]
+    table = rows(*frames, "a/1.png", "a/2.png", "a/3.png")
+    # 1 and 2 are copies of each other, 3 is one of a frame.
+    assert group_pictures(table, np.array([[4, 5], [1, 6]]), None)[0] == "duplicates"
+    assert list(table["group"]) == ["a/00000"] * 4 + ["a/1.png"] * 2 + ["a/00000"]
+
+
+def test_what_the_csv_leaves_empty_gets_the_next_grouping_that_applies() -> None:
+    table = rows("a/1.png", "a/00007_00000.png", "a/00007_00001.png")
+    table.loc[0, "group"] = "sign"
+    assert group_pictures(table, NO_PAIRS, None) == ("csv", [])
+    assert list(table["group"]) == ["sign", "a/00007", "a/00007"]
+    table = rows("a/1.png", "a/x.png", "a/y.png")
+    table.loc[0, "group"] = "sign"
+    grouping, warnings = group_pictures(table, np.array([[1, 2]]), None)
+    assert grouping == "duplicates", "the signs of two pictures are not known"
+    assert "2 of 3 pictures have no group in the CSV" in warnings[0]
+    assert table["group"][1] == table["group"][2] != "sign"
 
 
 def test_regex_captures_within_the_class() -> None:

@@ -197,7 +197,7 @@ def _list_csv(source: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(
             source, dtype=object, keep_default_na=False, encoding="utf-8-sig",
-            encoding_errors="surrogateescape", skipinitialspace=True,
+            encoding_errors="surrogateescape", skipinitialspace=True, index_col=False,
         )  # fmt: skip
     except (OSError, ValueError) as error:
         raise SignwiseError(f"{source} is no readable CSV ({error})") from None
@@ -206,6 +206,7 @@ def _list_csv(source: Path) -> pd.DataFrame:
         if name not in table.columns:
             raise SignwiseError(f"{source} has no column {name}: its first line must name it")
     table = table.reindex(columns=["path", "label", "group", "split"], fill_value="").astype(object)
+    table["label"] = table["label"].str.strip()
     wanted = table["split"].str.strip().str.casefold()
     wrong = ~wanted.isin(["", *SPLIT_NAMES])
     if wrong.any():

@@ -73,6 +73,7 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
         table = found.table
         usable = table["problem"] == ""
         _check_classes(source, found, config)
+        _check_copy(found.classes, config)
         if not found.split_given:
             chosen = table[usable]
             table.loc[usable, "split"] = assign_splits(
@@ -191,6 +192,14 @@ def _check_classes(source: Path, found: Scan, config: PrepareConfig) -> None:
             )
 
 
+def _check_copy(classes: tuple[str, ...], config: PrepareConfig) -> None:
+    for name in classes:
+        if config.copy and (PurePosixPath(name).name != name or name.startswith(".")):
+            raise SignwiseError(
+                f"--copy: class {name!r} can't be the name of a folder: rename it, or leave --copy"
+            )
+
+
 def _warnings(found: Scan, leaks: dict[str, int]) -> list[str]:
     usable = found.table[found.table["problem"] == ""]
     warnings = []
@@ -201,8 +210,9 @@ def _warnings(found: Scan, leaks: dict[str, int]) -> list[str]:
         )
     if found.grouping == "duplicates":
         warnings.append(
-            "physical signs are not known: groups are near duplicates only, so photos of one sign "
-            "may lie in train and test (say --group REGEX, or a CSV with a column group)"
+            "physical signs are not known for all pictures, which are grouped by likeness then: "
+            "photos of one sign may lie in train and test (say --group REGEX, or a CSV with a "
+            "column group)"
         )
     for split in SPLITS:
         missing = sorted(set(found.classes) - set(usable["label"][usable["split"] == split]))
@@ -225,9 +235,6 @@ def _copy_split(out: Path, found: Scan, *, copy: bool) -> list[Path]:
     partial = out / ".copy"
     shutil.rmtree(partial, ignore_errors=True)
     if copy:
-        for name in found.classes:
-            if PurePosixPath(name).name != name or name.startswith("."):
-                raise SignwiseError(f"--copy: class {name!r} can't be the name of a folder")
         rows = found.table[found.table["problem"] == ""]
         for path, label, split in zip(rows["path"], rows["label"], rows["split"], strict=True):
             target = partial / split / label / _name_in_class(path, label)

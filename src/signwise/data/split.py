@@ -21,40 +21,32 @@ def group_pictures(
 ) -> tuple[str, list[str]]:
     """Fill the column `group` of the usable rows; returns the grouping and warnings.
 
-    csv: the group that the table has; where it is empty, the picture. regex: the first capture of
-    `group` in the path within the class. track: the track of GTSRB file names. duplicates: the
-    picture with its near duplicates, `pairs` of rows (P, 2). In each, identical
-    pictures of a class share a group.
+    csv: the group that the table has. regex: the first capture of `group` in the path within the
+    class. track: the track of GTSRB file names. duplicates: the picture with its near duplicates,
+    `pairs` of rows (P, 2), or with the group that one of them has. What applies first counts, for
+    every picture by itself; where likeness is all there is for some, signs are not known. In each,
+    identical pictures of a class share a group.
     """
     warnings: list[str] = []
     usable = table.index[table["problem"] == ""].to_numpy()
     rows = table.loc[usable]
-    own = [f"{label}/{within}" for label, within in zip(rows["label"], rows["within"], strict=True)]
-    tracks = [TRACK.search(within) for within in rows["within"]]
+    tracks = _by_track(rows)
     if (rows["group"] != "").any():
-        grouping = "csv"
-        names = [given or name for given, name in zip(rows["group"], own, strict=True)]
-        alone = int((rows["group"] == "").sum())
-        if alone:
-            warnings.append(f"{alone} pictures without a group in the CSV: each is its own group")
+        grouping, lack = "csv", "have no group in the CSV"
+        rest = _by_regex(rows, group) if group is not None else tracks
+        names = [given or name for given, name in zip(rows["group"], rest, strict=True)]
     elif group is not None:
-        grouping = "regex"
-        names = _by_regex(rows, group)
-    elif 2 * sum(track is not None for track in tracks) > len(rows):
-        names = [
-            f"{label}/{track[1]}" if track else name
-            for label, track, name in zip(rows["label"], tracks, own, strict=True)
-        ]
-        alone = sum(track is None for track in tracks)
-        grouping = "duplicates" if alone else "track"
-        if alone:
-            warnings.append(
-                f"{alone} of {len(rows)} file names hold no track (TTTTT_FFFFF), each is its own "
-                f"group: signs are not known for all pictures"
-            )
+        grouping, lack, names = "regex", "", _by_regex(rows, group)
+    elif 2 * sum(name != "" for name in tracks) > len(rows):
+        grouping, lack, names = "track", "have no track (TTTTT_FFFFF) in their file name", tracks
     else:
-        grouping = "duplicates"
-        names = _by_likeness(table, own, pairs)
+        grouping, lack, names = "duplicates", "", [""] * len(rows)
+    alone = names.count("")
+    if alone:
+        names = _by_likeness(table, names, pairs)
+        if grouping != "duplicates":
+            grouping = "duplicates"
+            warnings.append(f"{alone} of {len(rows)} pictures {lack}: they are grouped by likeness")
     table["group"] = table["group"].where(table["problem"] == "", "")
     table.loc[usable, "group"] = _join_identical(names, rows)
     return grouping, warnings
@@ -111,9 +103,20 @@ def _spread(target: NDArray[np.int_], members: list[int], wanted: list[int]) -> 
 
 def count_leaks(table: pd.DataFrame) -> dict[str, int]:
     """How many groups, with how many pictures, lie in more than one split."""
-    splits = table.groupby("group")["split"].nunique()
-    leaking = splits.index[splits > 1]
-    return {"groups": len(leaking), "pictures": int(table["group"].isin(leaking).sum())}
+    splits: dict[str, set[str]] = {}
+    for group, split in zip(table["group"], table["split"], strict=True):
+        splits.setdefault(group, set()).add(split)
+    leaking = {group for group, found in splits.items() if len(found) > 1}
+    return {"groups": len(leaking), "pictures": sum(group in leaking for group in table["group"])}
+
+
+def _by_track(rows: pd.DataFrame) -> list[str]:
+    """The track in each file name, as GTSRB has it, empty where there is none."""
+    tracks = [TRACK.search(within) for within in rows["within"]]
+    return [
+        f"{label}/{track[1]}" if track else ""
+        for label, track in zip(rows["label"], tracks, strict=True)
+    ]
 
 
 def _by_regex(rows: pd.DataFrame, group: str) -> list[str]:
@@ -134,8 +137,12 @@ def _by_regex(rows: pd.DataFrame, group: str) -> list[str]:
     return names
 
 
-def _by_likeness(table: pd.DataFrame, own: list[str], pairs: NDArray[np.intp]) -> list[str]:
-    """The name of each usable picture's leader among its near duplicates of the same class."""
+def _by_likeness(table: pd.DataFrame, names: list[str], pairs: NDArray[np.intp]) -> list[str]:
+    """The names of the usable pictures' groups, those that are empty filled by likeness.
+
+    Such a picture goes with its leader among its near duplicates of the same class: into the
+    leader's group or, where that has none either, into one that is named after it.
+    """
     labels = table["label"].to_numpy(str)
     pairs = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
     # Leaders are chosen by content, so that renaming files moves none to another group.
@@ -145,7 +152,9 @@ def _by_likeness(table: pd.DataFrame, own: list[str], pairs: NDArray[np.intp]) -
     rank[usable[order]] = np.arange(len(order))
     leader = np.empty(len(order), np.intp)
     leader[order] = order[leaders(len(order), np.sort(rank[pairs], axis=1))]
-    return [own[index] for index in leader]
+    rows = table.iloc[usable]
+    own = [f"{label}/{within}" for label, within in zip(rows["label"], rows["within"], strict=True)]
+    return [name or names[index] or own[index] for name, index in zip(names, leader, strict=True)]
 
 
 def _join_identical(names: list[str], rows: pd.DataFrame) -> list[str]:
