@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,7 +70,15 @@ def test_a_run_config_gives_its_settings(tmp_path: Path) -> None:
         ({"keep_known": 0.0}, "--keep-known"),
         ({"keep_known": 1.01}, "--keep-known"),
         ({"seed": -1}, "--seed"),
+        ({"seed": 10**30}, "--seed"),
         ({"threads": 0}, "--threads"),
+        ({"threads": 10**6}, "--threads"),
+        ({"epochs": 1.5}, "--epochs"),
+        ({"epochs": True}, "--epochs"),
+        ({"freeze": "no"}, "--freeze"),
+        ({"device": "tpu"}, "--device"),
+        ({"class_weights": "some"}, "--class-weights"),
+        ({"model": 18}, "--model"),
     ],
 )
 def test_train_settings_out_of_range_name_their_flag(settings: dict[str, Any], flag: str) -> None:
@@ -93,6 +102,13 @@ def test_train_settings_out_of_range_name_their_flag(settings: dict[str, Any], f
 def test_prepare_settings_out_of_range_name_their_flag(settings: dict[str, Any], flag: str) -> None:
     with pytest.raises(SignwiseError, match=f"^{flag} "):
         PrepareConfig(**settings)
+
+
+def test_what_means_the_same_is_taken() -> None:
+    config = TrainConfig(epochs=np.int64(3), learning_rate=1, unknown=Path("a/b"))  # type: ignore[arg-type]
+    assert config == TrainConfig(epochs=3, learning_rate=1.0, unknown="a/b")
+    assert type(config.epochs) is int
+    assert PrepareConfig(exclude="x.csv", split=[0.5, 0.25, 0.25]).exclude == Path("x.csv")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
@@ -17,20 +19,30 @@ EPOCHS = 12
 PRETRAINED_EPOCHS = 4
 LEAST_STEPS = 32
 SIGNS_SIZE = 64
+MAX_SEED = 2**32 - 1
+MAX_THREADS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """What every configuration can do."""
 
+    def __post_init__(self) -> None:
+        """Bring every field into its own type; raises SignwiseError for a value of another."""
+        hints = get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            flag = "--" + field.name.replace("_", "-")
+            value = _read(flag, hints[field.name], getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Read the fields from JSON's types; raises SignwiseError on an unknown or wrong one."""
+        """Read the fields from JSON; raises SignwiseError on one that is unknown or wrong."""
         hints = get_type_hints(cls)
         for name in content:
             if name not in hints:
                 raise SignwiseError(f"--config: no setting {name!r}; there are {', '.join(hints)}")
-        return cls(**{name: _read(name, hints[name], value) for name, value in content.items()})
+        return cls(**{n: _read(f"--config: {n}", hints[n], value) for n, value in content.items()})
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -50,27 +62,27 @@ class Config:
         }
 
 
-def _read(name: str, hint: Any, value: Any) -> Any:
-    """The value in the field's type; raises SignwiseError where JSON's type is another."""
+def _read(flag: str, hint: Any, value: Any) -> Any:
+    """The value in the field's type, as JSON or a caller may give it; raises SignwiseError."""
     kind, options = get_origin(hint), get_args(hint)
     if kind is UnionType:
         hint = next(option for option in options if option is not type(None))
-        return None if value is None else _read(name, hint, value)
+        return None if value is None else _read(flag, hint, value)
     if kind is Literal:
         if value in options:
             return value
-        raise SignwiseError(f"--config: {name} must be one of {', '.join(options)}")
-    if kind is tuple and isinstance(value, list):
-        return tuple(_read(name, options[0], item) for item in value)
-    if hint is Path and isinstance(value, str):
-        return Path(value)
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is float and number:
-        return float(value)
-    if hint in (int, str, bool) and type(value) is hint:
+        raise SignwiseError(f"{flag} must be one of {', '.join(options)}, not {value!r}")
+    if kind is tuple and isinstance(value, list | tuple):
+        return tuple(_read(flag, options[0], item) for item in value)
+    if hint in (Path, str) and isinstance(value, str | os.PathLike):
+        return hint(os.fspath(value))
+    if hint is bool and isinstance(value, bool):
         return value
-    wanted = getattr(hint, "__name__", str(hint))
-    raise SignwiseError(f"--config: {name} must be {wanted}, not {value!r}")
+    number = {int: Integral, float: Real}.get(hint)  # NumPy's numbers are such, too
+    if number is not None and isinstance(value, number) and not isinstance(value, bool):
+        return hint(value)
+    wanted = {int: "a whole number", float: "a number", bool: "true or false"}.get(hint, "text")
+    raise SignwiseError(f"{flag} must be {wanted}, not {value!r}")
 
 
 def _check(condition: bool, flag: str, wanted: str) -> None:
@@ -98,6 +110,7 @@ class PrepareConfig(Config):
     """CSV with a column `path`: pictures to leave out, as prepare's own suspects.csv."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check(
             len(self.split) == 3
             and all(share >= 0 for share in self.split)
@@ -108,7 +121,7 @@ class PrepareConfig(Config):
         )
         _check(1 <= self.image_size <= 1024, "--image-size", "between 1 and 1024 pixels")
         _check(self.max_pixels >= 1, "--max-pixels", "at least 1")
-        _check(self.seed >= 0, "--seed", "at least 0")
+        _check(0 <= self.seed <= MAX_SEED, "--seed", f"between 0 and {MAX_SEED}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +180,7 @@ class TrainConfig(Config):
         )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check(self.epochs is None or self.epochs >= 1, "--epochs", "at least 1")
         _check(self.batch_size >= 2, "--batch-size", "at least 2")
         _check(0 < self.learning_rate < math.inf, "--learning-rate", "above 0")
@@ -179,5 +193,9 @@ class TrainConfig(Config):
             "between 1 and 1024 pixels",
         )
         _check(0 < self.keep_known <= 1, "--keep-known", "above 0 and at most 1")
-        _check(self.seed >= 0, "--seed", "at least 0")
-        _check(self.threads is None or self.threads >= 1, "--threads", "at least 1")
+        _check(0 <= self.seed <= MAX_SEED, "--seed", f"between 0 and {MAX_SEED}")
+        _check(
+            self.threads is None or 1 <= self.threads <= MAX_THREADS,
+            "--threads",
+            f"between 1 and {MAX_THREADS}",
+        )
