@@ -66,12 +66,14 @@ def test_written_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
 FILL_DISK = """
 import resource, signal, sys
 from pathlib import Path
+from signwise.errors import SignwiseError
 from signwise.files import write_bytes
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     write_bytes(Path(sys.argv[1]), bytes(100_000))
-except OSError as error:
+except SignwiseError as error:
+    assert "a.bin: File too large: free some space" in str(error), error
     sys.exit(7)
 """
 

@@ -93,6 +93,20 @@ def test_a_rate_that_explodes_is_an_error_and_not_a_model(data: Path, tmp_path: 
     assert not (tmp_path / "run" / "model.onnx").exists()
 
 
+@pytest.mark.parametrize("made", [False, True])
+def test_a_run_that_failed_before_it_began_is_not_in_the_way(
+    data: Path, tmp_path: Path, made: bool
+) -> None:
+    out = tmp_path / "run"
+    if made:
+        out.mkdir()
+    with pytest.raises(SignwiseError, match=r"--unknown .*no such folder"):
+        signwise.train(data, out, **{**SMALL, "unknown": tmp_path / "nothing"})
+    assert (list(out.iterdir()) if made else out.exists()) in ([], False)
+    signwise.train(data, out, **{**SMALL, "unknown": "none", "epochs": 1})
+    assert (out / "model.onnx").is_file()
+
+
 def test_without_validation_pictures_the_error_names_the_class(tmp_path: Path) -> None:
     photos = toy_folder(tmp_path / "photos", ("a", "b"), 16, frames=4)
     signwise.prepare(photos, tmp_path / "data", image_size=32, split=(0.75, 0.0, 0.25))

@@ -1,5 +1,6 @@
 """Atomic writes, output directories and hashes."""
 
+import errno
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, moved there, flushed to disk, when the block ends well.
 
     The temporary file keeps the suffix of `path`, since many writers choose the format by it. An
-    error, or a kill, leaves the old file whole.
+    error, or a kill, leaves the old file whole. Raises SignwiseError where the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,6 +37,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise SignwiseError(
+                f"{path}: {os.strerror(error.errno)}: free some space, or write elsewhere"
+            ) from None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

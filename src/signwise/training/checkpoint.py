@@ -17,10 +17,18 @@ WEIGHTS, MOMENTUM = "weights.", "momentum."
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and JSON facts as one safetensors file, whole or not at all."""
+    """Write tensors and JSON facts as one safetensors file, whole or not at all.
+
+    Raises SignwiseError where it can't be written, as on a full disk.
+    """
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(whole, temporary, metadata={"signwise": json.dumps(facts, allow_nan=False)})
+        try:
+            save_file(whole, temporary, metadata={"signwise": json.dumps(facts, allow_nan=False)})
+        except SafetensorError as error:
+            raise SignwiseError(
+                f"{path}: can't be written ({error}): free some space, or give --out elsewhere"
+            ) from None
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

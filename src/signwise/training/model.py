@@ -156,7 +156,8 @@ def read_state(file: Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors or .pth state dict, in float32; no code is unpickled."""
     if not file.is_file():
         raise SignwiseError(
-            f"--weights {file}: no such file; give none, imagenet, or a .safetensors or .pth file"
+            f"--weights {file}: no such file; give none, signs, imagenet, or a .safetensors or "
+            ".pth file"
         )
     try:
         if file.suffix == ".safetensors":

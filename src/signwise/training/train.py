@@ -2,7 +2,10 @@
 
 import csv
 import io
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,9 @@ from torch import nn
 
 from signwise.config import TrainConfig
 from signwise.data.prepared import PreparedData, load_data
+from signwise.data.suspects import write_csv
 from signwise.errors import SignwiseError
-from signwise.files import claim_directory, read_json, write_json, write_text
+from signwise.files import MARKER, claim_directory, read_json, write_json, write_text
 from signwise.machine import available_cores
 from signwise.progress import track
 from signwise.training.batches import TrainingData, steps_in_epoch, to_device
@@ -31,6 +35,7 @@ from signwise.training.model import build_model, freeze_body
 from signwise.training.tracking import Tracker, make_outcome, open_tracker, require_tracker
 
 CHECKPOINT_TIME_SHARE = 0.05
+RUN_START = ("config.json", "manifest.csv", "history.csv", "model.safetensors", MARKER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,13 +87,13 @@ def train(
         network = build_model(config.model, outputs, size, weights)
         if config.freeze:
             freeze_body(network)
-        _open_run(out, config, prepared, resume)
-        tracker = open_tracker(config.track, out, read_json(stored)["settings"])
-        training_data, problems = gather(prepared, config, size)
-        network.to(device)
-        if device.type == "cuda":
-            network.to(memory_format=torch.channels_last)
-        history = _fit(network, to_device(training_data, device), config, device, out, tracker)
+        with _opened_run(out, config, prepared, resume):
+            tracker = open_tracker(config.track, out, read_json(stored)["settings"])
+            training_data, problems = gather(prepared, config, size)
+            network.to(device)
+            if device.type == "cuda":
+                network.to(memory_format=torch.channels_last)
+            history = _fit(network, to_device(training_data, device), config, device, out, tracker)
     best, facts = load_tensors(out / "model.safetensors")
     network.load_state_dict(best)
     figures, warnings = write_results(
@@ -140,9 +145,31 @@ def _check_splits(prepared: PreparedData) -> None:
         missing = [name for name in prepared.classes if name not in present]
         if missing:
             raise SignwiseError(
-                f"{prepared.directory}: no {split} pictures of {missing[0]}: "
-                "prepare with a --split that leaves at least one of each class"
+                f"{prepared.directory}: no {split} pictures of {missing[0]}: prepare again, with a "
+                f"--split that leaves some or, where the source brings its own split, with some in "
+                f"its {split}/"
             )
+
+
+@contextmanager
+def _opened_run(
+    out: Path, config: TrainConfig, prepared: PreparedData, resume: bool
+) -> Iterator[None]:
+    """The run directory, open; a new run that comes to no checkpoint, for an error, goes again.
+
+    Otherwise it would stand in the way of the corrected command.
+    """
+    existed, held = out.is_dir(), (out / "config.json").is_file()
+    _open_run(out, config, prepared, resume)
+    try:
+        yield
+    except SignwiseError:
+        if not held and not (out / "last.safetensors").is_file():
+            for name in RUN_START:
+                (out / name).unlink(missing_ok=True)
+            if not existed:
+                shutil.rmtree(out)
+        raise
 
 
 def _open_run(out: Path, config: TrainConfig, prepared: PreparedData, resume: bool) -> None:
@@ -162,8 +189,7 @@ def _open_run(out: Path, config: TrainConfig, prepared: PreparedData, resume: bo
         if old["data_sha256"] != prepared.sha256:
             raise SignwiseError(f"--resume: {prepared.directory} changed since {out} was started")
         return
-    prepared.table.to_csv(manifest := io.StringIO(), index=False)
-    write_text(out / "manifest.csv", manifest.getvalue())
+    write_csv(out / "manifest.csv", prepared.table)
     write_json(
         stored,
         {
@@ -209,7 +235,8 @@ def _fit(
             history.append(epoch)
             if not np.isfinite(epoch.train_loss + epoch.val_loss):
                 raise SignwiseError(
-                    f"the loss is no number any more in epoch {number}: lower --learning-rate"
+                    f"the loss is no number any more in epoch {number}: lower --learning-rate "
+                    "in a new run"
                 )
             tracker.epoch(epoch.to_json())
             if epoch.val_loss < best_loss:
