@@ -81,6 +81,15 @@ def test_every_kind_of_source_gets_the_same_answer(model: Path, folder: Path) ->
     assert len({answer.confidence for answer in answers}) == 1
 
 
+def test_one_picture_alone_is_answered_by_a_list_of_one(model: Path, folder: Path) -> None:
+    path = folder / "stop" / "00000_00000.png"
+    predictor = Predictor(model)
+    with path.open("rb") as file:
+        for alone in (path, str(path), path.read_bytes(), Image.open(path), file):
+            (answer,) = predictor.predict(alone)
+            assert (answer.label, answer.error) == ("stop", None)
+
+
 def test_an_array_is_rgb(model: Path) -> None:
     red = np.zeros((9, 9, 3), dtype=np.uint8)
     red[..., 0] = 200

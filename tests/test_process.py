@@ -149,6 +149,42 @@ def test_a_reader_that_leaves_is_no_error(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_any_name_is_printed_whatever_the_terminal_speaks(folder: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "标志.png"
+    picture.write_bytes((folder / "photos" / "stop" / "00000_00000.png").read_bytes())
+    for flags, wanted in ([], "标志.png,stop"), (["--json"], '标志.png", "label": "stop"'):
+        done = subprocess.run(
+            [sys.executable, "-m", "signwise", "predict", folder / "toy.onnx", picture, *flags],
+            capture_output=True,
+            env=os.environ | {"PYTHONIOENCODING": "latin-1"},
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert wanted in " ".join(done.stdout.decode().split()), "data are UTF-8"
+    done = subprocess.run(
+        [sys.executable, "-m", "signwise", "models"],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_closed_standard_output_is_no_error(folder: Path) -> None:
+    command = f"{sys.executable} -m signwise predict {folder / 'toy.onnx'} {folder / 'photos'} >&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_predicting_leaves_nothing_in_the_home(folder: Path, tmp_path: Path) -> None:
+    picture = folder / "photos" / "stop" / "00000_00000.png"
+    subprocess.run(
+        [sys.executable, "-m", "signwise", "predict", folder / "toy.onnx", picture],
+        check=True,
+        capture_output=True,
+        env=os.environ | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )
+    assert not list(tmp_path.rglob("*")), "ONNX Runtime's telemetry is off"
+
+
 def test_full_disk_under_standard_output() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(

@@ -26,6 +26,7 @@ SHELLS = ("bash", "zsh")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; gives the exit status: 0 done, 1 done in part, 2 nothing done."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_streams()
     warnings.showwarning = _one_line_warning
     try:
         return _dispatch(arguments)
@@ -197,6 +198,15 @@ def _print_completion(rest: list[str]) -> int:
 def _fail(message: str) -> int:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return 2
+
+
+def _open_streams() -> None:
+    """Streams that take any text: a name that the terminal can't show is escaped, no error."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (closed by the caller: >&-)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _discard_output() -> None:

@@ -6,6 +6,7 @@ What a verb does is the Python function of the same name; it is imported when th
 import contextlib
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Literal
 
@@ -229,6 +230,8 @@ def _run(view: str | None, json: bool, call: Callable[[Any], Any]) -> int:
     empty, and with `json` it gets the document alone. `view` names a function of `terminal`; with
     None the verb has written its rows already.
     """
+    if (json or view is None) and isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # rows and JSON are data, whatever the terminal is
     with contextlib.redirect_stdout(sys.stderr):
         import signwise
 

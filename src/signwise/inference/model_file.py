@@ -72,6 +72,8 @@ def find_model(model: str | Path) -> Path:
     What exists on disk goes before a shipped name. Raises SignwiseError that lists what ships.
     """
     path = Path(model)
+    if not str(model):  # Path("") would be the folder that one stands in
+        raise SignwiseError("MODEL is empty: give a run directory, a model.onnx, or a name")
     if path.is_dir():
         if not (path / MODEL_FILE).is_file():
             raise SignwiseError(

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-from PIL import Image
-
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
-from signwise.inference.predictor import UNKNOWN, Prediction, Predictor
+from signwise.inference.predictor import UNKNOWN, Prediction, Predictor, is_picture
 from signwise.inference.tables import CsvWriter, open_table
 from signwise.progress import track
 
@@ -113,9 +110,7 @@ def find_pictures(images: Any, skipped: Counter[str]) -> tuple[Iterator[Any], in
 
     Raises SignwiseError where there is none, at once or, for an iterator, at its end.
     """
-    if isinstance(images, str | os.PathLike | bytes | Image.Image) or (
-        isinstance(images, np.ndarray) and images.ndim < 4
-    ):
+    if is_picture(images):
         images = [images]
     found = _walked(images, skipped)
     if isinstance(images, Iterator):

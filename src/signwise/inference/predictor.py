@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
+from PIL import Image
 
 from signwise.data.images import read_image
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.inference.model_file import ModelFile, read_model
 from signwise.machine import available_cores
+from signwise.runtime import onnxruntime
 
 # Pictures of one pass unless told otherwise, up to this side; of larger ones, as many pixels.
 BATCH_SIZE, BATCH_SIDE = 256, 64
@@ -116,9 +117,12 @@ class Predictor:
             probabilities[batch], known[batch] = first, second
         return probabilities, known
 
-    def predict(self, images: Iterable[Any]) -> list[Prediction]:
-        """The predictions of any mix of paths, bytes, PIL images and RGB arrays, in their order."""
-        return list(self.stream(images))
+    def predict(self, images: Any) -> list[Prediction]:
+        """The predictions of any mix of paths, bytes, PIL images and RGB arrays, in their order.
+
+        A picture that comes alone is answered by a list of one.
+        """
+        return list(self.stream([images] if is_picture(images) else images))
 
     def stream(self, images: Iterable[Any]) -> Iterator[Prediction]:
         """Yield the predictions in order, a batch at a time, in bounded memory.
@@ -192,6 +196,15 @@ class Predictor:
                 else:
                     yield _failed(path, "the model's answer is not a number")
                 at += 1
+
+
+def is_picture(images: Any) -> bool:
+    """Whether this is one picture, or a path, and not several of them."""
+    return (
+        isinstance(images, str | os.PathLike | bytes | Image.Image)
+        or hasattr(images, "read")
+        or (isinstance(images, np.ndarray) and images.ndim < 4)
+    )
 
 
 def default_batch_size(image_size: int) -> int:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from signwise.errors import SignwiseError
 from signwise.files import atomic_path
+from signwise.runtime import onnxruntime
 
 FORMAT_VERSION = 1
 OPSET = 18
