@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,17 @@ def test_test_split_of_a_run_gets_every_file_and_field(run: Path, data: Path) ->
     for entry in written["per_class"].values():
         for name in ("precision", "recall", "f1"):
             assert set(entry[name]) == {"value", "n", "ci95"}
+
+
+def test_a_name_that_is_no_utf8_is_measured_and_shown(tmp_path: Path) -> None:
+    folder = toy_folder(tmp_path / "photos", per_class=2, frames=1)
+    odd = folder / "stop" / os.fsdecode(b"\xff\xfe.png")
+    (folder / "stop" / "00000_00000.png").rename(odd)
+    model = toy_model(tmp_path / "model.onnx")
+    result = evaluate(model, folder, out=tmp_path / "out")
+    assert result.counts["images"] == 4
+    assert b"stop/\xff\xfe.png," in (tmp_path / "out" / "predictions.csv").read_bytes()
+    assert r"\xff\xfe.png" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_predictions_begin_with_what_predict_says(run: Path, data: Path) -> None:

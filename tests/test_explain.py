@@ -166,6 +166,16 @@ def test_explain_replaces_its_own_and_nothing_else(tmp_path: Path) -> None:
         explain(model, [folder], out=folder)
 
 
+def test_maps_in_the_folder_of_pictures_are_not_explained(tmp_path: Path) -> None:
+    model = toy_model(tmp_path / "model.onnx")
+    folder = toy_folder(tmp_path / "in", per_class=2)
+    for _ in range(2):
+        result = explain(model, folder, out=folder / "a")
+        assert (result.counts["explained"], result.problems) == (4, [])
+    with pytest.raises(SignwiseError, match="beside those in --out"):
+        explain(model, folder / "a", out=folder / "a")
+
+
 def test_explain_needs_a_picture_and_a_model(tmp_path: Path) -> None:
     model = toy_model(tmp_path / "model.onnx")
     (tmp_path / "empty").mkdir()

@@ -1,5 +1,6 @@
 """The pictures of a report: the worst mistakes, where the model looked, and strangers let in."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -147,4 +148,4 @@ def _side_by_side(picture: NDArray[np.uint8], heat: NDArray[np.uint8]) -> NDArra
 
 
 def _short(path: str) -> str:
-    return "/".join(printable_path(path).replace("\\", "/").split("/")[-2:])
+    return "/".join(printable_path(path.replace(os.sep, "/")).split("/")[-2:])

@@ -1,8 +1,9 @@
 """Where the model looked: what its answer loses when a part of the picture is hidden."""
 
 import csv
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from signwise.data.images import read_image
-from signwise.errors import UnreadableImage
+from signwise.errors import SignwiseError, UnreadableImage
 from signwise.evaluation.heat import sheet
-from signwise.files import atomic_path, claim_directory
+from signwise.files import MARKER, atomic_path, claim_directory
 from signwise.inference.predict import find_pictures
 from signwise.inference.predictor import UNKNOWN, Prediction, Predictor
 from signwise.progress import track
@@ -56,8 +57,9 @@ def explain(
     predictor = Predictor(model, threshold=threshold, batch_size=batch_size)
     skipped: Counter[str] = Counter()
     sources, _ = find_pictures(images, skipped)
-    listed = list(sources)
-    out = claim_directory(Path(out), "explain", replace=True)
+    out = Path(out)
+    listed = _without_maps(sources, out)
+    out = claim_directory(out, "explain", replace=True)
     _remove_earlier(out)
     taken: set[str] = set()
     problems: list[dict[str, str]] = []
@@ -200,6 +202,24 @@ def _write_listing(out: Path, rows: list[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _without_maps(sources: Iterable[Any], out: Path) -> list[Any]:
+    """The pictures but those in `out`: maps of an earlier run, if `out` lies in a picture folder.
+
+    Raises SignwiseError where there are no others.
+    """
+    if not (out / MARKER).is_file():
+        return list(sources)
+    here = out.resolve()
+    listed = [
+        source
+        for source in sources
+        if not isinstance(source, str | os.PathLike) or here not in Path(source).resolve().parents
+    ]
+    if not listed:
+        raise SignwiseError(f"IMAGES holds no picture beside those in --out {out}: give others")
+    return listed
 
 
 def _remove_earlier(out: Path) -> None:

@@ -131,8 +131,9 @@ def _folder(folder: Path, split: str, classes: Sequence[str], size: int) -> Pict
 
 
 def _with_full_paths(table: pd.DataFrame, root: Path) -> pd.DataFrame:
+    # As objects: pandas' own strings can't hold a name that is no UTF-8.
     paths = [str(root / path) for path in table["path"]]
-    return table.assign(path=paths).reset_index(drop=True)
+    return table.assign(path=pd.Series(paths, table.index, dtype=object)).reset_index(drop=True)
 
 
 def _of_split(table: pd.DataFrame, split: str) -> NDArray[np.intp]:
