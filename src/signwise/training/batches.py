@@ -18,7 +18,7 @@ from signwise.training.negatives import WAYS, destroy, swap_centres
 
 # What is trained against, in pictures to each of the user's.
 RENDERED_SHARE = 0.3125
-STRANGER_SHARE = 0.125
+STRANGER_SHARE = 0.0625
 DESTROYED_SHARE = 0.125
 SWAPPED_SHARE = 0.3125
 
