@@ -132,8 +132,12 @@ def test_files_of_two_runs_are_not_mixed(source: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_no_prepared_data(tmp_path: Path) -> None:
-    with pytest.raises(SignwiseError, match="run signwise prepare SOURCE --out"):
+    with pytest.raises(SignwiseError, match=rf"run signwise prepare {tmp_path} --out DATA first"):
         load_data(tmp_path)
+    (tmp_path / ".signwise").write_text('{"kind": "data"}')
+    for folder in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(SignwiseError, match=f"run signwise prepare SOURCE --out {folder}"):
+            load_data(folder)
 
 
 def test_a_given_split_is_kept_and_its_leaks_are_told(source: Path, tmp_path: Path) -> None:
@@ -146,6 +150,10 @@ def test_a_given_split_is_kept_and_its_leaks_are_told(source: Path, tmp_path: Pa
     pd.DataFrame(rows, columns=["path", "label", "split"]).to_csv(listing, index=False)
     result = prepare(listing, tmp_path / "data")
     assert result.counts["train"] == result.counts["val"] == result.counts["test"] == 20
+    assert not any("--split" in text for text in result.warnings)
+    asked = prepare(listing, tmp_path / "data", split=(0.5, 0.25, 0.25))
+    assert asked.counts == result.counts
+    assert any("--split has no effect" in text for text in asked.warnings)
     assert any("leak: 20 groups with 60 pictures" in text for text in result.warnings)
     assert json.loads((tmp_path / "data" / "data.json").read_text())["leaks"]["groups"] == 20
 

@@ -82,6 +82,8 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
         table.loc[~usable, "split"] = ""
         leaks = count_leaks(table[usable])
         warnings = [*found.warnings, *_warnings(found, leaks)]
+        if found.split_given and config.split != PrepareConfig().split:
+            warnings.append("--split has no effect: the source brings its own split, which is kept")
         suspects = find_suspects(found)
         report = data_report(source, found, suspects, config, leaks, warnings, pixels)
         for stale in out.glob("pixels-*.npy"):

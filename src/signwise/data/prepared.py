@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from signwise.errors import SignwiseError
-from signwise.files import read_json, sha256_file
+from signwise.files import MARKER, read_json, sha256_file
 
 COLUMNS = ("path", "label", "group", "split", "width", "height", "sha256", "problem")
 SPLITS = ("train", "val", "test")
@@ -41,9 +41,12 @@ def load_data(directory: str | Path) -> PreparedData:
     manifest, facts_path = directory / "manifest.csv", directory / "data.json"
     for path in (facts_path, manifest):
         if not path.is_file():
+            # A folder that prepare did not make is likely what it wants to read.
+            photos = directory.is_dir() and not (directory / MARKER).is_file()
+            source, out = (directory, "DATA") if photos else ("SOURCE", directory)
             raise SignwiseError(
                 f"{directory} is no prepared data, it has no {path.name}: "
-                f"run signwise prepare SOURCE --out {directory}"
+                f"run signwise prepare {source} --out {out} first"
             )
     facts: dict[str, Any] = read_json(facts_path)
     table = read_manifest(manifest)
