@@ -116,6 +116,12 @@ def test_a_stray_name_among_tracks_claims_no_signs_and_breaks_no_track() -> None
     assert list(table["group"]) == ["a/00000", "a/00000", "b/photo.png"]
 
 
+def test_a_few_tracks_among_other_photos_stay_whole() -> None:
+    table = rows("a/00000_00000.png", "a/00000_00001.png", "a/x.png", "a/y.png", "b/z.png")
+    assert group_pictures(table, NO_PAIRS, None)[0] == "duplicates"
+    assert list(table["group"]) == ["a/00000", "a/00000", "a/x.png", "a/y.png", "b/z.png"]
+
+
 def test_pictures_without_a_track_are_grouped_by_likeness() -> None:
     frames = [f"a/00000_{frame:05d}.png" for frame in range(4)]
     table = rows(*frames, "a/1.png", "a/2.png", "a/3.png")

@@ -37,7 +37,7 @@ def group_pictures(
         names = [given or name for given, name in zip(rows["group"], rest, strict=True)]
     elif group is not None:
         grouping, lack, names = "regex", "", _by_regex(rows, group)
-    elif 2 * sum(name != "" for name in tracks) > len(rows):
+    elif any(tracks):
         grouping, lack, names = "track", "have no track (TTTTT_FFFFF) in their file name", tracks
     else:
         grouping, lack, names = "duplicates", "", [""] * len(rows)
