@@ -137,6 +137,15 @@ def test_csv(tmp_path: Path) -> None:
     assert list(found.table["path"]) == sorted(found.table["path"])
 
 
+def test_blanks_and_commas_at_the_end_of_a_line_make_no_class(tmp_path: Path) -> None:
+    fill(tmp_path, "1.png", "2.png", "3.png")
+    source = tmp_path / "all.csv"
+    source.write_text("path,label\n1.png,stop,\n2.png,stop ,\n3.png, priority,\n")
+    found = scan(source)
+    assert found.classes == ("priority", "stop")
+    assert list(found.table["path"]) == ["1.png", "2.png", "3.png"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
