@@ -7,28 +7,20 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from signwise.errors import SignwiseError
-from signwise.files import atomic_path
+from signwise.files import write_bytes
 
 WEIGHTS, MOMENTUM = "weights.", "momentum."
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and JSON facts as one safetensors file, whole or not at all.
-
-    Raises SignwiseError where it can't be written, as on a full disk.
-    """
+    """Write tensors and JSON facts as one safetensors file, whole or not at all."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
-        try:
-            save_file(whole, temporary, metadata={"signwise": json.dumps(facts, allow_nan=False)})
-        except SafetensorError as error:
-            raise SignwiseError(
-                f"{path}: can't be written ({error}): free some space, or give --out elsewhere"
-            ) from None
+    # Not save_file: it has a temporary file of its own, which a kill would leave.
+    write_bytes(path, save(whole, metadata={"signwise": json.dumps(facts, allow_nan=False)}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
