@@ -38,11 +38,14 @@ class Config:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Read the fields from JSON; raises SignwiseError on one that is unknown or wrong."""
-        hints = get_type_hints(cls)
+        names = [field.name for field in dataclasses.fields(cls)]
         for name in content:
-            if name not in hints:
-                raise SignwiseError(f"--config: no setting {name!r}; there are {', '.join(hints)}")
-        return cls(**{n: _read(f"--config: {n}", hints[n], value) for n, value in content.items()})
+            if name not in names:
+                raise SignwiseError(f"--config: no setting {name!r}; there are {', '.join(names)}")
+        try:
+            return cls(**content)
+        except SignwiseError as error:
+            raise SignwiseError(f"--config: {error}") from None
 
     @classmethod
     def from_file(cls, path: Path) -> Self:

@@ -14,10 +14,10 @@ import pandas as pd
 from signwise.config import PrepareConfig
 from signwise.data.manifest import Scan, scan
 from signwise.data.pixels import cache_key, cache_path, seal
-from signwise.data.prepared import COLUMNS, SPLITS
+from signwise.data.prepared import COLUMNS, SPLITS, write_csv
 from signwise.data.report import data_report
 from signwise.data.split import assign_splits, count_leaks
-from signwise.data.suspects import find_suspects, write_csv
+from signwise.data.suspects import find_suspects
 from signwise.errors import SignwiseError
 from signwise.files import atomic_path, claim_directory, sha256_file, write_json, write_text
 
@@ -81,9 +81,7 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
             )
         table.loc[~usable, "split"] = ""
         leaks = count_leaks(table[usable])
-        warnings = [*found.warnings, *_warnings(found, leaks)]
-        if found.split_given and config.split != PrepareConfig().split:
-            warnings.append("--split has no effect: the source brings its own split, which is kept")
+        warnings = [*found.warnings, *_warnings(found, leaks, config)]
         suspects = find_suspects(found)
         report = data_report(source, found, suspects, config, leaks, warnings, pixels)
         for stale in out.glob("pixels-*.npy"):
@@ -202,9 +200,11 @@ def _check_copy(classes: tuple[str, ...], config: PrepareConfig) -> None:
             )
 
 
-def _warnings(found: Scan, leaks: dict[str, int]) -> list[str]:
+def _warnings(found: Scan, leaks: dict[str, int], config: PrepareConfig) -> list[str]:
     usable = found.table[found.table["problem"] == ""]
     warnings = []
+    if found.split_given and config.split != PrepareConfig().split:
+        warnings.append("--split has no effect: the source brings its own split, which is kept")
     if leaks["groups"]:
         warnings.append(
             f"leak: {leaks['groups']} groups with {leaks['pictures']} pictures lie in more than "

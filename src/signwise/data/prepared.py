@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from signwise.errors import SignwiseError
-from signwise.files import MARKER, read_json, sha256_file
+from signwise.files import MARKER, read_json, sha256_file, write_bytes
 
 COLUMNS = ("path", "label", "group", "split", "width", "height", "sha256", "problem")
 SPLITS = ("train", "val", "test")
@@ -89,3 +89,9 @@ def read_manifest(path: Path) -> pd.DataFrame:
     for name in ("width", "height"):
         table[name] = pd.to_numeric(table[name]).astype("Int64")
     return table
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table whole or not at all; names that are no UTF-8 keep their bytes."""
+    text = table.to_csv(index=False, lineterminator="\n")
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))

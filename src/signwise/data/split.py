@@ -103,6 +103,7 @@ def _spread(target: NDArray[np.int_], members: list[int], wanted: list[int]) -> 
 
 def count_leaks(table: pd.DataFrame) -> dict[str, int]:
     """How many groups, with how many pictures, lie in more than one split."""
+    # Not by pandas' groupby: its strings can't hold a name that is no UTF-8.
     splits: dict[str, set[str]] = {}
     for group, split in zip(table["group"], table["split"], strict=True):
         splits.setdefault(group, set()).add(split)

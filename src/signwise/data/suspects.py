@@ -1,7 +1,6 @@
 """Pictures worth a look: duplicates, poor photos, likely label errors."""
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from signwise.data.manifest import Scan
 from signwise.errors import require_extra
-from signwise.files import write_bytes
 
 COLUMNS = ("path", "label", "reason", "detail", "other")
 DARK = 0.06
@@ -28,17 +26,6 @@ def find_suspects(scan: Scan) -> pd.DataFrame:
     """
     rows = [*_duplicates(scan), *_poor(scan)]
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
-
-
-def write_suspects(path: Path, suspects: pd.DataFrame) -> None:
-    """Write the CSV that `prepare --exclude` reads: delete a row to keep its picture."""
-    write_csv(path, suspects)
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table whole or not at all; names that are no UTF-8 keep their bytes."""
-    text = table.to_csv(index=False, lineterminator="\n")
-    write_bytes(path, text.encode("utf-8", "surrogateescape"))
 
 
 def label_suspects(

@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from signwise import plot_confusion, plots
-from signwise.data.prepared import read_manifest
-from signwise.data.suspects import label_suspects, write_csv, write_suspects
+from signwise.data.prepared import read_manifest, write_csv
+from signwise.data.suspects import label_suspects
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
 from signwise.evaluation.measure import KNOWN_GROUPINGS, measure, measure_unknown
@@ -268,4 +268,4 @@ def _write(
     if suspects is None:
         (folder / "suspects.csv").unlink(missing_ok=True)
     else:
-        write_suspects(folder / "suspects.csv", suspects)
+        write_csv(folder / "suspects.csv", suspects)

@@ -199,9 +199,12 @@ class Predictor:
 
 
 def is_picture(images: Any) -> bool:
-    """Whether this is one picture, or a path, and not several of them."""
+    """Whether this is one picture and not several of them.
+
+    One is a path, bytes, an open file, a PIL image, or an array (H, W) or (H, W, C).
+    """
     return (
-        isinstance(images, str | os.PathLike | bytes | Image.Image)
+        isinstance(images, str | os.PathLike | bytes | bytearray | memoryview | Image.Image)
         or hasattr(images, "read")
         or (isinstance(images, np.ndarray) and images.ndim < 4)
     )

@@ -15,8 +15,7 @@ import torch
 from torch import nn
 
 from signwise.config import TrainConfig
-from signwise.data.prepared import PreparedData, load_data
-from signwise.data.suspects import write_csv
+from signwise.data.prepared import PreparedData, load_data, write_csv
 from signwise.errors import SignwiseError
 from signwise.files import MARKER, claim_directory, read_json, write_json, write_text
 from signwise.machine import available_cores
@@ -35,7 +34,8 @@ from signwise.training.model import build_model, freeze_body
 from signwise.training.tracking import Tracker, make_outcome, open_tracker, require_tracker
 
 CHECKPOINT_TIME_SHARE = 0.05
-RUN_START = ("config.json", "manifest.csv", "history.csv", "model.safetensors", MARKER)
+# What a run has written before its first checkpoint.
+FIRST_FILES = ("config.json", "manifest.csv", "history.csv", "model.safetensors", MARKER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def train(
         network = build_model(config.model, outputs, size, weights)
         if config.freeze:
             freeze_body(network)
-        with _opened_run(out, config, prepared, resume):
+        with _claimed_run(out, config, prepared, resume):
             tracker = open_tracker(config.track, out, read_json(stored)["settings"])
             training_data, problems = gather(prepared, config, size)
             network.to(device)
@@ -152,10 +152,10 @@ def _check_splits(prepared: PreparedData) -> None:
 
 
 @contextmanager
-def _opened_run(
+def _claimed_run(
     out: Path, config: TrainConfig, prepared: PreparedData, resume: bool
 ) -> Iterator[None]:
-    """The run directory, open; a new run that comes to no checkpoint, for an error, goes again.
+    """Hold `out` as this run's; what an error ends before its first checkpoint goes again.
 
     Otherwise it would stand in the way of the corrected command.
     """
@@ -165,7 +165,7 @@ def _opened_run(
         yield
     except SignwiseError:
         if not held and not (out / "last.safetensors").is_file():
-            for name in RUN_START:
+            for name in FIRST_FILES:
                 (out / name).unlink(missing_ok=True)
             if not existed:
                 shutil.rmtree(out)
