@@ -1,11 +1,10 @@
 """Trackers, against the real libraries, reading back what they wrote; and trackers that fail."""
 
 import json
-import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from signwise.config import TrainConfig
 from signwise.errors import SignwiseError
 from signwise.training import trackers, tracking
 from signwise.training.tracking import Outcome, make_outcome, open_tracker
+from wandb_file import wandb_records
 
 CLASSES = ("priority", "straße mit ü")
 HISTORY = [
@@ -137,24 +137,6 @@ def test_mlflow(run: Path, outcome: Outcome) -> None:
     assert files == wanted | {"mistakes.json"}
     local = client.download_artifacts(found.info.run_id, "model.onnx", str(run.parent))
     assert Path(local).read_bytes() == outcome.model.read_bytes()
-
-
-def wandb_records(file: Path) -> Iterator[Any]:
-    """The records of an offline file: LevelDB's log format, blocks of 32 KiB, after 7 bytes."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
-    content, position, record = file.read_bytes(), 7, b""
-    while position + 7 <= len(content):
-        left = 32768 - position % 32768
-        if left < 7:
-            position += left
-            continue
-        _, length, kind = struct.unpack_from("<IHB", content, position)
-        record += content[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):  # full, or the last piece
-            yield Record.FromString(record)
-            record = b""
 
 
 @pytest.fixture
