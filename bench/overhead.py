@@ -24,7 +24,9 @@ from torch.nn import functional
 from signwise.config import IMAGE_SIZE, TrainConfig
 from signwise.machine import available_cores
 from signwise.training.batches import TrainingData, to_device, training_batches
-from signwise.training.loop import make_optimiser, train_one_epoch
+from signwise.training.device import half_precision, layout
+from signwise.training.learner import make_learner
+from signwise.training.loop import train_one_epoch
 from signwise.training.model import build_model
 
 
@@ -57,9 +59,9 @@ def main() -> None:
     device, config = torch.device(arguments.device), TrainConfig()
     outputs = 2 + (arguments.unknown != "none")
     network = build_model("resnet18", outputs, IMAGE_SIZE, "none").to(device)
-    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
-    network.to(memory_format=layout)
-    optimiser = make_optimiser(network, config)
+    network.to(memory_format=layout(device))
+    learner = make_learner(network, config)
+    optimiser = learner.optimiser
     weights = torch.ones(2, device=device)
     with tempfile.TemporaryDirectory() as folder:
         data = random_data(arguments.pictures, Path(folder), arguments.unknown != "none")
@@ -68,8 +70,7 @@ def main() -> None:
 
         def loop() -> None:
             train_one_epoch(
-                network,
-                optimiser,
+                learner,
                 training_batches(data, config.batch_size, 0, device),
                 lambda _: 1e-4,
                 class_weights=weights,
@@ -81,7 +82,7 @@ def main() -> None:
             network.train()
             for size in sizes:
                 pictures, labels = batches[size]
-                with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                with torch.autocast(device.type, torch.bfloat16, enabled=half_precision(device)):
                     logits = network(pictures)
                 optimiser.zero_grad(set_to_none=True)
                 functional.cross_entropy(logits.float(), labels).backward()
@@ -90,7 +91,7 @@ def main() -> None:
         batches = {
             size: (
                 torch.randn(size, 3, IMAGE_SIZE, IMAGE_SIZE, device=device).contiguous(
-                    memory_format=layout
+                    memory_format=layout(device)
                 ),
                 torch.zeros(size, dtype=torch.int64, device=device),
             )

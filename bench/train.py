@@ -5,18 +5,24 @@
 DATA is a folder that `signwise prepare` wrote. Both train torchvision's ResNet-18 from scratch at
 32 pixels, on the same split and pictures, from a cold start: the plain loop decodes each picture
 with PIL in a DataLoader (batches of 32, SGD 0.001, momentum 0.9), signwise fills its cache and
-trains against no negatives, as the plain loop does. Time starts before the pictures are read and
-stops at the first epoch that reaches the goal on validation. The last line is one JSON document.
+trains against no negatives and weighs no class, as the plain loop does. Time starts before the
+pictures are read and stops at the first epoch that reaches the goal on validation. Each runs in a
+process of its own, the plain loop with torch's own way of waiting for threads. The last line is one
+JSON document.
 """
 
 import argparse
 import json
+import os
 import platform
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,9 +34,14 @@ from torchvision import models, transforms
 from signwise.config import IMAGE_SIZE, TrainConfig
 from signwise.data.prepared import PreparedData, load_data
 from signwise.machine import available_cores
+from signwise.training import WAITING
+from signwise.training.device import layout
 from signwise.training.gather import gather
-from signwise.training.loop import make_optimiser, run_epoch
+from signwise.training.learner import make_learner
+from signwise.training.loop import run_epoch
 from signwise.training.model import build_model
+
+CPU = torch.device("cpu")
 
 
 class Folder(Dataset[tuple[torch.Tensor, int]]):
@@ -57,7 +68,7 @@ class Folder(Dataset[tuple[torch.Tensor, int]]):
             return self.transform(picture.convert("RGB")), self.labels[row]
 
 
-def plain(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, float | None]:
+def plain(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, Any]:
     """The notebook's loop: seconds to the goal and an epoch's."""
     torch.manual_seed(seed)
     start = time.perf_counter()
@@ -86,31 +97,55 @@ def plain(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, 
         if right / total >= goal:
             reached = ends[-1]
             break
-    return {"seconds": reached, "epoch_seconds": statistics.median(np.diff([0, *ends]))}
+    return {
+        "seconds": reached,
+        "epochs": len(ends),
+        "epoch_seconds": statistics.median(np.diff([0, *ends])),
+    }
 
 
-def ours(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, float | None]:
+def ours(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, Any]:
     """signwise's loop, with the cache filled anew: seconds to the goal and an epoch's."""
     start = time.perf_counter()
     for cache in data.directory.glob("pixels-*"):
         cache.unlink()
-    config = TrainConfig(seed=seed, unknown="none", weights="none").resolve(
-        IMAGE_SIZE, int((data.table["split"] == "train").sum())
-    )
+    config = TrainConfig(seed=seed, unknown="none", weights="none", class_weights="none")
+    config = config.resolve(IMAGE_SIZE, int((data.table["split"] == "train").sum()))
     gathered, _ = gather(data, config, IMAGE_SIZE)
     torch.manual_seed(seed)
     network = build_model("resnet18", len(data.classes), IMAGE_SIZE, "none")
-    optimiser = make_optimiser(network, config)
+    network.to(memory_format=layout(CPU))
+    learner = make_learner(network, config)
     reached, ends = None, []
     for epoch in range(1, epochs + 1):
-        row = run_epoch(
-            network, optimiser, gathered, config, epoch, torch.device("cpu"), lambda _: None
-        )
+        row = run_epoch(learner, gathered, config, epoch, CPU, lambda _: None)
         ends.append(time.perf_counter() - start)
         if row.val_accuracy >= goal:
             reached = ends[-1]
             break
-    return {"seconds": reached, "epoch_seconds": statistics.median(np.diff([0, *ends]))}
+    return {
+        "seconds": reached,
+        "epochs": len(ends),
+        "epoch_seconds": statistics.median(np.diff([0, *ends])),
+    }
+
+
+LOOPS = {"plain": plain, "signwise": ours}
+
+
+def run(name: str, data: Path, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """One loop from a cold start, in a new process."""
+    alone = {key: value for key, value in os.environ.items() if key not in WAITING}
+    command = [sys.executable, __file__, data, "--run", name, "--seeds", seed]
+    command += ["--goal", arguments.goal, "--max-epochs", arguments.max_epochs]
+    done = subprocess.run(
+        [str(part) for part in command],
+        env=alone if name == "plain" else dict(os.environ),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    row: dict[str, Any] = json.loads(done.stdout)
+    return row
 
 
 def main() -> None:
@@ -120,17 +155,25 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--goal", type=float, default=0.995)
     parser.add_argument("--max-epochs", type=int, default=12)
+    parser.add_argument("--run", choices=LOOPS, help="one loop alone, with --seeds as its seed")
     arguments = parser.parse_args()
-    torch.set_num_threads(available_cores())
-    results: dict[str, list[dict[str, float | None]]] = {"plain": [], "signwise": []}
+    if arguments.run:
+        torch.set_num_threads(available_cores())
+        loop = LOOPS[arguments.run]
+        found = loop(
+            load_data(arguments.data), arguments.seeds, arguments.goal, arguments.max_epochs
+        )
+        print(json.dumps(found))
+        return
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in LOOPS}
     with tempfile.TemporaryDirectory() as folder:
         # A copy: the cache that is deleted is not the user's.
         copy = Path(folder) / "data"
         shutil.copytree(arguments.data, copy)
         data = load_data(copy)
         for seed in range(arguments.seeds):
-            for name, run in (("plain", plain), ("signwise", ours)):
-                results[name].append(run(data, seed, arguments.goal, arguments.max_epochs))
+            for name in LOOPS:
+                results[name].append(run(name, copy, seed, arguments))
                 print(seed, name, results[name][-1], flush=True)
     medians = {
         name: statistics.median(

@@ -25,7 +25,8 @@ from signwise.data.walk import walk
 from signwise.training.augment import batch_noise
 from signwise.training.batches import TrainingData, steps_in_epoch, training_batches
 from signwise.training.export import Normalise
-from signwise.training.loop import learning_rate, loss_of, make_optimiser
+from signwise.training.learner import make_optimiser
+from signwise.training.loop import learning_rate, loss_of
 
 AVERAGE_DECAY = 0.998
 TEACHER_SHARE = 0.7

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from signwise.training import WAITING
+
 # Before numpy or torch is imported: more threads than cores make the suite slower, not faster.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.update(WAITING)
 # A plain terminal, whoever runs the tests.
 os.environ.update(COLUMNS="80", NO_COLOR="1", TERM="dumb")
 os.environ.pop("FORCE_COLOR", None)

@@ -11,7 +11,14 @@ from torch.nn import functional
 from signwise.config import TrainConfig
 from signwise.training import batches, loop
 from signwise.training.batches import TrainingData
-from signwise.training.checkpoint import restore_training_state, training_state
+from signwise.training.learner import (
+    AVERAGE_DECAY,
+    Learner,
+    make_learner,
+    make_optimiser,
+    restore_training_state,
+    training_state,
+)
 
 SIZE = 8
 CPU = torch.device("cpu")
@@ -42,50 +49,67 @@ def tiny_data(
     )
 
 
-def run(
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    epochs: range,
-    extra: int = 6,
-    **changes: object,
-) -> list[loop.Epoch]:
+def tiny_learner() -> Learner:
+    return make_learner(tiny_network(), TrainConfig())
+
+
+def run(learner: Learner, epochs: range, extra: int = 6, **changes: object) -> list[loop.Epoch]:
     config = TrainConfig(epochs=6, batch_size=8, learning_rate=0.02, **changes)  # type: ignore[arg-type]
     data = tiny_data(extra)
-    return [
-        loop.run_epoch(network, optimiser, data, config, epoch, CPU, lambda _: None)
-        for epoch in epochs
-    ]
+    return [loop.run_epoch(learner, data, config, epoch, CPU, lambda _: None) for epoch in epochs]
 
 
 def test_it_learns_dark_from_bright() -> None:
-    network = tiny_network()
-    history = run(network, loop.make_optimiser(network, TrainConfig()), range(1, 7), extra=0)
+    history = run(tiny_learner(), range(1, 7), extra=0)
     assert history[-1].val_accuracy == 1
     assert history[-1].val_loss < history[0].val_loss
     assert [row.epoch for row in history] == [1, 2, 3, 4, 5, 6]
 
 
 def test_stopping_and_going_on_gives_the_same_bits() -> None:
-    whole = tiny_network()
-    run(whole, loop.make_optimiser(whole, TrainConfig()), range(1, 7))
-    first = tiny_network()
-    first_optimiser = loop.make_optimiser(first, TrainConfig())
-    run(first, first_optimiser, range(1, 4))
-    state = {name: value.clone() for name, value in training_state(first, first_optimiser).items()}
+    whole, first, second = tiny_learner(), tiny_learner(), tiny_learner()
+    run(whole, range(1, 7))
+    run(first, range(1, 4))
+    state = {name: value.clone() for name, value in training_state(first).items()}
     torch.rand(17)  # the global generator stands elsewhere in a new process
-    second = tiny_network()
-    second_optimiser = loop.make_optimiser(second, TrainConfig())
-    restore_training_state(second, second_optimiser, state)
-    run(second, second_optimiser, range(4, 7))
-    for one, other in zip(whole.parameters(), second.parameters(), strict=True):
-        assert torch.equal(one, other)
+    restore_training_state(second, state)
+    run(second, range(4, 7))
+    for part in ("network", "averaged"):
+        one, other = (getattr(learner, part).state_dict() for learner in (whole, second))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_another_seed_gives_another_network() -> None:
-    networks = [tiny_network(), tiny_network()]
-    for seed, network in enumerate(networks):
-        run(network, loop.make_optimiser(network, TrainConfig()), range(1, 2), seed=seed)
-    assert not torch.equal(*(next(network.parameters()) for network in networks))
+    learners = [tiny_learner(), tiny_learner()]
+    for seed, learner in enumerate(learners):
+        run(learner, range(1, 2), seed=seed)
+    assert not torch.equal(*(next(learner.network.parameters()) for learner in learners))
+
+
+def test_the_average_follows_the_network_and_its_statistics() -> None:
+    network = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1, momentum=1.0))
+    learner = make_learner(network, TrainConfig(learning_rate=1.0, momentum=0.0))
+    wanted: dict[str, torch.Tensor] = {}
+    for step in range(4):
+        network(torch.tensor([[0.0], [1.0 + step]])).pow(3).sum().backward()
+        learner.step()
+        for name, value in network.state_dict().items():
+            old = wanted.get(name, value)
+            wanted[name] = AVERAGE_DECAY * old + (1 - AVERAGE_DECAY) * value
+    averaged = learner.averaged.state_dict()
+    for name in ("0.weight", "1.weight", "1.running_mean", "1.running_var"):
+        assert torch.allclose(averaged[name], wanted[name])
+        assert not torch.allclose(averaged[name], network.state_dict()[name])
+
+
+def test_the_first_epochs_show_some_pictures_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "augment", lambda pictures, _: pictures + 10)
+    for epoch, share in ((1, 0.5), (2, 0.75), (3, 1.0), (12, 1.0)):
+        augmented = loop.augmented_share(epoch)
+        assert augmented == share
+        shown = [p for p, _ in batches.training_batches(tiny_data(0), 8, 0, CPU, augmented)]
+        assert [int((part[:, 0, 0, 0] >= 10).sum()) for part in shown] == [round(8 * share)] * 5
 
 
 @given(steps=st.integers(1, 500), peak=st.floats(1e-4, 1))
@@ -163,7 +187,7 @@ def test_loss_is_cross_entropy_plus_one_against_the_rest() -> None:
 
 def test_biases_and_norms_are_not_decayed() -> None:
     network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2))
-    groups = loop.make_optimiser(network, TrainConfig(weight_decay=0.1)).param_groups
+    groups = make_optimiser(network, TrainConfig(weight_decay=0.1)).param_groups
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert {name: decay[id(value)] for name, value in network.named_parameters()} == {
         "0.weight": 0.1,

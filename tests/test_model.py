@@ -28,6 +28,7 @@ SMALL = "shufflenet_v2_x0_5"
         ("densenet121", 32),
         ("googlenet", 64),
         ("vgg11", 32),
+        ("regnet_y_400mf", 32),  # its builder computes with tensors
     ],
 )
 def test_every_family_gets_a_head_of_its_own(name: str, size: int) -> None:

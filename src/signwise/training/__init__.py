@@ -2,6 +2,12 @@
 
 import os
 
-# Threads that spin while they wait fight over cores that other processes need too: on 2 busy cores
-# a training step took 4.5 s, and 0.4 s with threads that sleep. It counts until torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
+"""How OpenMP's threads wait for each other; it counts until torch is loaded.
+
+Threads that spin for long fight over cores that other processes need too, threads that sleep at
+once wake too late: these spin for microseconds, then sleep. LOG.md has the figures.
+"""
+
+if not WAITING.keys() & os.environ.keys():
+    os.environ.update(WAITING)

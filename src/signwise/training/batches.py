@@ -85,9 +85,15 @@ def take(
 
 
 def training_batches(
-    data: TrainingData, batch_size: int, seed: int, device: torch.device
+    data: TrainingData,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
+    augmented: float = 1.0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch of augmented pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
+    """One epoch of pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
+
+    `augmented` is the share of each batch that is augmented.
 
     Where the network has an unknown output to train, the user's pictures come with rendered ones,
     with copies of their own that are destroyed or get another centre, and with the user's strangers
@@ -104,7 +110,13 @@ def training_batches(
         labels = data.labels[rows]
         if data.exposed:
             pictures, labels = _with_extra(pictures, labels, data, draws, generator)
-        yield augment(pictures, generator), torch.from_numpy(labels).to(device)
+        if augmented < 1:
+            some = draws.permutation(len(pictures))[: max(1, round(augmented * len(pictures)))]
+            rows_seen = torch.from_numpy(some).to(device)
+            pictures.index_copy_(0, rows_seen, augment(pictures[rows_seen], generator))
+        else:
+            pictures = augment(pictures, generator)
+        yield pictures, torch.from_numpy(labels).to(device)
 
 
 def _with_extra(

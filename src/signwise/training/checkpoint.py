@@ -5,15 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from signwise.errors import SignwiseError
 from signwise.files import write_bytes
-
-WEIGHTS, MOMENTUM = "weights.", "momentum."
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -31,28 +28,3 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise SignwiseError(f"{path} is no checkpoint of signwise ({error})") from None
-
-
-def training_state(network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights and momentum buffers by parameter name: all tensors that resuming needs."""
-    state = {WEIGHTS + name: value for name, value in network.state_dict().items()}
-    for name, parameter in network.named_parameters():
-        if "momentum_buffer" in optimiser.state.get(parameter, {}):
-            state[MOMENTUM + name] = optimiser.state[parameter]["momentum_buffer"]
-    return state
-
-
-def restore_training_state(
-    network: nn.Module, optimiser: torch.optim.Optimizer, state: Mapping[str, Tensor]
-) -> None:
-    """Put back what `training_state` gave, on the network's own device."""
-    weights = {
-        name.removeprefix(WEIGHTS): value
-        for name, value in state.items()
-        if name.startswith(WEIGHTS)
-    }
-    network.load_state_dict(weights)
-    for name, parameter in network.named_parameters():
-        if MOMENTUM + name in state:
-            buffer = torch.empty_like(parameter).copy_(state[MOMENTUM + name])
-            optimiser.state[parameter]["momentum_buffer"] = buffer

@@ -18,7 +18,9 @@ from torch.nn import functional
 
 from signwise.config import TrainConfig
 from signwise.training.batches import TrainingData, steps_in_epoch, take, training_batches
+from signwise.training.device import half_precision, layout
 from signwise.training.export import Normalise
+from signwise.training.learner import Learner
 from signwise.training.model import set_training_mode
 
 WARM_UP = 0.2
@@ -55,20 +57,12 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def make_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.SGD:
-    """SGD with Nesterov momentum; biases and batch-norm scales are not decayed."""
-    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.SGD(
-        [group for group in groups if group["params"]],
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        nesterov=config.momentum > 0,
-        fused=trainable[0].device.type != "mps",
-    )
+def augmented_share(epoch: int) -> float:
+    """The share of pictures that are augmented in epoch `epoch`, from 1: half, 3/4, then all.
+
+    The first steps are quicker on pictures as they are; LOG.md has the figures.
+    """
+    return min(1.0, 0.25 * (epoch + 1))
 
 
 def loss_of(
@@ -95,8 +89,7 @@ def loss_of(
 
 
 def train_one_epoch(
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    learner: Learner,
     batches: Iterator[tuple[Tensor, Tensor]],
     rate: Callable[[int], float],
     *,
@@ -111,6 +104,7 @@ def train_one_epoch(
     """
     device, classes = class_weights.device, len(class_weights)
     normalise = Normalise().to(device)
+    network, optimiser = learner.network, learner.optimiser
     set_training_mode(network)
     loss_sum = torch.zeros((), device=device)
     correct = torch.zeros((), device=device)
@@ -119,15 +113,13 @@ def train_one_epoch(
     for step, (pictures, labels) in enumerate(batches):
         for group in optimiser.param_groups:
             group["lr"] = rate(step)
-        images = normalise.from_unit(pictures)
-        if device.type == "cuda":
-            images = images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        images = normalise.from_unit(pictures).contiguous(memory_format=layout(device))
+        with torch.autocast(device.type, torch.bfloat16, enabled=half_precision(device)):
             logits = network(images)
         loss = loss_of(logits.float(), labels, class_weights, label_smoothing)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        learner.step()
         with torch.no_grad():
             # Sums stay on the device: reading one would wait for the GPU at every step.
             loss_sum += loss * len(labels)
@@ -173,15 +165,14 @@ def validate(network: nn.Module, data: TrainingData, device: torch.device) -> tu
 
 
 def run_epoch(
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    learner: Learner,
     data: TrainingData,
     config: TrainConfig,
     epoch: int,
     device: torch.device,
     advance: Callable[[int], None],
 ) -> Epoch:
-    """Train epoch number `epoch` (from 1), then measure on the validation set.
+    """Train epoch number `epoch` (from 1), then measure the average on the validation set.
 
     All randomness comes from the seed and the epoch's number, so that a resumed run draws what the
     uninterrupted one would have drawn, and a checkpoint's random state is these two numbers.
@@ -197,15 +188,14 @@ def run_epoch(
         return learning_rate((epoch - 1) * steps + step, total, config.learning_rate)
 
     loss, accuracy = train_one_epoch(
-        network,
-        optimiser,
-        training_batches(data, config.batch_size, seed, device),
+        learner,
+        training_batches(data, config.batch_size, seed, device, augmented_share(epoch)),
         rate,
         class_weights=torch.from_numpy(data.class_weights).to(device),
         label_smoothing=config.label_smoothing,
         advance=advance,
     )
-    val_loss, val_accuracy = validate(network, data, device)
+    val_loss, val_accuracy = validate(learner.averaged, data, device)
     return Epoch(
         epoch=epoch,
         learning_rate=rate(steps - 1),

@@ -17,6 +17,7 @@ from torchvision import models
 from signwise.errors import SignwiseError
 from signwise.files import SHIPPED_MODELS
 from signwise.training.checkpoint import load_tensors
+from signwise.training.trim import trim_kernels
 
 BACKBONE = SHIPPED_MODELS / "signs" / "backbone.safetensors"
 SIZES_TO_TRY = (32, 48, 64, 96, 128, 224, 256, 299, 384, 480, 518)
@@ -41,6 +42,7 @@ def build_model(name: str, outputs: int, image_size: int, weights: str) -> nn.Mo
         load_signs(network, name, head)
     elif weights not in ("none", "imagenet"):
         load_body(network, read_state(Path(weights)), head, weights)
+    trim_kernels(network, image_size)
     return network
 
 
@@ -74,6 +76,15 @@ def _bare_model(name: str) -> nn.Module:
     return network
 
 
+def _meta_model(name: str) -> nn.Module:
+    """The architecture without memory for its weights: all that shapes need."""
+    try:
+        with torch.device("meta"):
+            return _bare_model(name)
+    except NotImplementedError:  # RegNet computes its widths with tensors
+        return _bare_model(name).to("meta")
+
+
 def _check_image_size(name: str, image_size: int) -> None:
     if _takes(name, image_size):
         return
@@ -85,12 +96,10 @@ def _check_image_size(name: str, image_size: int) -> None:
 
 
 def _takes(name: str, image_size: int) -> bool:
-    with torch.device("meta"):
-        network = _bare_model(name).eval()
-        pictures = torch.zeros(2, 3, image_size, image_size)
+    network = _meta_model(name).eval()
     try:
         with torch.no_grad():
-            network(pictures)
+            network(torch.zeros(2, 3, image_size, image_size, device="meta"))
     except (RuntimeError, AssertionError, ValueError):
         return False
     return True

@@ -22,14 +22,11 @@ from signwise.machine import available_cores
 from signwise.progress import track
 from signwise.training.batches import TrainingData, steps_in_epoch, to_device
 from signwise.training.card import versions, write_results
-from signwise.training.checkpoint import (
-    load_tensors,
-    restore_training_state,
-    save_tensors,
-    training_state,
-)
+from signwise.training.checkpoint import load_tensors, save_tensors
+from signwise.training.device import choose_device, layout
 from signwise.training.gather import gather
-from signwise.training.loop import Epoch, make_optimiser, network_logits, run_epoch
+from signwise.training.learner import make_learner, restore_training_state, training_state
+from signwise.training.loop import Epoch, network_logits, run_epoch
 from signwise.training.model import build_model, freeze_body
 from signwise.training.tracking import Tracker, make_outcome, open_tracker, require_tracker
 
@@ -90,9 +87,7 @@ def train(
         with _claimed_run(out, config, prepared, resume):
             tracker = open_tracker(config.track, out, read_json(stored)["settings"])
             training_data, problems = gather(prepared, config, size)
-            network.to(device)
-            if device.type == "cuda":
-                network.to(memory_format=torch.channels_last)
+            network.to(device).to(memory_format=layout(device))
             history = _fit(network, to_device(training_data, device), config, device, out, tracker)
     best, facts = load_tensors(out / "model.safetensors")
     network.load_state_dict(best)
@@ -123,20 +118,6 @@ def train(
         history=history,
         figures=figures,
     )
-
-
-def choose_device(name: str) -> torch.device:
-    """The device by name, for auto the fastest; raises SignwiseError if it is not there."""
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
-    if not there[name]:
-        raise SignwiseError(f"--device {name}: this machine or this PyTorch has none; use auto")
-    return torch.device(name)
 
 
 def _check_splits(prepared: PreparedData) -> None:
@@ -212,13 +193,13 @@ def _fit(
     out: Path,
     tracker: Tracker,
 ) -> list[Epoch]:
-    optimiser = make_optimiser(network, config)
+    learner = make_learner(network, config)
     history: list[Epoch] = []
     last, best_file = out / "last.safetensors", out / "model.safetensors"
     best_loss = float("inf")
     if last.is_file():
         state, facts = load_tensors(last)
-        restore_training_state(network, optimiser, state)
+        restore_training_state(learner, state)
         history = [Epoch(**row) for row in facts["history"]]
         _write_history(out, history)  # a kill may have fallen between the checkpoint and this file
         # The best weights may be newer than the checkpoint: a kill fell between the two writes.
@@ -231,7 +212,7 @@ def _fit(
     with track("training", epochs * steps) as advance:
         advance(len(history) * steps)
         for number in range(len(history) + 1, epochs + 1):
-            epoch = run_epoch(network, optimiser, data, config, number, device, advance)
+            epoch = run_epoch(learner, data, config, number, device, advance)
             history.append(epoch)
             if not np.isfinite(epoch.train_loss + epoch.val_loss):
                 raise SignwiseError(
@@ -242,7 +223,7 @@ def _fit(
             if epoch.val_loss < best_loss:
                 best_loss = epoch.val_loss
                 best = (
-                    {k: v.detach().cpu().clone() for k, v in network.state_dict().items()},
+                    {k: v.cpu().clone() for k, v in learner.averaged.state_dict().items()},
                     epoch,
                 )
             now = time.perf_counter()
@@ -250,7 +231,7 @@ def _fit(
                 if best:
                     save_tensors(best_file, best[0], best[1].to_json())
                 facts = {"history": [row.to_json() for row in history], "seed": config.seed}
-                save_tensors(last, training_state(network, optimiser), facts)
+                save_tensors(last, training_state(learner), facts)
                 best = None
                 saved_at = time.perf_counter()
                 cost = saved_at - now
