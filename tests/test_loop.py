@@ -1,5 +1,7 @@
 """The training loop on a five-neuron model, and the functions of the step."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -103,13 +105,24 @@ def test_the_average_follows_the_network_and_its_statistics() -> None:
         assert not torch.allclose(averaged[name], network.state_dict()[name])
 
 
-def test_the_first_epochs_show_some_pictures_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "augment", lambda pictures, _: pictures + 10)
-    for epoch, share in ((1, 0.5), (2, 0.75), (3, 1.0), (12, 1.0)):
-        augmented = loop.augmented_share(epoch)
-        assert augmented == share
-        shown = [p for p, _ in batches.training_batches(tiny_data(0), 8, 0, CPU, augmented)]
-        assert [int((part[:, 0, 0, 0] >= 10).sum()) for part in shown] == [round(8 * share)] * 5
+def test_the_first_epochs_change_the_light_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    for name in ("augment", "augment_light"):
+        whole = getattr(loop, name)
+
+        def view(
+            pixels: torch.Tensor,
+            generator: torch.Generator,
+            name: str = name,
+            whole: Callable[..., torch.Tensor] = whole,
+        ) -> torch.Tensor:
+            seen.append(name)
+            return whole(pixels, generator)
+
+        monkeypatch.setattr(loop, name, view)
+    run(tiny_learner(), range(1, 4))  # of 6
+    assert seen == ["augment_light"] * 5 + ["augment"] * 10
+    assert [loop.easy_epochs(epochs) for epochs in (1, 4, 5, 6, 12, 32)] == [0, 0, 0, 1, 2, 5]
 
 
 @given(steps=st.integers(1, 500), peak=st.floats(1e-4, 1))
@@ -137,14 +150,10 @@ def test_an_epoch_shows_every_training_picture_once_and_negatives_beside() -> No
     assert torch.cat(alone).bincount(minlength=3).tolist() == [20, 20, 0]
 
 
-def test_strangers_come_on_top_and_what_is_held_out_is_never_shown(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(batches, "augment", lambda pictures, _: pictures)
+def test_strangers_come_on_top_and_what_is_held_out_is_never_shown() -> None:
     data = tiny_data(extra=9, held_out=4, strangers=3)
-    shown = [
-        pictures[8 : -batches.WAYS - 2] for pictures, _ in batches.training_batches(data, 8, 0, CPU)
-    ]
+    untouched = batches.training_batches(data, 8, 0, CPU, lambda pictures, _: pictures)
+    shown = [pictures[8 : -batches.WAYS - 2] for pictures, _ in untouched]
     assert {len(part) for part in shown} == {2 + 1}
     drawn = (torch.cat(shown) * 255).round().byte().permute(0, 2, 3, 1).numpy()
     origins = [[np.array_equal(one, other) for other in data.extra].index(True) for one in drawn]

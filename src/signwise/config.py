@@ -134,7 +134,7 @@ class TrainConfig(Config):
     epochs: int | None = None
     """Passes over the training pictures; unless given, 12, from pre-trained weights 4, or more
     where pictures are so few that this is less than 32 steps."""
-    batch_size: int = 64
+    batch_size: int = 48
     """Pictures of known classes in one step."""
     learning_rate: float = 0.02
     """Peak learning rate of the schedule."""

@@ -153,3 +153,8 @@ def augment(pixels: Tensor, generator: torch.Generator) -> Tensor:
     pixels = batch_low_resolution(pixels, generator)
     pixels = batch_noise(pixels, generator)
     return pixels.clamp(0, 1)
+
+
+def augment_light(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """The easier view: other light alone."""
+    return batch_light(pixels, generator).clamp(0, 1)

@@ -5,7 +5,7 @@ are the classes; K, where the network has a further output, is unknown.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -89,11 +89,9 @@ def training_batches(
     batch_size: int,
     seed: int,
     device: torch.device,
-    augmented: float = 1.0,
+    view: Callable[[Tensor, torch.Generator], Tensor] = augment,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch of pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
-
-    `augmented` is the share of each batch that is augmented.
+    """One epoch of augmented pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
 
     Where the network has an unknown output to train, the user's pictures come with rendered ones,
     with copies of their own that are destroyed or get another centre, and with the user's strangers
@@ -110,13 +108,7 @@ def training_batches(
         labels = data.labels[rows]
         if data.exposed:
             pictures, labels = _with_extra(pictures, labels, data, draws, generator)
-        if augmented < 1:
-            some = draws.permutation(len(pictures))[: max(1, round(augmented * len(pictures)))]
-            rows_seen = torch.from_numpy(some).to(device)
-            pictures.index_copy_(0, rows_seen, augment(pictures[rows_seen], generator))
-        else:
-            pictures = augment(pictures, generator)
-        yield pictures, torch.from_numpy(labels).to(device)
+        yield view(pictures, generator), torch.from_numpy(labels).to(device)
 
 
 def _with_extra(

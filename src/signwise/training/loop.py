@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from signwise.config import TrainConfig
+from signwise.training.augment import augment, augment_light
 from signwise.training.batches import TrainingData, steps_in_epoch, take, training_batches
 from signwise.training.device import half_precision, layout
 from signwise.training.export import Normalise
@@ -57,12 +58,12 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def augmented_share(epoch: int) -> float:
-    """The share of pictures that are augmented in epoch `epoch`, from 1: half, 3/4, then all.
+def easy_epochs(epochs: int) -> int:
+    """How many of the first epochs change the light alone: a sixth, so none where there are few.
 
-    The first steps are quicker on pictures as they are; LOG.md has the figures.
+    The first steps are quicker so, as LOG.md shows.
     """
-    return min(1.0, 0.25 * (epoch + 1))
+    return epochs // 6
 
 
 def loss_of(
@@ -187,9 +188,10 @@ def run_epoch(
     def rate(step: int) -> float:
         return learning_rate((epoch - 1) * steps + step, total, config.learning_rate)
 
+    view = augment_light if epoch <= easy_epochs(config.epochs) else augment
     loss, accuracy = train_one_epoch(
         learner,
-        training_batches(data, config.batch_size, seed, device, augmented_share(epoch)),
+        training_batches(data, config.batch_size, seed, device, view),
         rate,
         class_weights=torch.from_numpy(data.class_weights).to(device),
         label_smoothing=config.label_smoothing,
