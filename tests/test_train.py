@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from signwise.data.pixels import load_pixels
 from signwise.data.prepared import load_data
 from signwise.errors import SignwiseError
 from signwise.inference.predictor import Predictor
+from signwise.training.checkpoint import load_tensors, save_tensors
 from toy import toy_folder
 
 SMALL = {"model": "shufflenet_v2_x0_5", "weights": "none", "epochs": 2, "batch_size": 16}
@@ -71,6 +73,16 @@ def test_resuming_a_finished_run_leaves_its_bits(data: Path, run: Path) -> None:
 def test_changed_settings_are_refused_by_name(data: Path, run: Path) -> None:
     with pytest.raises(SignwiseError, match=r"--resume: --learning-rate, --momentum changed"):
         signwise.train(data, run, resume=True, learning_rate=0.5, momentum=0.1)
+
+
+def test_a_checkpoint_of_another_version_is_an_error(data: Path, run: Path, tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    shutil.copytree(run, older)
+    state, facts = load_tensors(older / "last.safetensors")
+    kept = {name: value for name, value in state.items() if not name.startswith("average.")}
+    save_tensors(older / "last.safetensors", kept, facts)
+    with pytest.raises(SignwiseError, match=r"--resume: .*last.safetensors is of another version"):
+        signwise.train(data, older, resume=True)
 
 
 def test_changed_data_is_refused(run: Path, tmp_path: Path) -> None:

@@ -70,7 +70,10 @@ def training_state(learner: Learner) -> dict[str, Tensor]:
 
 
 def restore_training_state(learner: Learner, state: Mapping[str, Tensor]) -> None:
-    """Put back what `training_state` gave, on the learner's own device."""
+    """Put back what `training_state` gave, on the learner's own device.
+
+    Raises RuntimeError where that was another network's.
+    """
     for prefix, module in ((WEIGHTS, learner.network), (AVERAGE, learner.average)):
         own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         module.load_state_dict(own)

@@ -199,7 +199,12 @@ def _fit(
     best_loss = float("inf")
     if last.is_file():
         state, facts = load_tensors(last)
-        restore_training_state(learner, state)
+        try:
+            restore_training_state(learner, state)
+        except RuntimeError:
+            raise SignwiseError(
+                f"--resume: {last} is of another version of signwise: start a new run"
+            ) from None
         history = [Epoch(**row) for row in facts["history"]]
         _write_history(out, history)  # a kill may have fallen between the checkpoint and this file
         # The best weights may be newer than the checkpoint: a kill fell between the two writes.
