@@ -90,6 +90,12 @@ def test_a_table_without_header_has_none() -> None:
     assert "<th" not in html.table(["", ""], [["a", "b"]])
 
 
+def test_settings_are_shown_in_words() -> None:
+    shown = html.table(["", ""], [("group", None), ("copy", False), ("split", (0.7, 0.2, 0.1))])
+    for text in ("not set", "no", "0.7 / 0.2 / 0.1"):
+        assert f"<td>{text}</td>" in shown
+
+
 def test_charts_keep_their_size_and_photos_their_colours() -> None:
     chart = html.image(any_png(800, 400), "chart")
     assert 'class="chart"' in chart

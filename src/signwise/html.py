@@ -82,7 +82,7 @@ def figures(items: Iterable[tuple[str, str, str]]) -> Html:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
     """A table; columns that hold numbers alone are set flush right, and no header needs to be."""
-    content = [list(row) for row in rows]
+    content = [[_shown(cell) for cell in row] for row in rows]
     numeric = [
         bool(content) and all(_is_number(row[column]) for row in content)
         for column in range(len(headers))
@@ -99,6 +99,15 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
     body = "\n".join(f"<tr>{line('td', row)}</tr>" for row in content)
     head = f"<thead><tr>{line('th', headers)}</tr></thead>\n" if any(headers) else ""
     return Html(f'<div class="scroll"><table>\n{head}<tbody>\n{body}\n</tbody>\n</table></div>')
+
+
+def _shown(cell: object) -> object:
+    """Settings in words: None, truth and lists as a person would write them."""
+    if cell is None:
+        return "not set"
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    return " / ".join(map(str, cell)) if isinstance(cell, list | tuple) else cell
 
 
 def _is_number(cell: object) -> bool:

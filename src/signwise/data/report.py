@@ -47,7 +47,7 @@ def data_report(
         html.section("Not usable", *_problems(problems, found.skipped)),
         html.section(
             "Settings",
-            html.table(("Setting", "Value"), [(k, str(v)) for k, v in config.to_json().items()]),
+            html.table(("Setting", "Value"), config.to_json().items()),
         ),
     ]
     lead = (
