@@ -22,7 +22,7 @@ def choose_device(name: str) -> torch.device:
 def half_precision(device: torch.device) -> bool:
     """Whether to train in bfloat16, with weights in float32.
 
-    Not on a CPU: beside another busy process it can be 40 times slower there (LOG.md).
+    Not on a CPU: beside another busy process it can be 20 times slower there (LOG.md).
     """
     return device.type == "cuda"
 
