@@ -136,7 +136,7 @@ LOOPS = {"plain": plain, "signwise": ours}
 def run(name: str, data: Path, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """One loop from a cold start, in a new process."""
     alone = {key: value for key, value in os.environ.items() if key not in WAITING}
-    command = [sys.executable, __file__, data, "--run", name, "--seeds", seed]
+    command = [sys.executable, __file__, data, "--run", name, seed]
     command += ["--goal", arguments.goal, "--max-epochs", arguments.max_epochs]
     done = subprocess.run(
         [str(part) for part in command],
@@ -155,14 +155,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--goal", type=float, default=0.995)
     parser.add_argument("--max-epochs", type=int, default=12)
-    parser.add_argument("--run", choices=LOOPS, help="one loop alone, with --seeds as its seed")
+    # For the processes that this one starts: a loop and its seed, on data whose cache may go.
+    parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.run:
         torch.set_num_threads(available_cores())
-        loop = LOOPS[arguments.run]
-        found = loop(
-            load_data(arguments.data), arguments.seeds, arguments.goal, arguments.max_epochs
-        )
+        loop, seed = LOOPS[arguments.run[0]], int(arguments.run[1])
+        found = loop(load_data(arguments.data), seed, arguments.goal, arguments.max_epochs)
         print(json.dumps(found))
         return
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in LOOPS}

@@ -11,7 +11,7 @@ from signwise.training import WAITING
 
 # Before numpy or torch is imported: more threads than cores make the suite slower, not faster.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
-os.environ.update(WAITING)
+assert os.environ.keys() & WAITING.keys()  # set by the import, unless by whoever runs the tests
 # A plain terminal, whoever runs the tests.
 os.environ.update(COLUMNS="80", NO_COLOR="1", TERM="dumb")
 os.environ.pop("FORCE_COLOR", None)

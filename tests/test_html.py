@@ -91,7 +91,7 @@ def test_a_table_without_header_has_none() -> None:
 
 
 def test_settings_are_shown_in_words() -> None:
-    shown = html.table(["", ""], [("group", None), ("copy", False), ("split", (0.7, 0.2, 0.1))])
+    shown = html.settings([("group", None), ("copy", False), ("split", (0.7, 0.2, 0.1))])
     for text in ("not set", "no", "0.7 / 0.2 / 0.1"):
         assert f"<td>{text}</td>" in shown
 

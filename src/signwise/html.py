@@ -82,7 +82,7 @@ def figures(items: Iterable[tuple[str, str, str]]) -> Html:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
     """A table; columns that hold numbers alone are set flush right, and no header needs to be."""
-    content = [[_shown(cell) for cell in row] for row in rows]
+    content = [list(row) for row in rows]
     numeric = [
         bool(content) and all(_is_number(row[column]) for row in content)
         for column in range(len(headers))
@@ -101,13 +101,17 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
     return Html(f'<div class="scroll"><table>\n{head}<tbody>\n{body}\n</tbody>\n</table></div>')
 
 
-def _shown(cell: object) -> object:
-    """Settings in words: None, truth and lists as a person would write them."""
-    if cell is None:
-        return "not set"
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    return " / ".join(map(str, cell)) if isinstance(cell, list | tuple) else cell
+def settings(items: Iterable[tuple[str, object]]) -> Html:
+    """A table of settings, with None, truth and lists as a person would write them."""
+
+    def shown(value: object) -> object:
+        if value is None:
+            return "not set"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return " / ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+    return table(["", ""], [(name, shown(value)) for name, value in items])
 
 
 def _is_number(cell: object) -> bool:

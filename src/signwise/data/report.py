@@ -47,7 +47,7 @@ def data_report(
         html.section("Not usable", *_problems(problems, found.skipped)),
         html.section(
             "Settings",
-            html.table(("Setting", "Value"), config.to_json().items()),
+            html.settings(config.to_json().items()),
         ),
     ]
     lead = (

@@ -244,7 +244,7 @@ def _origin(
             for part in ("settings", "versions")
             for name, value in content.get(part, {}).items()
         ]
-        parts.append(html.details("All settings of the training", html.table(["", ""], settings)))
+        parts.append(html.details("All settings of the training", html.settings(settings)))
     return html.section("Data and settings", *parts)
 
 

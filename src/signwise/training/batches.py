@@ -93,6 +93,8 @@ def training_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of augmented pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
 
+    `view` is the augmentation.
+
     Where the network has an unknown output to train, the user's pictures come with rendered ones,
     with copies of their own that are destroyed or get another centre, and with the user's strangers
     if there are any. These take no rendered picture's place, since rendered signs are of more

@@ -8,8 +8,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from signwise.config import TrainConfig
+from signwise.errors import SignwiseError
 
 AVERAGE_DECAY = 0.85
+Tensors = tuple[Tensor, ...] | list[Tensor]
 WEIGHTS, MOMENTUM, AVERAGE = "weights.", "momentum.", "average."
 
 
@@ -34,12 +36,26 @@ class Learner:
         self.average.update_parameters(self.network)
 
 
+def average_decay(count: int) -> float:
+    """The share of the average that stays when, after `count` steps, another comes to it.
+
+    Less at first, so that the average of a run of a few steps is not the network of its first.
+    Averages over some 7 steps: after Polyak and Juditsky, "Acceleration of Stochastic Approximation
+    by Averaging", 1992.
+    """
+    return min(AVERAGE_DECAY, (1 + count) / (10 + count))
+
+
 def make_learner(network: nn.Module, config: TrainConfig) -> Learner:
-    """A network on its device, at the start of its training."""
-    # Each step forgets 15 %: Polyak and Juditsky, "Acceleration of Stochastic Approximation by
-    # Averaging", 1992, over some 7 steps.
-    follow = get_ema_multi_avg_fn(AVERAGE_DECAY)  # type: ignore[no-untyped-call]
-    average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
+    """A network on its device, before its first step or before `restore_training_state`."""
+    average = AveragedModel(network, use_buffers=True)
+
+    def follow(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
+        # `count` lies on the device: to read it would wait for a GPU.
+        decay = average_decay(int(average.n_averaged))
+        get_ema_multi_avg_fn(decay)(averaged, current, count)  # type: ignore[no-untyped-call]
+
+    average.multi_avg_fn = follow
     return Learner(network=network, optimiser=make_optimiser(network, config), average=average)
 
 
@@ -72,8 +88,14 @@ def training_state(learner: Learner) -> dict[str, Tensor]:
 def restore_training_state(learner: Learner, state: Mapping[str, Tensor]) -> None:
     """Put back what `training_state` gave, on the learner's own device.
 
-    Raises RuntimeError where that was another network's.
+    Raises SignwiseError where the state has other tensors than `training_state` gives.
     """
+    wanted, given = (
+        {name for name in names if not name.startswith(MOMENTUM)}
+        for names in (training_state(learner), state)
+    )
+    if wanted != given:
+        raise SignwiseError("its checkpoint is of another version of signwise: start a new run")
     for prefix, module in ((WEIGHTS, learner.network), (AVERAGE, learner.average)):
         own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         module.load_state_dict(own)

@@ -37,7 +37,8 @@ class Epoch:
     train_loss: float
     train_accuracy: float
     val_loss: float
-    """Of the same kind as train_loss: see `validate`."""
+    """Of the same kind as train_loss, see `validate`, but of the averaged network, on pictures as
+    they are; train_loss is the network's own, on augmented ones."""
     val_accuracy: float
     seconds: float
 
@@ -59,7 +60,7 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
 
 
 def easy_epochs(epochs: int) -> int:
-    """How many of the first epochs change the light alone: a sixth, so none where there are few.
+    """How many of the first epochs change the light alone: a sixth, none of less than 6.
 
     The first steps are quicker so, as LOG.md shows.
     """

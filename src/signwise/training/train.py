@@ -201,10 +201,8 @@ def _fit(
         state, facts = load_tensors(last)
         try:
             restore_training_state(learner, state)
-        except RuntimeError:
-            raise SignwiseError(
-                f"--resume: {last} is of another version of signwise: start a new run"
-            ) from None
+        except SignwiseError as error:
+            raise SignwiseError(f"--resume {out}: {error}") from None
         history = [Epoch(**row) for row in facts["history"]]
         _write_history(out, history)  # a kill may have fallen between the checkpoint and this file
         # The best weights may be newer than the checkpoint: a kill fell between the two writes.

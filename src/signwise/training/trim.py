@@ -45,7 +45,7 @@ def _input_sizes(network: nn.Module, image_size: int) -> dict[nn.Conv2d, set[tup
 def seen_taps(length: int, kernel: int, stride: int, padding: int, dilation: int) -> Taps | None:
     """The first tap that reads the input and the one after the last, along one side.
 
-    None where they can't be cut to by less padding alone.
+    None where less padding can't make up for those left out.
     """
     count = _outputs(length, kernel, stride, padding, dilation)
     seen = [
@@ -85,7 +85,7 @@ def _trim(layer: nn.Conv2d, size: tuple[int, int]) -> None:
     )
     margins = (columns[0], whole[1] - columns[1], rows[0], whole[0] - rows[1])
     layer.register_state_dict_post_hook(partial(_fill, margins=margins))  # type: ignore[no-untyped-call]
-    layer.register_load_state_dict_pre_hook(partial(_cut, cut=cut))  # type: ignore[no-untyped-call]
+    layer.register_load_state_dict_pre_hook(partial(_cut, cut=cut, whole=whole))  # type: ignore[no-untyped-call]
 
 
 def _fill(
@@ -99,8 +99,10 @@ def _fill(
     state[prefix + "weight"] = functional.pad(state[prefix + "weight"], margins)
 
 
-def _cut(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any, cut: tuple[Any, ...]) -> None:
-    """The taps that are seen, as a state dict is read."""
+def _cut(
+    _: nn.Module, state: dict[str, Any], prefix: str, *__: Any, cut: tuple[Any, ...], whole: Taps
+) -> None:
+    """The taps that are seen, as a state dict is read; another kernel's torch itself refuses."""
     name = prefix + "weight"
-    if name in state:
+    if name in state and state[name].shape[2:] == whole:
         state[name] = state[name][cut]
