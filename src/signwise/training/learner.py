@@ -11,7 +11,6 @@ from signwise.config import TrainConfig
 from signwise.errors import SignwiseError
 
 AVERAGE_DECAY = 0.85
-Tensors = tuple[Tensor, ...] | list[Tensor]
 WEIGHTS, MOMENTUM, AVERAGE = "weights.", "momentum.", "average."
 
 
@@ -36,26 +35,15 @@ class Learner:
         self.average.update_parameters(self.network)
 
 
-def average_decay(count: int) -> float:
-    """The share of the average that stays when, after `count` steps, another comes to it.
-
-    Less at first, so that the average of a run of a few steps is not the network of its first.
-    Averages over some 7 steps: after Polyak and Juditsky, "Acceleration of Stochastic Approximation
-    by Averaging", 1992.
-    """
-    return min(AVERAGE_DECAY, (1 + count) / (10 + count))
-
-
 def make_learner(network: nn.Module, config: TrainConfig) -> Learner:
-    """A network on its device, before its first step or before `restore_training_state`."""
-    average = AveragedModel(network, use_buffers=True)
+    """A network on its device, before its first step or before `restore_training_state`.
 
-    def follow(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        # `count` lies on the device: to read it would wait for a GPU.
-        decay = average_decay(int(average.n_averaged))
-        get_ema_multi_avg_fn(decay)(averaged, current, count)  # type: ignore[no-untyped-call]
-
-    average.multi_avg_fn = follow
+    The average wants some tens of steps: of a run of 5 it is half the network of the first step.
+    """
+    # Each step forgets 15 %, so some 7 steps count: after Polyak and Juditsky, "Acceleration of
+    # Stochastic Approximation by Averaging", 1992.
+    follow = get_ema_multi_avg_fn(AVERAGE_DECAY)  # type: ignore[no-untyped-call]
+    average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
     return Learner(network=network, optimiser=make_optimiser(network, config), average=average)
 
 
