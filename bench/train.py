@@ -44,6 +44,15 @@ from signwise.training.model import build_model
 CPU = torch.device("cpu")
 
 
+def row(ends: list[float], reached: float | None) -> dict[str, Any]:
+    """What a loop came to: seconds to the goal (or None), epochs, and seconds an epoch."""
+    return {
+        "seconds": reached,
+        "epochs": len(ends),
+        "epoch_seconds": statistics.median(np.diff([0, *ends])),
+    }
+
+
 class Folder(Dataset[tuple[torch.Tensor, int]]):
     """What torchvision's ImageFolder does: open, convert and transform one picture at a time."""
 
@@ -97,11 +106,7 @@ def plain(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, 
         if right / total >= goal:
             reached = ends[-1]
             break
-    return {
-        "seconds": reached,
-        "epochs": len(ends),
-        "epoch_seconds": statistics.median(np.diff([0, *ends])),
-    }
+    return row(ends, reached)
 
 
 def ours(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, Any]:
@@ -118,16 +123,12 @@ def ours(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, A
     learner = make_learner(network, config)
     reached, ends = None, []
     for epoch in range(1, epochs + 1):
-        row = run_epoch(learner, gathered, config, epoch, CPU, lambda _: None)
+        measured = run_epoch(learner, gathered, config, epoch, CPU, lambda _: None)
         ends.append(time.perf_counter() - start)
-        if row.val_accuracy >= goal:
+        if measured.val_accuracy >= goal:
             reached = ends[-1]
             break
-    return {
-        "seconds": reached,
-        "epochs": len(ends),
-        "epoch_seconds": statistics.median(np.diff([0, *ends])),
-    }
+    return row(ends, reached)
 
 
 LOOPS = {"plain": plain, "signwise": ours}
@@ -144,8 +145,8 @@ def run(name: str, data: Path, seed: int, arguments: argparse.Namespace) -> dict
         stdout=subprocess.PIPE,
         check=True,
     )
-    row: dict[str, Any] = json.loads(done.stdout)
-    return row
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def main() -> None:

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tracks import track_sets
 
 from signwise.config import TrainConfig
@@ -24,8 +23,9 @@ from signwise.data.synthetic import GTSRB_DESIGNS, render_negatives, render_sign
 from signwise.data.walk import walk
 from signwise.training.augment import batch_noise
 from signwise.training.batches import TrainingData, steps_in_epoch, training_batches
+from signwise.training.device import half_precision, layout
 from signwise.training.export import Normalise
-from signwise.training.learner import make_optimiser
+from signwise.training.learner import make_learner
 from signwise.training.loop import learning_rate, loss_of
 
 AVERAGE_DECAY = 0.998
@@ -168,11 +168,9 @@ def fit(
     step (after Izmailov et al., "Averaging Weights Leads to Wider Optima", 2018). `report(epoch,
     averaged network)` is called ten times.
     """
-    network.to(device).to(memory_format=torch.channels_last)
-    average = AveragedModel(
-        network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY), use_buffers=True
-    )
-    optimiser = make_optimiser(network, config)
+    network.to(device).to(memory_format=layout(device))
+    learner = make_learner(network, config, decay=AVERAGE_DECAY)
+    optimiser = learner.optimiser
     per_epoch = steps_in_epoch(len(data.train_rows), config.batch_size)
     step = 0
     for epoch in range(1, config.epochs + 1):
@@ -184,12 +182,11 @@ def fit(
             loss = _loss(network, pictures, labels, data, config, size, teacher)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            optimiser.step()
-            average.update_parameters(network)
+            learner.step()
             step += 1
         if epoch % max(1, config.epochs // 10) == 0 or epoch == config.epochs:
-            report(epoch, average.module)
-    return average.module
+            report(epoch, learner.averaged)
+    return learner.averaged
 
 
 def _loss(
@@ -224,9 +221,10 @@ def _loss(
 
 def run(network: nn.Module, pictures: Tensor) -> Tensor:
     """Float32 logits of pictures (B, 3, S, S) in [0, 1], computed in bfloat16 on a GPU."""
-    normalise = Normalise().to(pictures.device)
-    images = normalise.from_unit(pictures).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(pictures.device.type, torch.bfloat16, enabled=pictures.is_cuda):
+    device = pictures.device
+    images = Normalise().to(device).from_unit(pictures)
+    images = images.contiguous(memory_format=layout(device))
+    with torch.autocast(device.type, torch.bfloat16, enabled=half_precision(device)):
         logits = network(images)
     return logits.float()
 

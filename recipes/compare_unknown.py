@@ -24,6 +24,7 @@ from signwise import metrics
 from signwise.config import TrainConfig
 from signwise.data.synthetic import render_negatives
 from signwise.training.batches import TrainingData, steps_in_epoch, training_batches
+from signwise.training.device import half_precision, layout
 from signwise.training.export import Normalise
 from signwise.training.learner import make_optimiser
 from signwise.training.loop import learning_rate, network_logits
@@ -111,7 +112,7 @@ def train_one(
     """The loop of signwise with another loss."""
     torch.manual_seed(config.seed)
     network = build_model("resnet18", 3, SIZE, "none").to(device)
-    network.to(memory_format=torch.channels_last)
+    network.to(memory_format=layout(device))
     optimiser, normalise = make_optimiser(network, config), Normalise().to(device)
     per_epoch = steps_in_epoch(len(data.train_rows), config.batch_size)
     step = 0
@@ -121,8 +122,8 @@ def train_one(
         for pictures, labels in training_batches(data, config.batch_size, seed, device):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(step, config.epochs * per_epoch, config.learning_rate)
-            images = normalise.from_unit(pictures).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            images = normalise.from_unit(pictures).contiguous(memory_format=layout(device))
+            with torch.autocast(device.type, torch.bfloat16, enabled=half_precision(device)):
                 logits = network(images)
             optimiser.zero_grad()
             loss_of(logits.float(), labels).backward()
@@ -177,7 +178,7 @@ def run_seed(
         extra_labels=np.full(len(negatives), 2),
         class_weights=np.ones(2, np.float32),
     )
-    config = TrainConfig(epochs=epochs, seed=seed)
+    config = TrainConfig(epochs=epochs, seed=seed, batch_size=64)  # as in LOG.md
     rows: list[dict[str, object]] = []
     trained: dict[Loss, torch.nn.Module] = {}
 

@@ -33,6 +33,7 @@ from torch.nn import functional
 from signwise import metrics
 from signwise.config import TrainConfig
 from signwise.training.checkpoint import load_tensors, save_tensors
+from signwise.training.device import layout
 from signwise.training.model import build_model
 
 SIZE = 32
@@ -83,7 +84,7 @@ def two_class_teacher(file: Path, device: torch.device) -> Callable[[Tensor], Te
     """Pictures (B, 3, 64, 64) to the logits of the two classes and of all that is neither."""
     network = build_model("resnet18", 44, 64, "none")
     network.load_state_dict(load_tensors(file)[0])
-    network.to(device).to(memory_format=torch.channels_last).eval()
+    network.to(device).to(memory_format=layout(device)).eval()
     others = [column for column in range(44) if column not in NUMBERS]
 
     def told(pictures: Tensor) -> Tensor:

@@ -81,9 +81,7 @@ def test_a_checkpoint_of_another_version_is_an_error(data: Path, run: Path, tmp_
     state, facts = load_tensors(older / "last.safetensors")
     kept = {name: value for name, value in state.items() if not name.startswith("average.")}
     save_tensors(older / "last.safetensors", kept, facts)
-    with pytest.raises(
-        SignwiseError, match=r"--resume .*older: its checkpoint is of another version"
-    ):
+    with pytest.raises(SignwiseError, match="--resume: the checkpoint is of another version"):
         signwise.train(data, older, resume=True)
 
 

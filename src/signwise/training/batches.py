@@ -93,7 +93,7 @@ def training_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of augmented pictures (B', 3, S, S) in [0, 1] and labels (B',), in random order.
 
-    `view` is the augmentation.
+    `view` augments a batch: pictures and generator to pictures of the same shape and range.
 
     Where the network has an unknown output to train, the user's pictures come with rendered ones,
     with copies of their own that are destroyed or get another centre, and with the user's strangers

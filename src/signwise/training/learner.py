@@ -35,14 +35,16 @@ class Learner:
         self.average.update_parameters(self.network)
 
 
-def make_learner(network: nn.Module, config: TrainConfig) -> Learner:
+def make_learner(
+    network: nn.Module, config: TrainConfig, *, decay: float = AVERAGE_DECAY
+) -> Learner:
     """A network on its device, before its first step or before `restore_training_state`.
 
-    The average wants some tens of steps: of a run of 5 it is half the network of the first step.
+    `decay` is the share of the average that stays at each step (after Polyak and Juditsky,
+    "Acceleration of Stochastic Approximation by Averaging", 1992): at 0.85 some 7 steps count, and
+    of a run of only 5 the average is half the network of the first.
     """
-    # Each step forgets 15 %, so some 7 steps count: after Polyak and Juditsky, "Acceleration of
-    # Stochastic Approximation by Averaging", 1992.
-    follow = get_ema_multi_avg_fn(AVERAGE_DECAY)  # type: ignore[no-untyped-call]
+    follow = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
     return Learner(network=network, optimiser=make_optimiser(network, config), average=average)
 
@@ -83,7 +85,9 @@ def restore_training_state(learner: Learner, state: Mapping[str, Tensor]) -> Non
         for names in (training_state(learner), state)
     )
     if wanted != given:
-        raise SignwiseError("its checkpoint is of another version of signwise: start a new run")
+        raise SignwiseError(
+            "--resume: the checkpoint is of another version of signwise: start a new run"
+        )
     for prefix, module in ((WEIGHTS, learner.network), (AVERAGE, learner.average)):
         own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         module.load_state_dict(own)

@@ -199,10 +199,7 @@ def _fit(
     best_loss = float("inf")
     if last.is_file():
         state, facts = load_tensors(last)
-        try:
-            restore_training_state(learner, state)
-        except SignwiseError as error:
-            raise SignwiseError(f"--resume {out}: {error}") from None
+        restore_training_state(learner, state)
         history = [Epoch(**row) for row in facts["history"]]
         _write_history(out, history)  # a kill may have fallen between the checkpoint and this file
         # The best weights may be newer than the checkpoint: a kill fell between the two writes.
