@@ -209,9 +209,9 @@ def _curves(path: Path) -> Html:
             plots.curves(history),
             "Loss and accuracy by epoch",
             "The circle marks the epoch whose weights were kept: the lowest loss on the validation"
-            " set. Training is measured on altered pictures and on each step's weights, validation on"
-            " pictures as they are and on the weights' average, so it may look better."
-            f" It took {sum(history['seconds']):,.0f} s for {len(rows)} epochs.",
+            " set. Validation sees pictures as they are and the average of the weights, training"
+            " altered pictures and the weights of each step, so validation may look better."
+            f" Training took {sum(history['seconds']):,.0f} s for {len(rows)} epochs.",
         ),
     )
 
