@@ -23,8 +23,8 @@ from signwise.data.synthetic import GTSRB_DESIGNS, render_negatives, render_sign
 from signwise.data.walk import walk
 from signwise.training.augment import batch_noise
 from signwise.training.batches import TrainingData, steps_in_epoch, training_batches
+from signwise.training.deployed import Normalise
 from signwise.training.device import half_precision, layout
-from signwise.training.export import Normalise
 from signwise.training.learner import make_learner
 from signwise.training.loop import learning_rate, loss_of
 

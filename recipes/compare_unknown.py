@@ -24,8 +24,8 @@ from signwise import metrics
 from signwise.config import TrainConfig
 from signwise.data.synthetic import render_negatives
 from signwise.training.batches import TrainingData, steps_in_epoch, training_batches
+from signwise.training.deployed import Normalise
 from signwise.training.device import half_precision, layout
-from signwise.training.export import Normalise
 from signwise.training.learner import make_optimiser
 from signwise.training.loop import learning_rate, network_logits
 from signwise.training.model import build_model

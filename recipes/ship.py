@@ -32,11 +32,11 @@ from torch import nn
 from signwise import __version__, metrics
 from signwise.data.images import RESIZE_RULE
 from signwise.data.synthetic import GTSRB_DESIGNS, render_negatives
-from signwise.files import SHIPPED_MODELS, sha256_bytes, write_text
+from signwise.files import FORMAT, SHIPPED_MODELS, sha256_bytes, write_text
 from signwise.inference.predictor import Predictor
-from signwise.training.calibrate import fit_temperature
+from signwise.training.calibrate import calibrate
 from signwise.training.checkpoint import load_tensors, save_tensors
-from signwise.training.export import FORMAT_VERSION, export_onnx
+from signwise.training.export import export_onnx
 from signwise.training.loop import network_logits
 from signwise.training.model import build_model
 
@@ -90,14 +90,16 @@ def describe(
     rows = photos.rows("val")
     rows = rows[labels[rows] < len(classes)]
     logits = network_logits(network, photos.pixels, rows, CPU)
-    temperature = fit_temperature(logits[:, : len(classes)].astype(np.float64), labels[rows])
+    own = logits[:, : len(classes)].astype(np.float64)
+    calibration = calibrate(own, labels[rows], np.ones(len(classes)))
     return {
-        "format": FORMAT_VERSION,
+        "format": FORMAT,
         "signwise_version": __version__,
         "classes": classes,
         "image_size": size,
         "resize": RESIZE_RULE,
-        "temperature": temperature,
+        "temperature": calibration.temperature,
+        "offsets": calibration.offsets.tolist(),
         "threshold": THRESHOLD,
         "unknown": "folder",
         "data_sha256": sha256_bytes(photos.pixels.tobytes()),

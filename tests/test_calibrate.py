@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from signwise.training.calibrate import (
     TEMPERATURE_RANGE,
-    fit_temperature,
+    calibrate,
     fit_threshold,
     log_softmax,
     notes_on,
@@ -29,24 +29,42 @@ def test_the_temperature_undoes_how_much_logits_were_sharpened(
     sharpness: float, classes: int
 ) -> None:
     logits, labels = drawn(6000, classes, sharpness, 0)
-    assert abs(fit_temperature(logits, labels) / sharpness - 1) < 0.12
+    temperature = calibrate(logits, labels, np.ones(classes)).temperature
+    assert abs(temperature / sharpness - 1) < 0.12
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    share=st.floats(0, 1),
+    weights=st.lists(st.floats(0.2, 5), min_size=2, max_size=5),
+    sharpness=st.sampled_from([0.5, 1.0, 3.0]),
+)
+def test_the_offsets_take_away_what_the_weights_added(
+    share: float, weights: list[float], sharpness: float
+) -> None:
+    logits, labels = drawn(6000, len(weights), 1.0, 0)
+    added = share * np.log(weights)
+    found = calibrate((logits + added) * sharpness, labels, np.array(weights))
+    frequent = np.bincount(labels, minlength=len(weights)) / len(labels)
+    taken_for = found.probabilities((logits + added) * sharpness).mean(0)
+    assert np.abs(taken_for - frequent).max() < 0.02
+    assert np.allclose(found.offsets, added - added.mean(), atol=0.2)
 
 
 def test_a_perfect_small_set_gives_no_certainty() -> None:
     labels = np.array([0, 1] * 10)
     logits = np.where(np.eye(2)[labels] == 1, 5.0, -5.0)
-    temperature = fit_temperature(logits, labels)
-    confidence = np.exp(log_softmax(logits / temperature)).max(1).mean()
-    assert TEMPERATURE_RANGE[0] <= temperature <= TEMPERATURE_RANGE[1]
-    assert confidence < 0.95
-    notes = " ".join(notes_on(logits, labels, temperature))
+    found = calibrate(logits, labels, np.ones(2))
+    assert TEMPERATURE_RANGE[0] <= found.temperature <= TEMPERATURE_RANGE[1]
+    assert found.probabilities(logits).max(1).mean() < 0.95
+    notes = " ".join(notes_on(logits, labels, found))
     assert "too few" in notes
     assert "no mistake" in notes
 
 
 def test_a_large_set_with_mistakes_needs_no_note() -> None:
     logits, labels = drawn(2000, 3, 1.0, 1)
-    assert notes_on(logits, labels, fit_temperature(logits, labels)) == ()
+    assert notes_on(logits, labels, calibrate(logits, labels, np.ones(3))) == ()
 
 
 @given(

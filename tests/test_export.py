@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from signwise.errors import SignwiseError
-from signwise.training import export
+from signwise.training import deployed, export
 
 SIZE = 8
 
@@ -30,6 +30,7 @@ def metadata(**changes: Any) -> dict[str, Any]:
         "classes": ["a", "b", "ü 停"],
         "image_size": SIZE,
         "temperature": 1.7,
+        "offsets": [0.5, -0.25, 0.0],
         "threshold": 0.5,
     } | changes
 
@@ -52,14 +53,15 @@ def test_the_file_answers_as_the_network(tmp_path: Path, outputs: int) -> None:
     unit = torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255
     mean, deviation = (
         torch.tensor(constants).view(3, 1, 1)
-        for constants in (export.MEAN, export.STANDARD_DEVIATION)
+        for constants in (deployed.MEAN, deployed.STANDARD_DEVIATION)
     )
+    offsets = torch.tensor(metadata()["offsets"])
     logits = network((unit - mean) / deviation).detach()[:, :3]
-    assert np.allclose(probabilities, torch.softmax(logits / 1.7, 1), atol=1e-5)
+    assert np.allclose(probabilities, torch.softmax(logits / 1.7 - offsets, 1), atol=1e-5)
     wanted = (
-        torch.sigmoid(logits.amax(1) / export.KNOWN_SCALE)
+        torch.sigmoid(logits.amax(1) / deployed.KNOWN_SCALE)
         if outputs == 4
-        else torch.softmax(logits / 1.7, 1).amax(1)
+        else torch.softmax(logits / 1.7 - offsets, 1).amax(1)
     )
     assert np.allclose(known, wanted, atol=1e-5)
 
@@ -93,8 +95,8 @@ def test_a_file_that_differs_from_the_network_is_not_written(
     path.write_bytes(b"the old file")
     graph = export._graph
 
-    def wrong(deployed: nn.Module, size: int) -> onnx.ModelProto:
-        model = graph(deployed, size)
+    def wrong(module: nn.Module, size: int) -> onnx.ModelProto:
+        model = graph(module, size)
         for tensor in model.graph.initializer:
             if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) == 4:
                 values = onnx.numpy_helper.to_array(tensor) * 1.01

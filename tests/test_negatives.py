@@ -103,13 +103,13 @@ def test_a_sign_is_known_by_its_looks_whatever_its_name() -> None:
 def test_a_folder_of_negatives_is_read_and_what_fails_is_told(tmp_path: Path) -> None:
     folder = toy_strangers(tmp_path / "strangers", 4)
     (folder / "zz.png").write_bytes(b"no picture")
-    pixels, problems = negatives.folder_negatives(folder, 16)
+    pixels, problems = negatives.folder_negatives(folder, 16, 0)
     assert pixels.shape == (4, 16, 16, 3)
     assert [Path(row["path"]).name for row in problems] == ["zz.png"]
 
 
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SignwiseError, match=r"--unknown .*: no picture"):
-        negatives.folder_negatives(tmp_path, 16)
+        negatives.folder_negatives(tmp_path, 16, 0)
     with pytest.raises(SignwiseError, match=r"--unknown .*: no such folder"):
-        negatives.folder_negatives(tmp_path / "none", 16)
+        negatives.folder_negatives(tmp_path / "none", 16, 0)

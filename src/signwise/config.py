@@ -21,6 +21,10 @@ LEAST_STEPS = 32
 SIGNS_SIZE = 64
 MAX_SEED = 2**32 - 1
 MAX_THREADS = 1024
+WEIGHTS = ("none", "imagenet", "signs")
+"""What --weights means unless it is a file."""
+UNKNOWN = ("none", "synthetic")
+"""What --unknown means unless it is a folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,11 @@ def _read(flag: str, hint: Any, value: Any) -> Any:
         return hint(value)
     wanted = {int: "a whole number", float: "a number", bool: "true or false"}.get(hint, "text")
     raise SignwiseError(f"{flag} must be {wanted}, not {value!r}")
+
+
+def _absolute(value: str, words: tuple[str, ...]) -> str:
+    """A path that holds in any folder, since a run may be resumed from there; a word as it is."""
+    return value if value in words else str(Path(value).absolute())
 
 
 def _check(condition: bool, flag: str, wanted: str) -> None:
@@ -177,7 +186,8 @@ class TrainConfig(Config):
         least = math.ceil(LEAST_STEPS / math.ceil(pictures / self.batch_size))
         return dataclasses.replace(
             self,
-            weights=weights,
+            weights=_absolute(weights, WEIGHTS),
+            unknown=_absolute(self.unknown, UNKNOWN),
             epochs=self.epochs or max(usual, least),
             image_size=self.image_size or (SIGNS_SIZE if weights == "signs" else data_size),
         )

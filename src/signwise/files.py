@@ -13,6 +13,10 @@ from typing import Any
 from signwise.errors import SignwiseError
 
 MARKER = ".signwise"
+METADATA_KEY = "signwise"
+"""The entry of model.onnx that says what it is."""
+FORMAT = 1
+"""The newest format of that entry, which this version writes."""
 SHIPPED_MODELS = Path(__file__).parent / "models"
 
 

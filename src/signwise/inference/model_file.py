@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from signwise.errors import SignwiseError
-from signwise.files import SHIPPED_MODELS
+from signwise.files import FORMAT, METADATA_KEY, SHIPPED_MODELS
 from signwise.inference import protobuf
 
-FORMAT = 1
-"""The newest format of the metadata entry that this version reads."""
-METADATA_KEY = "signwise"
 MODEL_FILE = "model.onnx"
 
 

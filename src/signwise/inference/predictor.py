@@ -15,11 +15,9 @@ from PIL import Image
 from signwise.data.images import read_image
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.inference.model_file import ModelFile, read_model
-from signwise.machine import available_cores
+from signwise.machine import available_cores, default_batch_size
 from signwise.runtime import onnxruntime
 
-# Pictures of one pass unless told otherwise, up to this side; of larger ones, as many pixels.
-BATCH_SIZE, BATCH_SIDE = 256, 64
 UNKNOWN = "unknown"
 # Pictures that a decoding thread takes at once: enough to hide the cost of handing them over.
 PIECE = 16
@@ -86,7 +84,7 @@ class Predictor:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the model's path: a session can't travel between processes."""
-        return _rebuild, (self.path, self.threshold, self.batch_size, self.threads)
+        return _rebuild, (self.path.absolute(), self.threshold, self.batch_size, self.threads)
 
     def scores(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities float32 (N, K) and known float32 (N,) of pixels uint8 (N, S, S, 3) RGB.
@@ -146,7 +144,7 @@ class Predictor:
                 waiting.append(pool.submit(self._decode, piece))
                 if len(waiting) > ahead:
                     batch.append(waiting.popleft().result())
-                    if sum(len(decoded.pixels) for decoded in batch) >= self.batch_size:
+                    if sum(len(decoded.paths) for decoded in batch) >= self.batch_size:
                         yield from self._answer(batch)
                         batch = []
             yield from self._answer([*batch, *(future.result() for future in waiting)])
@@ -208,11 +206,6 @@ def is_picture(images: Any) -> bool:
         or hasattr(images, "read")
         or (isinstance(images, np.ndarray) and images.ndim < 4)
     )
-
-
-def default_batch_size(image_size: int) -> int:
-    """Pictures of one pass through the network that keep its memory in bounds."""
-    return max(1, int(BATCH_SIZE * min(1.0, (BATCH_SIDE / image_size) ** 2)))
 
 
 def printable_path(path: str | os.PathLike[str]) -> str:

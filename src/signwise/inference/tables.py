@@ -12,6 +12,8 @@ from signwise.files import atomic_path
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 ROW_GROUP = 65_536
+LONGEST_LINE = 2**26
+"""Characters; a row of ten thousand classes takes half a million."""
 """Rows of one Parquet row group: what is held in memory."""
 
 
@@ -136,7 +138,7 @@ def _is_ours(path: Path, suffix: str, columns: Sequence[str]) -> bool:
 
             return list(pyarrow.parquet.read_schema(path).names[:4]) == first
         with path.open(encoding="utf-8") as file:
-            line = file.readline(100_000)
+            line = file.readline(LONGEST_LINE)
         return (
             list(json.loads(line) if suffix == ".jsonl" else next(csv.reader([line])))[:4] == first
         )

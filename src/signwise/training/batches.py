@@ -67,7 +67,7 @@ def to_device(data: TrainingData, device: torch.device) -> TrainingData:
     if needed > torch.cuda.mem_get_info(device)[0] / 2:
         return data
     pixels, extra = (
-        torch.from_numpy(np.ascontiguousarray(part)).to(device)
+        torch.from_numpy(np.array(part)).to(device)  # a copy: a memory map can't be written to
         for part in (data.pixels, data.extra)
     )
     return replace(data, pixels=pixels, extra=extra)
@@ -100,17 +100,19 @@ def training_batches(
     if there are any. These take no rendered picture's place, since rendered signs are of more
     kinds than a folder is likely to hold.
     """
-    generator = torch.Generator(device).manual_seed(seed)
+    # PyTorch on MPS lacks some of what augmentation does, by version one thing or another.
+    place = torch.device("cpu") if device.type == "mps" else device
+    generator = torch.Generator(place).manual_seed(seed)
     draws = np.random.default_rng(seed)
     order = draws.permutation(data.train_rows)
     for rows in np.array_split(order, steps_in_epoch(len(order), batch_size)):
         # Ascending rows read the memory map forwards.
         rows = np.sort(rows)
-        pictures = take(data.pixels, rows, device)
+        pictures = take(data.pixels, rows, place)
         labels = data.labels[rows]
         if data.exposed:
             pictures, labels = _with_extra(pictures, labels, data, draws, generator)
-        yield view(pictures, generator), torch.from_numpy(labels).to(device)
+        yield view(pictures, generator).to(device), torch.from_numpy(labels).to(device)
 
 
 def _with_extra(

@@ -1,27 +1,31 @@
-"""Temperature and the threshold of `known`, both fitted on the validation set."""
+"""Temperature, offsets and the threshold of `known`, all fitted on the validation set."""
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 TEMPERATURE_RANGE = (0.25, 8.0)
 SMALL_VALIDATION_SET = 100
 SCORE_ROUNDING = 1e-6  # for equal scores, where midway is the score itself
-GOLDEN = (math.sqrt(5) - 1) / 2
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What is stored in model.onnx beside the weights."""
+    """How logits become probabilities: the softmax of logits / temperature - offsets."""
 
     temperature: float
-    threshold: float
-    notes: tuple[str, ...]
-    """What a reader must know before trusting the two numbers."""
+    offsets: Array
+    """(K,), what weighting the classes in the loss had added to each."""
+
+    def probabilities(self, logits: Array) -> Array:
+        """Logits (N, K) to probabilities (N, K)."""
+        return np.exp(log_softmax(logits / self.temperature - self.offsets))
 
 
 def log_softmax(logits: Array) -> Array:
@@ -30,32 +34,48 @@ def log_softmax(logits: Array) -> Array:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))
 
 
-def fit_temperature(logits: Array, labels: NDArray[np.int64]) -> float:
-    """The temperature that maximises the likelihood of labels (N,) under logits (N, K) / T.
+def calibrate(
+    logits: Array, labels: NDArray[np.int64], class_weights: NDArray[np.floating[Any]]
+) -> Calibration:
+    """The calibration that maximises the likelihood of labels (N,) under logits (N, K).
 
-    One number rescales all logits (Guo et al., "On Calibration of Modern Neural Networks", 2017,
-    section 4). The targets are Platt's, (n + 1) / (n + 2) for a class's own n pictures
-    ("Probabilistic Outputs for Support Vector Machines", 1999, section 2.2), so that a set without
-    a mistake gives a confidence that its size can back, and not certainty.
+    One temperature rescales all logits (Guo et al., "On Calibration of Modern Neural Networks",
+    2017, section 4). A network trained with class_weights (K,) takes rare classes for more frequent
+    than they are: by the logarithm of the weights where it has learned the frequencies, by less
+    where it tells the classes apart without them. That share, 0 to 1, is fitted beside the
+    temperature (a bias of one parameter; of K in Alexandari et al., "Maximum Likelihood with
+    Bias-Corrected Calibration is Hard-To-Beat at Label Shift Adaptation", 2020). The targets are
+    Platt's, (n + 1) / (n + 2) for a class's own n pictures ("Probabilistic Outputs for Support
+    Vector Machines", 1999, section 2.2), so that a set without a mistake gives a confidence that
+    its size can back, and not certainty.
     """
     count, classes = logits.shape
     own = np.bincount(labels, minlength=classes)[labels]
     doubt = 1 / (own + 2)
     targets = np.repeat((doubt / max(classes - 1, 1))[:, None], classes, 1)
     targets[np.arange(count), labels] = 1 - doubt
+    added = np.log(np.asarray(class_weights, np.float64))
+    added -= added.mean()  # the same for every class changes no probability
 
-    def loss(log_temperature: float) -> float:
-        return float(-(targets * log_softmax(logits / math.exp(log_temperature))).sum() / count)
+    def loss(parameters: Array) -> tuple[float, Array]:
+        sharpness, share = parameters
+        log_chances = log_softmax(sharpness * logits - share * added)
+        slope = (np.exp(log_chances) - targets) / count
+        value = -(targets * log_chances).sum() / count
+        return float(value), np.array([(slope * logits).sum(), -(slope @ added).sum()])
 
-    # The loss is convex in 1/T, so one valley in log T: a golden-section search finds it.
-    low, high = (math.log(bound) for bound in TEMPERATURE_RANGE)
-    while high - low > 1e-4:
-        left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
-        if loss(left) <= loss(right):
-            high = right
-        else:
-            low = left
-    return math.exp((low + high) / 2)
+    # Convex in the inverse temperature and the share, so that there is one valley.
+    low, high = TEMPERATURE_RANGE
+    found = minimize(
+        loss,
+        np.array([1.0, 1.0]),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(1 / high, 1 / low), (0, 1)],
+        options={"ftol": 1e-12, "gtol": 1e-8},
+    )
+    sharpness, share = found.x
+    return Calibration(temperature=float(1 / sharpness), offsets=share * added)
 
 
 def fit_threshold(known: NDArray[np.float32], keep_known: float) -> float:
@@ -72,15 +92,16 @@ def fit_threshold(known: NDArray[np.float32], keep_known: float) -> float:
     return max(float(limit) - SCORE_ROUNDING, 0.0)
 
 
-def notes_on(logits: Array, labels: NDArray[np.int64], temperature: float) -> tuple[str, ...]:
+def notes_on(logits: Array, labels: NDArray[np.int64], calibration: Calibration) -> tuple[str, ...]:
     """What the validation set was too small, or too easy, to tell."""
+    temperature = calibration.temperature
     notes = []
     if len(labels) < SMALL_VALIDATION_SET:
         notes.append(
             f"{len(labels)} validation pictures are too few to tell the temperature and the "
             f"threshold well; {SMALL_VALIDATION_SET} would do"
         )
-    if bool((logits.argmax(1) == labels).all()):
+    if bool((calibration.probabilities(logits).argmax(1) == labels).all()):
         notes.append(
             f"no mistake on {len(labels)} validation pictures: the temperature says how sure that "
             "many pictures allow to be, and could not be measured on mistakes"

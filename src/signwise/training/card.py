@@ -1,95 +1,14 @@
-"""What a finished run leaves: model.onnx with its calibration, curves.png and the model card."""
+"""The model card, README.md of a run: what the model is, how good, on what it was trained."""
 
-import platform
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import nn
-
-from signwise import metrics, plots
 from signwise.config import TrainConfig
-from signwise.data.images import RESIZE_RULE
 from signwise.data.prepared import PreparedData
-from signwise.files import write_bytes, write_text
 from signwise.training.batches import TrainingData
-from signwise.training.calibrate import fit_temperature, fit_threshold, notes_on
-from signwise.training.export import FORMAT_VERSION, export_onnx, read_logits
-from signwise.training.loop import Epoch, network_logits
+from signwise.training.loop import Epoch
 
 
-def versions() -> dict[str, str]:
-    """The versions that decide what a run computes."""
-    names = ("signwise", "torch", "torchvision", "numpy", "pillow", "onnxruntime")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
-
-
-def write_results(
-    out: Path,
-    network: nn.Module,
-    data: TrainingData,
-    config: TrainConfig,
-    prepared: PreparedData,
-    history: list[Epoch],
-    best_epoch: int,
-) -> tuple[dict[str, Any], list[str]]:
-    """Calibrate on the validation set, export, draw and describe; gives figures and warnings.
-
-    The model card is written last: where it stands, the run is complete.
-    """
-    labels = data.labels[data.val_rows]
-    cpu = torch.device("cpu")
-    logits = network_logits(network, data.pixels, data.val_rows, cpu)
-    wide = logits[:, : data.classes].astype(np.float64)
-    temperature = fit_temperature(wide, labels)
-    warnings = list(notes_on(wide, labels, temperature))
-    known = read_logits(torch.from_numpy(logits), data.classes, temperature)[1].numpy()
-    threshold = fit_threshold(known, config.keep_known) if data.exposed else 0.0
-    correct = int((wide.argmax(1) == labels).sum())
-    interval = metrics.wilson_interval(correct, len(labels))
-    assert interval is not None, "train checks that there are validation pictures"
-    figures = {
-        "validation": {
-            "n": len(labels),
-            "correct": correct,
-            "accuracy": correct / len(labels),
-            "accuracy_ci95": list(interval),
-            "refused": int((known < threshold).sum()),
-        },
-        "best_epoch": best_epoch,
-        "notes": warnings,
-    }
-    metadata = {
-        "format": FORMAT_VERSION,
-        "signwise_version": versions()["signwise"],
-        "classes": list(prepared.classes),
-        "image_size": data.pixels.shape[1],
-        "resize": RESIZE_RULE,
-        "temperature": temperature,
-        "threshold": threshold,
-        "unknown": config.unknown if config.unknown in ("none", "synthetic") else "folder",
-        "model": config.model,
-        "data_sha256": prepared.sha256,
-        "grouping": prepared.grouping,
-        "figures": figures,
-    }
-    pixels = np.asarray(data.pixels[data.val_rows])
-    difference = export_onnx(network, out / "model.onnx", pixels, metadata)
-    write_bytes(
-        out / "curves.png",
-        plots.curves(
-            {name: [row.to_json()[name] for row in history] for name in history[0].to_json()}
-        ),
-    )
-    write_text(
-        out / "README.md", _card(metadata, config, prepared, data, history, difference, warnings)
-    )
-    return figures, warnings
-
-
-def _card(
+def model_card(
     metadata: dict[str, Any],
     config: TrainConfig,
     prepared: PreparedData,
@@ -98,6 +17,10 @@ def _card(
     difference: float,
     warnings: list[str],
 ) -> str:
+    """Markdown from the metadata of model.onnx and what they were made of.
+
+    difference: the largest, in a probability, of model.onnx from the network.
+    """
     figures = metadata["figures"]["validation"]
     low, high = figures["accuracy_ci95"]
     counts = prepared.table.groupby(["label", "split"]).size()
@@ -124,8 +47,8 @@ Right on {figures["correct"]} of {figures["n"]} validation pictures: {figures["a
 pictures, so the figure flatters: run `signwise evaluate` for the test set's.
 
 The threshold {metadata["threshold"]:.4f} of `known` refuses {figures["refused"]} of them; the
-temperature is {metadata["temperature"]:.3f}. model.onnx differs from the network by at most
-{difference:.1e} in any probability.
+temperature is {metadata["temperature"]:.3f}. Probabilities take the classes to be as frequent as
+they are here. model.onnx differs from the network by at most {difference:.1e} in any probability.
 
 Notes:
 

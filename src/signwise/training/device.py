@@ -1,5 +1,8 @@
 """Where to compute, and in what form."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from signwise.errors import SignwiseError
@@ -22,11 +25,26 @@ def choose_device(name: str) -> torch.device:
 def half_precision(device: torch.device) -> bool:
     """Whether to train in bfloat16, with weights in float32.
 
-    Not on a CPU: beside another busy process it can be 20 times slower there (LOG.md).
+    Not on a CPU: beside another busy process it can be 20 times slower there (LOG.md). Not on a GPU
+    that only imitates it.
     """
-    return device.type == "cuda"
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def layout(device: torch.device) -> torch.memory_format:
     """How pictures and kernels lie in memory: channels last is faster on CUDA and on CPUs."""
     return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
+@contextmanager
+def memory_in_words() -> Iterator[None]:
+    """Raise SignwiseError where PyTorch or NumPy has no memory left, whichever way they say it."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        short = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if short or "can't allocate memory" in str(error):
+            raise SignwiseError(
+                "out of memory: set a smaller --batch-size or --image-size"
+            ) from None
+        raise

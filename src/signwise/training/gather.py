@@ -7,12 +7,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from signwise.config import TrainConfig
+from signwise.config import UNKNOWN, TrainConfig
 from signwise.data.pixels import load_pixels
 from signwise.data.prepared import PreparedData
 from signwise.data.synthetic import render_negatives, render_signs
+from signwise.files import sha256_bytes
 from signwise.training.batches import TrainingData
-from signwise.training.negatives import designs_named, designs_seen, folder_negatives
+from signwise.training.negatives import (
+    designs_named,
+    designs_seen,
+    folder_negatives,
+    most_pictures,
+    stranger_paths,
+)
 
 RENDERED_EACH = 2
 """Rendered negatives to each photo, within the range."""
@@ -45,9 +52,10 @@ def gather(
         seen = designs_seen(pixels, labels, train)
         held_out = int(np.clip(len(train) // 4, *HELD_OUT_RANGE))
         count = int(np.clip(RENDERED_EACH * len(train), *RENDERED_RANGE)) + held_out
+        count = min(count, most_pictures(size))
         extra, extra_labels = rendered(prepared.classes, seen, count, size, config.seed)
-    if config.unknown not in ("none", "synthetic"):
-        strangers, problems = folder_negatives(Path(config.unknown), size)
+    if config.unknown not in UNKNOWN:
+        strangers, problems = folder_negatives(Path(config.unknown), size, config.seed)
         stranger_count = len(strangers)
         extra = np.concatenate((extra, strangers))
         extra_labels = np.append(extra_labels, np.full(stranger_count, len(codes)))
@@ -82,16 +90,28 @@ def rendered(
     rendered pictures negatives, a network would learn to tell renderings from photos.
     """
     known = designs_named(classes).union(*seen.values())
-    parts = [render_negatives(count, size, seed, exclude=known)]
-    labels = [np.full(count, len(classes))]
     sure = {
         label: max(shares, key=shares.__getitem__)
         for label, shares in seen.items()
         if max(shares.values(), default=0) >= SURE_SHARE
     }
-    for label, design in sure.items():
-        own = math.ceil(count * OWN_SHARE / len(classes))
-        parts.append(render_signs(design, own, size, seed))
-        labels.append(np.full(own, label))
-    order = np.random.default_rng(seed).permutation(sum(map(len, labels)))
-    return np.concatenate(parts)[order], np.concatenate(labels)[order]
+    each = math.ceil(count * OWN_SHARE / len(classes))
+    order = np.random.default_rng(seed).permutation(count + each * len(sure))
+    place = np.argsort(order)  # where in random order each picture goes
+    pixels = np.empty((len(order), size, size, 3), np.uint8)
+    labels = np.full(len(order), len(classes))
+    pixels[place[:count]] = render_negatives(count, size, seed, exclude=known)
+    for number, (label, design) in enumerate(sure.items()):
+        rows = place[count + number * each :][:each]
+        pixels[rows] = render_signs(design, each, size, seed)
+        labels[rows] = label
+    return pixels, labels
+
+
+def strangers_sha256(config: TrainConfig) -> str | None:
+    """What the folder of `--unknown` holds, names and sizes, as a hash; None without a folder."""
+    if config.unknown in UNKNOWN:
+        return None
+    paths = map(Path, stranger_paths(Path(config.unknown)))
+    files = (f"{path} {path.stat().st_size if path.exists() else None}" for path in paths)
+    return sha256_bytes("\n".join(files).encode("utf-8", "surrogateescape"))

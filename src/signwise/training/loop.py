@@ -17,15 +17,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from signwise.config import TrainConfig
+from signwise.machine import default_batch_size
 from signwise.training.augment import augment, augment_light
 from signwise.training.batches import TrainingData, steps_in_epoch, take, training_batches
+from signwise.training.deployed import Normalise
 from signwise.training.device import half_precision, layout
-from signwise.training.export import Normalise
 from signwise.training.learner import Learner
 from signwise.training.model import set_training_mode
 
 WARM_UP = 0.2
-EVALUATION_BATCH = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +143,9 @@ def network_logits(
     network.eval()
     normalise = Normalise().to(device)
     parts = []
-    for start in range(0, len(rows), EVALUATION_BATCH):
-        unit = take(pixels, rows[start : start + EVALUATION_BATCH], device)
+    size = default_batch_size(pixels.shape[1])
+    for start in range(0, len(rows), size):
+        unit = take(pixels, rows[start : start + size], device)
         parts.append(network(normalise.from_unit(unit)).float().cpu().numpy())
     return np.concatenate(parts)
 

@@ -14,14 +14,16 @@ from signwise.data.images import read_image
 from signwise.data.synthetic import GTSRB_DESIGNS, design_of
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError, UnreadableImage
+from signwise.progress import track
 from signwise.training.augment import uniform
-from signwise.training.export import Normalise
+from signwise.training.deployed import Normalise
 from signwise.training.model import load_backbone
 
 WAYS = 5
-PICTURES_TO_SEE = 16
-MOST_CLASSES_TO_SEE = 60
+PICTURES_TO_SEE = 960
+PICTURES_OF_A_CLASS = (4, 16)
 LEAST_SHARE = 0.2
+MOST_BYTES = 2**30
 
 
 def shuffle_patches(pixels: Tensor, patches: int, generator: torch.Generator) -> Tensor:
@@ -134,9 +136,11 @@ def designs_seen(
     """
     network, size = load_backbone()
     seen: dict[int, dict[str, float]] = {}
-    for label in np.unique(labels[rows])[:MOST_CLASSES_TO_SEE]:
+    present = np.unique(labels[rows])
+    few = int(np.clip(PICTURES_TO_SEE // len(present), *PICTURES_OF_A_CLASS))
+    for label in present:
         own = rows[labels[rows] == label]
-        some = own[np.linspace(0, len(own) - 1, min(len(own), PICTURES_TO_SEE)).astype(int)]
+        some = own[np.linspace(0, len(own) - 1, min(len(own), few)).astype(int)]
         unit = torch.from_numpy(pixels[some]).permute(0, 3, 1, 2).float() / 255
         scaled = functional.interpolate(unit, (size, size), mode="bilinear", antialias=True)
         logits = network(Normalise().from_unit(scaled))[:, : len(GTSRB_DESIGNS)]
@@ -147,26 +151,45 @@ def designs_seen(
     return seen
 
 
-def folder_negatives(folder: Path, size: int) -> tuple[NDArray[np.uint8], list[dict[str, str]]]:
-    """Every picture under the folder, (M, S, S, 3), and a row for each that can't be read.
+def most_pictures(size: int) -> int:
+    """How many pictures of this side may be trained against: they are held in memory."""
+    return MOST_BYTES // (size * size * 3)
 
-    Raises SignwiseError where the folder is not there or has no picture that can be read.
-    """
+
+def stranger_paths(folder: Path) -> list[str]:
+    """The pictures under the folder; raises SignwiseError where it is not there."""
     if not folder.is_dir():
         raise SignwiseError(f"--unknown {folder}: no such folder; give synthetic, none or a folder")
-    pictures, problems = [], []
-    paths = list(walk(folder))
-    with ThreadPoolExecutor() as pool:
-        for path, picture in zip(
-            paths, pool.map(lambda path: _read(path, size), paths), strict=True
-        ):
+    return list(walk(folder))
+
+
+def folder_negatives(
+    folder: Path, size: int, seed: int
+) -> tuple[NDArray[np.uint8], list[dict[str, str]]]:
+    """The pictures under the folder, (M, S, S, 3), and a row for each that can't be read.
+
+    Of more than `most_pictures` a random choice. Raises SignwiseError where the folder is not there
+    or has no picture that can be read.
+    """
+    problems = []
+    paths = stranger_paths(folder)
+    if len(paths) > most_pictures(size):
+        choice = np.random.default_rng(seed).permutation(len(paths))[: most_pictures(size)]
+        paths = [paths[index] for index in np.sort(choice)]
+    pixels = np.empty((len(paths), size, size, 3), np.uint8)
+    count = 0
+    with ThreadPoolExecutor() as pool, track("strangers", len(paths)) as advance:
+        read = pool.map(lambda path: _read(path, size), paths)
+        for path, picture in zip(paths, read, strict=True):
             if isinstance(picture, str):
                 problems.append({"path": path, "problem": picture})
             else:
-                pictures.append(picture)
-    if not pictures:
+                pixels[count] = picture
+                count += 1
+            advance(1)
+    if not count:
         raise SignwiseError(f"--unknown {folder}: no picture in it that can be read")
-    return np.stack(pictures), problems
+    return pixels[:count], problems
 
 
 def _read(path: str, size: int) -> NDArray[np.uint8] | str:

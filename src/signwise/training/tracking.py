@@ -76,6 +76,10 @@ class Tracker:
             copied = dict(row)
             self._calls.put(lambda adapter: adapter.epoch(copied))
 
+    def abandon(self) -> None:
+        """Let the thread end, since the run has failed."""
+        self._calls.put(None)
+
     def finish(self, outcome: Callable[[], Outcome]) -> list[str]:
         """Record the outcome and wait for the tracker within bounds; gives the warning if any."""
         if self._thread is None:
@@ -138,16 +142,15 @@ def make_outcome(
     figures: Mapping[str, Any],
     classes: Sequence[str],
     labels: NDArray[np.int64],
-    logits: NDArray[np.floating[Any]],
+    probabilities: NDArray[np.floating[Any]],
     pixels: NDArray[np.uint8],
     model: Path,
 ) -> Outcome:
-    """The outcome from labels (N,), logits (N, K or more) and pixels (N, S, S, 3) of validation."""
+    """The outcome from labels (N,), probabilities (N, K) and pixels (N, S, S, 3) of validation."""
     from signwise.metrics import confusion_matrix
 
-    logits = logits[:, : len(classes)]  # what follows the classes is for `known`
-    predicted = logits.argmax(axis=1)
-    lead = logits.max(axis=1) - logits[np.arange(len(labels)), labels]
+    predicted = probabilities.argmax(axis=1)
+    lead = probabilities.max(axis=1) - probabilities[np.arange(len(labels)), labels]
     worst = np.argsort(-lead, kind="stable")[:SHOWN_MISTAKES]
     return Outcome(
         figures=flat(figures),

@@ -21,18 +21,18 @@ from signwise.files import MARKER, claim_directory, read_json, write_json, write
 from signwise.machine import available_cores
 from signwise.progress import track
 from signwise.training.batches import TrainingData, steps_in_epoch, to_device
-from signwise.training.card import versions, write_results
 from signwise.training.checkpoint import load_tensors, save_tensors
-from signwise.training.device import choose_device, layout
-from signwise.training.gather import gather
+from signwise.training.device import choose_device, layout, memory_in_words
+from signwise.training.finish import versions, write_results
+from signwise.training.gather import gather, strangers_sha256
 from signwise.training.learner import make_learner, restore_training_state, training_state
-from signwise.training.loop import Epoch, network_logits, run_epoch
+from signwise.training.loop import Epoch, run_epoch
 from signwise.training.model import build_model, freeze_body
 from signwise.training.tracking import Tracker, make_outcome, open_tracker, require_tracker
 
 CHECKPOINT_TIME_SHARE = 0.05
 # What a run has written before its first checkpoint.
-FIRST_FILES = ("config.json", "manifest.csv", "history.csv", "model.safetensors", MARKER)
+FIRST_FILES = ("config.json", "manifest.csv", "history.csv", "model.safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,29 +78,36 @@ def train(
     torch.set_num_threads(config.threads or available_cores())
     device = choose_device(config.device)
     require_tracker(config.track)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), memory_in_words():
         torch.manual_seed(config.seed)
         outputs = len(prepared.classes) + (config.unknown != "none")
-        network = build_model(config.model, outputs, size, weights)
+        # A checkpoint holds all weights: what they once began from need not be there any more.
+        begun = resume and (out / "last.safetensors").is_file()
+        network = build_model(config.model, outputs, size, "none" if begun else weights)
         if config.freeze:
             freeze_body(network)
         with _claimed_run(out, config, prepared, resume):
-            tracker = open_tracker(config.track, out, read_json(stored)["settings"])
             training_data, problems = gather(prepared, config, size)
-            network.to(device).to(memory_format=layout(device))
-            history = _fit(network, to_device(training_data, device), config, device, out, tracker)
-    best, facts = load_tensors(out / "model.safetensors")
-    network.load_state_dict(best)
-    figures, warnings = write_results(
-        out, network.cpu(), training_data, config, prepared, history, facts["epoch"]
-    )
+            tracker = open_tracker(config.track, out, read_json(stored)["settings"])
+            try:
+                network.to(device).to(memory_format=layout(device))
+                on_device = to_device(training_data, device)
+                history = _fit(network, on_device, config, device, out, tracker)
+                best, facts = load_tensors(out / "model.safetensors")
+                network.load_state_dict(best)
+                figures, warnings, probabilities = write_results(
+                    out, network.cpu(), training_data, config, prepared, history, facts["epoch"]
+                )
+            except BaseException:
+                tracker.abandon()
+                raise
     rows = training_data.val_rows
     warnings += tracker.finish(
         lambda: make_outcome(
             figures,
             prepared.classes,
             training_data.labels[rows],
-            network_logits(network, training_data.pixels, rows, torch.device("cpu")),
+            probabilities,
             np.asarray(training_data.pixels[rows]),
             out / "model.onnx",
         )
@@ -150,15 +157,18 @@ def _claimed_run(
                 (out / name).unlink(missing_ok=True)
             if not existed:
                 shutil.rmtree(out)
+            elif not any(path.name != MARKER for path in out.iterdir()):
+                (out / MARKER).unlink()  # a tracker may have left its own files
         raise
 
 
 def _open_run(out: Path, config: TrainConfig, prepared: PreparedData, resume: bool) -> None:
     stored = out / "config.json"
     settings = config.to_json()
-    if not resume and stored.is_file():
+    if not resume and (stored.is_file() or (out / "last.safetensors").is_file()):
         raise SignwiseError(f"{out} holds a run: give --out a new folder, or go on with --resume")
-    claim_directory(out, "run", replace=resume)
+    negatives = strangers_sha256(config)
+    claim_directory(out, "run", replace=True)
     if stored.is_file():
         old = read_json(stored)
         changed = [name for name, value in settings.items() if old["settings"].get(name) != value]
@@ -169,6 +179,8 @@ def _open_run(out: Path, config: TrainConfig, prepared: PreparedData, resume: bo
             )
         if old["data_sha256"] != prepared.sha256:
             raise SignwiseError(f"--resume: {prepared.directory} changed since {out} was started")
+        if old.get("unknown_sha256") != negatives:
+            raise SignwiseError(f"--resume: {config.unknown} changed since {out} was started")
         return
     write_csv(out / "manifest.csv", prepared.table)
     write_json(
@@ -180,6 +192,7 @@ def _open_run(out: Path, config: TrainConfig, prepared: PreparedData, resume: bo
             "grouping": prepared.grouping,
             "data": str(prepared.directory),
             "data_sha256": prepared.sha256,
+            "unknown_sha256": negatives,
             "versions": versions(),
         },
     )
