@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import signwise
 from signwise.config import TrainConfig
+from signwise.data.images import read_image
 from signwise.data.prepared import load_data
+from signwise.training import negatives
 from signwise.training.gather import HELD_OUT_RANGE, RENDERED_RANGE, gather, rendered
-from toy import toy_folder
+from toy import toy_folder, toy_strangers
 
 CLASSES = ("vorrang", "halt")
 
@@ -28,6 +31,31 @@ def test_without_a_sign_that_it_knows_all_are_negatives() -> None:
     pixels, labels = rendered(("cats", "dogs"), {0: {}, 1: {}}, 1200, 8, seed=0)
     assert np.array_equal(np.bincount(labels), [0, 0, 1200])
     assert len(pixels) == 1200
+
+
+def test_weights_make_rare_classes_count_as_much(tmp_path: Path) -> None:
+    toy_folder(tmp_path / "photos", ("a",), 36, frames=4)
+    toy_folder(tmp_path / "photos", ("a", "b"), 12, frames=4)
+    signwise.prepare(tmp_path / "photos", tmp_path / "data", image_size=8, split=(0.5, 0.25, 0.25))
+    prepared = load_data(tmp_path / "data")
+    counts = np.bincount(gather(prepared, TrainConfig(unknown="none"), 8)[0].labels)
+    for choice in ("auto", "none"):
+        config = TrainConfig(unknown="none", class_weights=choice)  # type: ignore[arg-type]
+        data, _ = gather(prepared, config, 8)
+        own = np.bincount(data.labels[data.train_rows])
+        wanted = own.sum() / (2 * own) if choice == "auto" else np.ones(2)
+        assert data.class_weights == pytest.approx(wanted)
+    assert counts[0] == 3 * counts[1]
+
+
+def test_too_many_strangers_for_memory_are_drawn_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = toy_strangers(tmp_path / "strangers", 6)
+    monkeypatch.setattr(negatives, "MOST_BYTES", 4 * 8 * 8 * 3)
+    pixels, _ = negatives.folder_negatives(folder, 8, seed=0)
+    everything = {picture.tobytes() for picture in (read_image(p, 8) for p in folder.iterdir())}
+    assert len({picture.tobytes() for picture in pixels} & everything) == 4
 
 
 def test_strangers_follow_the_rendered_and_what_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The training loop on a five-neuron model, and the functions of the step."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,6 +104,31 @@ def test_the_average_follows_the_network_and_its_statistics() -> None:
     for name in ("0.weight", "1.weight", "1.running_mean", "1.running_var"):
         assert torch.allclose(averaged[name], wanted[name])
         assert not torch.allclose(averaged[name], network.state_dict()[name])
+
+
+def test_the_optimiser_follows_the_schedule() -> None:
+    learner = tiny_learner()
+    history = run(learner, range(1, 4))
+    rates = {group["lr"] for group in learner.optimiser.param_groups}
+    assert rates == {history[-1].learning_rate}
+    assert history[-1].learning_rate == loop.learning_rate(14, 30, 0.02)  # of 6 epochs of 5 steps
+
+
+def test_the_loss_gets_the_weights_and_the_smoothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[list[float], float]] = []
+    whole = loop.loss_of
+
+    def loss_of(
+        logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, smoothing: float
+    ) -> torch.Tensor:
+        given.append((weights.tolist(), smoothing))
+        return whole(logits, labels, weights, smoothing)
+
+    monkeypatch.setattr(loop, "loss_of", loss_of)
+    config = TrainConfig(epochs=1, batch_size=8, label_smoothing=0.25)
+    data = replace(tiny_data(), class_weights=np.array([2.0, 0.5], np.float32))
+    loop.run_epoch(tiny_learner(), data, config, 1, CPU, lambda _: None)
+    assert given == [([2.0, 0.5], 0.25)] * 5 + [([1.0, 1.0], 0.0)]  # validation takes them as even
 
 
 def test_the_first_epochs_change_the_light_alone(monkeypatch: pytest.MonkeyPatch) -> None:

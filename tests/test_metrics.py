@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from signwise import metrics
+from signwise.evaluation.measure import selective
 
 
 @st.composite
@@ -177,6 +178,15 @@ def test_chance_level_of_ece_falls_with_n_and_holds_for_the_calibrated() -> None
         bins = metrics.reliability_bins(confidence, rng.random(2000) < confidence)
         below += metrics.expected_calibration_error(bins) <= many
     assert below >= 50
+
+
+def test_risk_coverage_by_hand() -> None:
+    coverage, risk = metrics.risk_coverage([0.9, 0.8, 0.8, 0.1], [True, False, True, False])
+    assert coverage == pytest.approx([0.25, 0.5, 0.75, 1])
+    assert risk == pytest.approx([0, 0.25, 1 / 3, 0.5])  # of the two at 0.8 half are wrong
+    found = selective(np.array([0.9, 0.8, 0.8, 0.1]), np.array([1, 0, 1, 0], bool), 0.5)
+    assert found["aurc"] == pytest.approx((0 + 0.25 + 1 / 3 + 0.5) / 4)
+    assert (found["accepted"], found["risk"]) == (3, pytest.approx(1 / 3))
 
 
 @given(judged())

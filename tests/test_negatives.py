@@ -100,6 +100,15 @@ def test_a_sign_is_known_by_its_looks_whatever_its_name() -> None:
     assert negatives.designs_seen(plain, np.zeros(20, np.int64), np.arange(20)) == {0: {}}
 
 
+def test_all_of_many_classes_are_looked_at() -> None:
+    sign = render_signs("stop", 4, 64, 1)
+    pixels = np.concatenate([np.full((4 * 69, 64, 64, 3), 90, np.uint8), sign])
+    labels = np.repeat(np.arange(70), 4)
+    seen = negatives.designs_seen(pixels, labels, np.arange(len(labels)))
+    assert len(seen) == 70
+    assert "stop" in seen[69]
+
+
 def test_a_folder_of_negatives_is_read_and_what_fails_is_told(tmp_path: Path) -> None:
     folder = toy_strangers(tmp_path / "strangers", 4)
     (folder / "zz.png").write_bytes(b"no picture")

@@ -174,6 +174,13 @@ def test_a_stream_reads_only_a_bounded_number_of_pictures_ahead(model: Path) -> 
     assert not [one for one in threading.enumerate() if one.name.startswith("signwise-decode")]
 
 
+def test_pictures_that_cannot_be_read_are_answered_in_bounds_as_well(model: Path) -> None:
+    source = iter([b"no picture"] * 5000)
+    predictor = Predictor(model, batch_size=32, threads=2)
+    next(predictor.stream(source))
+    assert len(list(source)) > 4000
+
+
 def test_an_error_of_the_source_comes_through(model: Path) -> None:
     def failing():  # type: ignore[no-untyped-def]
         yield from [np.zeros((4, 4, 3), dtype=np.uint8)] * 100
@@ -198,6 +205,13 @@ def test_it_can_be_pickled(model: Path, folder: Path) -> None:
     assert (copy.threshold, copy.batch_size, copy.threads) == (0.25, 3, 1)
     paths = sorted(folder.rglob("*.png"))
     assert copy.predict(paths) == predictor.predict(paths)
+
+
+def test_a_pickle_holds_in_any_folder(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(model.parent)
+    content = pickle.dumps(Predictor(model.name))
+    monkeypatch.chdir("/")
+    assert pickle.loads(content).classes == Predictor(model).classes
 
 
 def test_it_resizes_as_training_did(model: Path, folder: Path) -> None:

@@ -10,14 +10,18 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch import nn
 
 import signwise
 from signwise.data.pixels import load_pixels
 from signwise.data.prepared import load_data
 from signwise.errors import SignwiseError
 from signwise.inference.predictor import Predictor
+from signwise.training import loop
+from signwise.training.calibrate import calibrate
 from signwise.training.checkpoint import load_tensors, save_tensors
-from toy import toy_folder
+from signwise.training.model import build_model
+from toy import toy_folder, toy_strangers
 
 SMALL = {"model": "shufflenet_v2_x0_5", "weights": "none", "epochs": 2, "batch_size": 16}
 
@@ -68,6 +72,105 @@ def test_resuming_a_finished_run_leaves_its_bits(data: Path, run: Path) -> None:
     (run / "history.csv").write_bytes(b"".join(before[2].splitlines(keepends=True)[:-1]))
     signwise.train(data, run, resume=True)
     assert [(run / name).read_bytes() for name in names] == before
+
+
+def test_what_is_kept_is_the_average_of_the_best_epoch(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter((0.5, 0.25, 0.75))
+    measured: list[dict[str, torch.Tensor]] = []
+
+    def validate(network: nn.Module, *_: object) -> tuple[float, float]:
+        measured.append({name: value.clone() for name, value in network.state_dict().items()})
+        return next(losses), 0.5
+
+    monkeypatch.setattr(loop, "validate", validate)
+    signwise.train(data, tmp_path / "run", **SMALL | {"epochs": 3, "threads": 1})
+    assert torch.get_num_threads() == 1
+    kept, facts = load_tensors(tmp_path / "run" / "model.safetensors")
+    assert facts["epoch"] == 2
+    assert all(torch.equal(kept[name], value) for name, value in measured[1].items())
+    last, _ = load_tensors(tmp_path / "run" / "last.safetensors")
+    average = {name: last[f"average.module.{name}"] for name in kept}
+    assert all(torch.equal(average[name], value) for name, value in measured[2].items())
+    assert not torch.equal(average["fc.weight"], last["weights.fc.weight"])
+
+
+def test_the_file_holds_what_was_fitted_on_validation(data: Path, run: Path) -> None:
+    prepared = load_data(data)
+    rows = np.flatnonzero(prepared.table["split"] == "val")
+    labels = np.array([prepared.classes.index(name) for name in prepared.table["label"][rows]])
+    network = build_model("shufflenet_v2_x0_5", 3, 32, "none")
+    network.load_state_dict(load_tensors(run / "model.safetensors")[0])
+    pixels = load_pixels(prepared, 32)
+    logits = loop.network_logits(network, pixels, rows, torch.device("cpu"))[:, :2]
+    found = calibrate(logits.astype(np.float64), labels, np.ones(2))
+    predictor = Predictor(run)
+    assert predictor.metadata["temperature"] == pytest.approx(found.temperature, rel=1e-3)
+    assert predictor.metadata["offsets"] == [0, 0]  # as many of one class as of the other
+    probabilities = predictor.scores(pixels[rows])[0]
+    assert np.allclose(probabilities, found.probabilities(logits.astype(np.float64)), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_memory_that_runs_out_names_the_flag_and_leaves_no_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("signwise.training.train.run_epoch", fail)
+    with pytest.raises(SignwiseError, match="out of memory: set a smaller --batch-size"):
+        signwise.train(data, tmp_path / "run", **SMALL)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_a_tracker_leaves_is_not_in_the_way(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+
+    def fail(*_: object) -> None:
+        (out / "tensorboard").mkdir()
+        raise SignwiseError("stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("signwise.training.train.run_epoch", fail)
+        with pytest.raises(SignwiseError, match="stopped"):
+            signwise.train(data, out, **SMALL)
+    signwise.train(data, out, **{**SMALL, "epochs": 1})
+    assert (out / "model.onnx").is_file()
+
+
+def test_a_run_goes_on_from_another_folder_and_without_the_weights_it_began_from(
+    data: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(run / "model.safetensors", tmp_path / "start.safetensors")
+    monkeypatch.chdir(tmp_path)
+    signwise.train(data, "run", **SMALL | {"weights": "start.safetensors", "epochs": 1})
+    before = (tmp_path / "run" / "model.onnx").read_bytes()
+    (tmp_path / "start.safetensors").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    signwise.train(data, "../run", resume=True)
+    assert (tmp_path / "run" / "model.onnx").read_bytes() == before
+
+
+def test_changed_strangers_are_refused(data: Path, tmp_path: Path) -> None:
+    strangers = toy_strangers(tmp_path / "strangers", 3)
+    out = tmp_path / "run"
+    signwise.train(data, out, **SMALL | {"unknown": str(strangers), "epochs": 1})
+    (strangers / "00000.png").unlink()
+    with pytest.raises(SignwiseError, match=r"--resume: .*strangers changed since"):
+        signwise.train(data, out, resume=True)
 
 
 def test_changed_settings_are_refused_by_name(data: Path, run: Path) -> None:

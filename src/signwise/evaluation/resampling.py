@@ -100,7 +100,7 @@ def sample(pictures: Floats, rows: Floats, columns: Floats) -> Floats:
 
 
 def _mirrored(at: Floats, size: int) -> Floats:
-    period = 2 * (size - 1)
+    period = max(1, 2 * (size - 1))
     return np.asarray((size - 1) - np.abs((at % period) - (size - 1)), np.float32)
 
 

@@ -78,7 +78,7 @@ def train(
     torch.set_num_threads(config.threads or available_cores())
     device = choose_device(config.device)
     require_tracker(config.track)
-    with torch.random.fork_rng(devices=[]), memory_in_words():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         outputs = len(prepared.classes) + (config.unknown != "none")
         # A checkpoint holds all weights: what they once began from need not be there any more.
@@ -86,7 +86,7 @@ def train(
         network = build_model(config.model, outputs, size, "none" if begun else weights)
         if config.freeze:
             freeze_body(network)
-        with _claimed_run(out, config, prepared, resume):
+        with _claimed_run(out, config, prepared, resume), memory_in_words():
             training_data, problems = gather(prepared, config, size)
             tracker = open_tracker(config.track, out, read_json(stored)["settings"])
             try:
