@@ -156,11 +156,14 @@ def test_blanks_and_commas_at_the_end_of_a_line_make_no_class(tmp_path: Path) ->
         ("path,label\n", "holds no pictures"),
         ("path,label\n1.png,Unknown\n", "--unknown FOLDER"),
         ("", "no readable CSV"),
+        ("path;label\n1.png;a\n", "no column path: .* commas stand between"),
+        ("Path,label,Label\n1.png,a,b\n", "2 columns label"),
+        ("path,label\n1.png,a\n2.png,caf\udce9\n", "is not UTF-8: save it as"),
     ],
 )
 def test_csv_errors_name_the_file_and_the_mend(tmp_path: Path, content: str, message: str) -> None:
     source = tmp_path / "all.csv"
-    source.write_text(content)
+    source.write_text(content, errors="surrogateescape")
     with pytest.raises(SignwiseError, match=message) as caught:
         scan(source)
     assert "all.csv" in str(caught.value)
@@ -201,10 +204,39 @@ def test_exclude(tmp_path: Path) -> None:
     assert list(found.table["path"]) == ["a/3.png"]
     assert found.skipped[f"excluded by {listed}"] == 2
     listed.write_text("path\nother.png\n")
-    assert "names no picture" in scan(tmp_path / "s", exclude=listed).warnings[0]
+    assert "1 of 1 rows name no picture" in scan(tmp_path / "s", exclude=listed).warnings[0]
     listed.write_text("file\nother.png\n")
     with pytest.raises(SignwiseError, match=r"--exclude .* has no column path"):
         scan(tmp_path / "s", exclude=listed)
+
+
+def test_what_is_listed_twice_counts_once(tmp_path: Path) -> None:
+    fill(tmp_path, "1.png", "2.png")
+    source = tmp_path / "all.csv"
+    source.write_text("path,label\n1.png,a\n2.png,b\n./1.png,a\n1.png,a\n")
+    found = scan(source)
+    assert sorted(found.table["path"].map(Path)) == [Path("1.png"), Path("2.png")]
+    assert found.skipped["listed twice"] == 2
+
+
+def test_names_that_no_file_can_have_are_rows(tmp_path: Path) -> None:
+    fill(tmp_path, "1.png", "2.png")
+    source = tmp_path / "all.csv"
+    source.write_bytes(b"path,label\n1.png,a\n2.png,b\nx\0.png,a\n")
+    table = scan(source).table
+    assert (table["problem"] != "").sum() == 1
+
+
+def test_an_excluded_path_may_go_by_a_link_and_others_are_told(tmp_path: Path) -> None:
+    fill(tmp_path / "s", "a/1.png", "b/2.png", "a/3.png")
+    (tmp_path / "link").symlink_to(tmp_path / "s", target_is_directory=True)
+    listed = tmp_path / "suspects.csv"
+    listed.write_text(f"path\n{tmp_path / 'link' / 'b' / '2.png'}\ngone.png\n")
+    found = scan(tmp_path / "s", exclude=listed)
+    assert list(found.table["path"]) == ["a/1.png", "a/3.png"]
+    (warning,) = found.warnings[-1:]
+    assert "1 of 2 rows name no picture" in warning
+    assert "gone.png" in warning
 
 
 def test_pixels_come_in_the_same_pass(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from signwise.config import PrepareConfig
 from signwise.data.pixels import load_pixels
 from signwise.data.prepare import prepare
-from signwise.data.prepared import COLUMNS, load_data
+from signwise.data.prepared import COLUMNS, SPLITS, load_data
 from signwise.errors import SignwiseError
 from toy import toy_folder
 
@@ -177,6 +177,30 @@ def test_without_tracks_it_says_that_signs_are_not_known(source: Path, tmp_path:
     assert result.grouping == "duplicates"
     assert any("physical signs are not known" in text for text in result.warnings)
     assert "They are not physical signs" in (tmp_path / "data" / "report.html").read_text()
+
+
+def test_a_carriage_return_in_a_name_breaks_no_row(source: Path, tmp_path: Path) -> None:
+    shutil.copytree(source, tmp_path / "photos")
+    (tmp_path / "photos" / "stop" / "00000_00000.png").rename(
+        tmp_path / "photos" / "stop" / "a\rb_00001_00007.png"
+    )
+    out = prepare(tmp_path / "photos", tmp_path / "data").out
+    data = load_data(out)
+    assert len(data.table) == len(load_pixels(data, 32))
+    assert (data.table["path"] == "stop/a\rb_00001_00007.png").sum() == 1
+
+
+def test_copies_of_one_name_stand_side_by_side(source: Path, tmp_path: Path) -> None:
+    shutil.copytree(source, tmp_path / "one")
+    shutil.copytree(source, tmp_path / "two")
+    rows = [
+        f"{path.relative_to(tmp_path)},{path.parent.name}"
+        for path in sorted(tmp_path.rglob("*.png"))
+    ]
+    (tmp_path / "all.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    result = prepare(tmp_path / "all.csv", tmp_path / "data", copy=True)
+    copies = [p for split in SPLITS for p in (tmp_path / "data" / split).rglob("*.png")]
+    assert len(copies) == len(rows) == sum(result.counts[split] for split in SPLITS)
 
 
 def test_copy_writes_the_split_as_folders(source: Path, tmp_path: Path) -> None:

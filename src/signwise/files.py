@@ -17,6 +17,9 @@ METADATA_KEY = "signwise"
 """The entry of model.onnx that says what it is."""
 FORMAT = 1
 """The newest format of that entry, which this version writes."""
+UMASK = os.umask(0)
+"""Read once: to ask for it is to change it, for all threads, for a moment."""
+os.umask(UMASK)
 SHIPPED_MODELS = Path(__file__).parent / "models"
 
 
@@ -29,15 +32,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f".partial{path.suffix}")
+    suffix = f".partial{path.suffix}"
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=suffix)
+    except OSError as error:
+        error.filename = str(path)  # and not the temporary one, which nobody knows
+        raise
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         # mkstemp makes files private; a result should be as readable as any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(0o666 & ~UMASK)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)

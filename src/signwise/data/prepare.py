@@ -1,6 +1,7 @@
 """SOURCE -> DATA: scan, split, cache, report."""
 
 import dataclasses
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,8 +56,9 @@ def prepare(
         with _claimed(out):
             return _prepare(source, out, config)
     except OSError as error:
-        place = error.filename or out
-        raise SignwiseError(f"{place}: {error.strerror or error}: give --out elsewhere") from None
+        place = Path(os.fsdecode(error.filename or out))
+        mend = "give --out elsewhere" if out in (place, *place.parents) else "make it readable"
+        raise SignwiseError(f"{place}: {error.strerror or error}: {mend}") from None
 
 
 def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
@@ -239,7 +241,7 @@ def _copy_split(out: Path, found: Scan, *, copy: bool) -> list[Path]:
     if copy:
         rows = found.table[found.table["problem"] == ""]
         for path, label, split in zip(rows["path"], rows["label"], rows["split"], strict=True):
-            target = partial / split / label / _name_in_class(path, label)
+            target = _free_path(partial / split / label / _name_in_class(path, label))
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(found.root / path, target)
     written = []
@@ -251,6 +253,15 @@ def _copy_split(out: Path, found: Scan, *, copy: bool) -> list[Path]:
             written.append(out / split)
     shutil.rmtree(partial, ignore_errors=True)
     return written
+
+
+def _free_path(path: Path) -> Path:
+    """The path, with a number where another picture has it already."""
+    free, number = path, 1
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
 
 
 def _name_in_class(path: str, label: str) -> str:

@@ -1,5 +1,6 @@
 """What `prepare` wrote, read back: the table of usable pictures and where they are."""
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,4 +95,6 @@ def read_manifest(path: Path) -> pd.DataFrame:
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table whole or not at all; names that are no UTF-8 keep their bytes."""
     text = table.to_csv(index=False, lineterminator="\n")
+    if "\r" in text:  # in a file name: left bare, readers would end the row there
+        text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     write_bytes(path, text.encode("utf-8", "surrogateescape"))

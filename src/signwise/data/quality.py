@@ -73,6 +73,8 @@ def inspect_file(path: Path, size: int, max_pixels: int) -> tuple[Inspection, Im
         content = path.read_bytes()
     except OSError as error:
         return Inspection(problem=(error.strerror or "can't be read").lower()), None
+    except ValueError as error:  # a name that no file can have
+        return Inspection(problem=str(error)), None
     sha256 = sha256_bytes(content)
     try:
         image, (width, height) = decode(content, size, max_pixels=max_pixels)
