@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
         predictor.scores(pixels)
     inference = time.perf_counter() - start
     start = time.perf_counter()
-    measure_corruptions(predictor, labels, pixels, seed=0)
+    measure_corruptions(predictor, labels, pixels, None, seed=0)
     seconds = time.perf_counter() - start
     print(f"sweep {seconds:.1f} s, of which the model {inference:.1f} s (goal {GOAL_SECONDS} s)")
     document = {

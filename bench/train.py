@@ -116,7 +116,7 @@ def ours(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, A
         cache.unlink()
     config = TrainConfig(seed=seed, unknown="none", weights="none", class_weights="none")
     config = config.resolve(IMAGE_SIZE, int((data.table["split"] == "train").sum()))
-    gathered, _ = gather(data, config, IMAGE_SIZE)
+    gathered = gather(data, config, IMAGE_SIZE)[0]
     torch.manual_seed(seed)
     network = build_model("resnet18", len(data.classes), IMAGE_SIZE, "none")
     network.to(memory_format=layout(CPU))

@@ -155,7 +155,7 @@ def test_sampling_in_place_changes_nothing_and_mirrors_outside() -> None:
 def test_the_sweep_counts_every_cell(tmp_path: Path) -> None:
     predictor = Predictor(toy_model(tmp_path / "model.onnx", threshold=0.6))
     pixels, labels = pictures(10), np.arange(10) % 2
-    figures = measure_corruptions(predictor, labels, pixels, seed=1)
+    figures = measure_corruptions(predictor, labels, pixels, None, seed=1)
     cells = [cell for row in figures["cells"].values() for cell in row.values()]
     assert len(cells) == 75
     assert list(figures["cells"]) == NAMES
@@ -164,4 +164,4 @@ def test_the_sweep_counts_every_cell(tmp_path: Path) -> None:
         assert cell["ci95"] == wilson_interval(cell["correct"], 10)
     assert figures["mean_accuracy"] == pytest.approx(np.mean([cell["accuracy"] for cell in cells]))
     assert figures["frost"] == "rendered"
-    assert figures == measure_corruptions(predictor, labels, pixels, seed=1)
+    assert figures == measure_corruptions(predictor, labels, pixels, None, seed=1)

@@ -127,7 +127,10 @@ def test_groups_that_straddle_the_split_are_told(tmp_path: Path) -> None:
     (run / "config.json").write_text(json.dumps({"data_sha256": hashed}))
     result = evaluate(run, data)
     assert result.metrics["groups_seen_in_training"] == 6
-    assert "6 groups have other pictures" in (result.out / "report.html").read_text()
+    assert (
+        "Of 6 groups other pictures are in the training split"
+        in (result.out / "report.html").read_text()
+    )
 
 
 def test_a_folder_is_measured_whole(run: Path, tmp_path: Path) -> None:

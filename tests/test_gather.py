@@ -41,7 +41,7 @@ def test_weights_make_rare_classes_count_as_much(tmp_path: Path) -> None:
     counts = np.bincount(gather(prepared, TrainConfig(unknown="none"), 8)[0].labels)
     for choice in ("auto", "none"):
         config = TrainConfig(unknown="none", class_weights=choice)  # type: ignore[arg-type]
-        data, _ = gather(prepared, config, 8)
+        data = gather(prepared, config, 8)[0]
         own = np.bincount(data.labels[data.train_rows])
         wanted = own.sum() / (2 * own) if choice == "auto" else np.ones(2)
         assert data.class_weights == pytest.approx(wanted)
@@ -53,7 +53,7 @@ def test_too_many_strangers_for_memory_are_drawn_from(
 ) -> None:
     folder = toy_strangers(tmp_path / "strangers", 6)
     monkeypatch.setattr(negatives, "MOST_BYTES", 4 * 8 * 8 * 3)
-    pixels, _ = negatives.folder_negatives(folder, 8, seed=0)
+    pixels = negatives.folder_negatives(folder, 8, 0, {})[0]
     everything = {picture.tobytes() for picture in (read_image(p, 8) for p in folder.iterdir())}
     assert len({picture.tobytes() for picture in pixels} & everything) == 4
 
@@ -67,12 +67,13 @@ def test_strangers_follow_the_rendered_and_what_cannot_be_read_is_named(tmp_path
         Image.new("RGB", (9, 9), (grey, grey, grey)).save(strangers / f"{grey}.png")
     (strangers / "text.png").write_text("no picture")
     config = TrainConfig(unknown=str(strangers))
-    data, problems = gather(load_data(tmp_path / "data"), config, 8)
+    data, hashes, problems = gather(load_data(tmp_path / "data"), config, 8)
     assert data.stranger_count == 3
     assert (data.extra_labels == 2).sum() == RENDERED_RANGE[0] + HELD_OUT_RANGE[0] + 3
     assert np.asarray(data.extra[-3:]).mean((1, 2, 3)).tolist() == [1, 2, 3]
     assert (data.extra_labels[-3:] == 2).all()
     assert data.held_out_count == HELD_OUT_RANGE[0]  # a quarter of 28 would be less
     assert [Path(row["path"]).name for row in problems] == ["text.png"]
-    alone, _ = gather(load_data(tmp_path / "data"), TrainConfig(unknown="none"), 8)
+    assert len(hashes) == 3
+    alone = gather(load_data(tmp_path / "data"), TrainConfig(unknown="none"), 8)[0]
     assert (len(alone.extra), alone.held_out_count, alone.stranger_count) == (0, 0, 0)

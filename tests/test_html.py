@@ -82,8 +82,9 @@ def test_a_page_loads_nothing() -> None:
     ],
 )
 def test_numbers_are_set_flush_right(cells: list[object], flush_right: bool) -> None:
-    table = html.table(["figure"], [[cell] for cell in cells])
-    assert ('<th class="number">' in table) == flush_right
+    table = html.table(["name", "figure"], [["7", cell] for cell in cells])
+    assert ('<th scope="col" class="number">figure' in table) == flush_right
+    assert '<th scope="col">name' in table  # a name, if of digits
 
 
 def test_a_table_without_header_has_none() -> None:

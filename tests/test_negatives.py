@@ -8,6 +8,7 @@ import torch
 
 from signwise.data.synthetic import render_signs
 from signwise.errors import SignwiseError
+from signwise.files import sha256_file
 from signwise.training import negatives
 from toy import toy_strangers
 
@@ -112,13 +113,18 @@ def test_all_of_many_classes_are_looked_at() -> None:
 def test_a_folder_of_negatives_is_read_and_what_fails_is_told(tmp_path: Path) -> None:
     folder = toy_strangers(tmp_path / "strangers", 4)
     (folder / "zz.png").write_bytes(b"no picture")
-    pixels, problems = negatives.folder_negatives(folder, 16, 0)
+    pixels, hashes, problems = negatives.folder_negatives(folder, 16, 0, {})
+    assert [Path(path).name for path in hashes] == [f"{number:05d}.png" for number in range(4)]
     assert pixels.shape == (4, 16, 16, 3)
     assert [Path(row["path"]).name for row in problems] == ["zz.png"]
+    known = {sha256_file(folder / "00001.png"): "stop"}
+    pixels, hashes, problems = negatives.folder_negatives(folder, 16, 0, known)
+    assert len(pixels) == len(hashes) == 3
+    assert problems[0]["problem"] == "the same picture is one of stop"
 
 
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SignwiseError, match=r"--unknown .*: no picture"):
-        negatives.folder_negatives(tmp_path, 16, 0)
+        negatives.folder_negatives(tmp_path, 16, 0, {})
     with pytest.raises(SignwiseError, match=r"--unknown .*: no such folder"):
-        negatives.folder_negatives(tmp_path / "none", 16, 0)
+        negatives.folder_negatives(tmp_path / "none", 16, 0, {})

@@ -7,7 +7,8 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from signwise.data.manifest import scan
 from signwise.data.quality import inspect_file
-from signwise.data.suspects import find_suspects, label_suspects
+from signwise.data.suspects import find_suspects
+from signwise.evaluation.label_errors import likely_errors
 
 
 def photo(seed: int, size: tuple[int, int] = (80, 80)) -> Image.Image:
@@ -113,12 +114,12 @@ def test_label_errors_are_found() -> None:
     labels = truth.copy()
     wrong = random.choice(600, 18, replace=False)
     labels[wrong] = (labels[wrong] + 1) % 3
-    found = label_suspects(labels, probabilities)
+    found = likely_errors(labels, probabilities)
     assert set(found) <= set(wrong)
     assert len(found) >= 12
-    assert len(label_suspects(truth, probabilities)) == 0
+    assert len(likely_errors(truth, probabilities)) == 0
 
 
 def test_label_errors_with_a_class_missing() -> None:
     probabilities = np.tile([0.9, 0.05, 0.05], (20, 1))
-    assert len(label_suspects(np.zeros(20, int), probabilities)) == 0
+    assert len(likely_errors(np.zeros(20, int), probabilities)) == 0

@@ -10,6 +10,7 @@ from signwise.evaluation.wording import (
     calibration_statement,
     grouping_statement,
     percent,
+    score,
     verdict,
 )
 
@@ -27,7 +28,8 @@ def figures(n: int = 40, wrong: int = 2, **changes: Any) -> dict[str, Any]:
     known = np.full(n, 0.9, np.float32)
     known[-1] = 0.1
     found = measure(("priority", "stop"), labels, probabilities, known, **(settings | changes))
-    return found | {"split": "test", "seen_in_training": 0}
+    whole = {"split": "test", "seen_in_training": 0, "groups_seen_in_training": 0}
+    return found | whole | {"data_sha256": "0" * 64}
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,36 @@ def test_the_verdict_has_counts_and_both_intervals() -> None:
     assert "to 1 of them" in text
     strangers = measure_unknown(np.full(40, 0.9), np.array([0.1, 0.1, 0.7]), 0.5)
     assert "Of 3 pictures of no class it takes 1" in verdict(found | {"unknown": strangers})
+
+
+def test_every_rate_of_the_verdict_has_count_and_interval() -> None:
+    found = figures()
+    chosen = found["selective"]
+    text = verdict(found)
+    assert "wrong on 2 of the other 39" in text
+    for part in ("risk_ci95", "risk_ci95_grouped"):
+        assert between(chosen[part]) in text
+    low, high = chosen["coverage_ci95_grouped"]
+    assert f"{between([1 - high, 1 - low])} by sign" in text
+    assert "can refuse none" in verdict(figures(threshold=0.0))
+
+
+def test_what_is_not_known_is_said() -> None:
+    found = figures()
+    assert "not known" not in verdict(found)
+    assert "trained on any of these" in verdict(found | {"seen_in_training": None})
+    assert "others of the same" not in verdict(found)
+    text = verdict(found | {"groups_seen_in_training": None})
+    assert "trained on other pictures of the same signs is not known" in text
+    folder = figures(grouping="duplicates") | {"data_sha256": None}
+    assert "training and in test" not in grouping_statement(folder)
+    assert "8 signs are too few" in grouping_statement(found)
+
+
+def test_a_score_is_never_rounded_to_one() -> None:
+    assert [score(value) for value in (None, 1.0, 0.5, 0.99997, 0.9999999999)] == [
+        "\u2013", "1.0000", "0.5000", "0.99997", "above 0.9999999",
+    ]  # fmt: skip
 
 
 def test_unknown_groups_are_said_to_be_unknown() -> None:

@@ -62,6 +62,7 @@ def test_the_report_has_every_section(page: Page, report: Path) -> None:
         "How good it is",
         "Class by class",
         headings[2],
+        "Labels worth a look",
         "Whether its confidence means what it says",
         "What it makes of strangers",
         "How it holds up when pictures get worse",

@@ -13,6 +13,8 @@ from typing import Any
 from signwise.errors import SignwiseError
 
 MARKER = ".signwise"
+STRANGERS = "unknown.csv"
+"""What a run trained against from `--unknown FOLDER`: path and sha256."""
 METADATA_KEY = "signwise"
 """The entry of model.onnx that says what it is."""
 FORMAT = 1
@@ -119,3 +121,22 @@ def claim_directory(out: Path, kind: str, *, replace: bool) -> Path:
     if not marker.is_file():
         write_json(marker, {"kind": kind})
     return out
+
+
+@contextmanager
+def claimed(out: Path, kind: str) -> Iterator[Path]:
+    """Hold `out`, which may have output of this kind already; see `claim_directory`.
+
+    If an error comes before anything is written, what was made here goes again.
+    """
+    existed = Path(out).is_dir()
+    marked = (Path(out) / MARKER).is_file()
+    folder = claim_directory(out, kind, replace=True)
+    try:
+        yield folder
+    except BaseException:
+        if not marked and all(path.name == MARKER for path in folder.iterdir()):
+            (folder / MARKER).unlink()
+            if not existed:
+                folder.rmdir()
+        raise

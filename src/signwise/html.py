@@ -83,22 +83,26 @@ def figures(items: Iterable[tuple[str, str, str]]) -> Html:
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
     """A table; columns that hold numbers alone are set flush right, and no header needs to be."""
     content = [list(row) for row in rows]
+    # The first column names the row, even where names are digits.
     numeric = [
-        bool(content) and all(_is_number(row[column]) for row in content)
+        column > 0 and bool(content) and all(_is_number(row[column]) for row in content)
         for column in range(len(headers))
     ]
 
-    def line(tag: str, cells: Sequence[object]) -> str:
+    def line(tag: str, cells: Sequence[object], attributes: str = "") -> str:
+        kinds = [' class="number"' if right else "" for right in numeric]
         return "".join(
-            f'<{tag} class="number">{escape(cell)}</{tag}>'
-            if right
-            else f"<{tag}>{escape(cell)}</{tag}>"
-            for cell, right in zip(cells, numeric, strict=True)
+            f"<{tag}{attributes}{kind}>{escape(cell)}</{tag}>"
+            for cell, kind in zip(cells, kinds, strict=True)
         )
 
     body = "\n".join(f"<tr>{line('td', row)}</tr>" for row in content)
-    head = f"<thead><tr>{line('th', headers)}</tr></thead>\n" if any(headers) else ""
-    return Html(f'<div class="scroll"><table>\n{head}<tbody>\n{body}\n</tbody>\n</table></div>')
+    head = line("th", headers, ' scope="col"')
+    head = f"<thead><tr>{head}</tr></thead>\n" if any(headers) else ""
+    # A box that scrolls must be reached by the keyboard, too.
+    return Html(
+        f'<div class="scroll" tabindex="0"><table>\n{head}<tbody>\n{body}\n</tbody>\n</table></div>'
+    )
 
 
 def settings(items: Iterable[tuple[str, object]]) -> Html:
@@ -134,11 +138,11 @@ def row(*parts: Html) -> Html:
 def image(png: bytes, alt: str, caption: str = "", *, chart: bool = True) -> Html:
     """A figure; a chart, dark on white, is turned round in dark mode, a photo stays."""
     width, height = (round(side * 100 / CHART_DPI) for side in png_size(png))
-    # On a phone a chart shrinks by a quarter at most; beyond that its box scrolls.
+    # On a phone a chart shrinks by a third at most; beyond that its box scrolls.
     return Html(
         f'<figure class="{"chart" if chart else "photo"}" style="flex-basis:{width}px">'
         f'<div class="scroll"><img src="{_data_url(png)}" alt="{escape(alt)}" width="{width}" '
-        f'height="{height}" style="min-width:{round(width * 0.7)}px"></div>'
+        f'height="{height}" style="min-width:{round(width * 0.65)}px"></div>'
         + (f"<figcaption>{escape(caption)}</figcaption>" if caption else "")
         + "</figure>"
     )
@@ -155,6 +159,12 @@ def thumbnails(items: Iterable[tuple[Picture, str]], *, cell: int = 96) -> Html:
             f'height="{height}"><figcaption>{escape(caption)}</figcaption></figure>'
         )
     return Html(f'<div class="thumbnails" style="--cell:{cell}px">{"".join(cells)}</div>')
+
+
+def whole_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A small picture (S, S, 3) enlarged by whole pixels: browsers blur what they enlarge."""
+    factor = max(1, 128 // len(pixels))
+    return np.repeat(np.repeat(pixels, factor, axis=0), factor, axis=1)
 
 
 def to_png(picture: Picture) -> bytes:

@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 Z95 = 1.959963984540054
 """Two-sided 95 % quantile of the normal distribution."""
 
+BINS = 15
+"""Of a reliability diagram, where there are pictures enough."""
+
 Interval = list[float]
 Floats = NDArray[np.float64]
 
@@ -42,19 +45,22 @@ def rate(correct: int, n: int) -> dict[str, Any]:
 def grouped_bootstrap(
     correct: ArrayLike, groups: ArrayLike, *, samples: int = 4000, seed: int = 0
 ) -> Interval | None:
-    """95 % interval of the mean of `correct` (N,) bool, when pictures come in `groups` (N,).
+    """95 % interval of the mean of `correct` (N,), when pictures come in `groups` (N,).
+
+    `correct` is bool, or the share of right answers to a picture that was shown several times.
 
     Pictures of one sign are no independent trials: whole groups are drawn anew (percentile
     bootstrap; Davison and Hinkley 1997, "Bootstrap Methods and their Application", 3.8). Alone it
     would say [1, 1] when nothing is wrong, so it is widened to cover Wilson's interval by picture
     and `_two_stage_error`, which with no error at all is Wilson's interval on the number of groups.
     """
-    right = np.asarray(correct, dtype=bool)
+    right = np.asarray(correct, dtype=np.float64)
     if len(right) == 0:
         return None
     _, index = np.unique(np.asarray(groups), return_inverse=True)
     size = np.bincount(index.ravel())
-    hits = np.bincount(index.ravel(), weights=right)
+    # Sums of shares are rounded, or a group without a mistake would seem to have a tiny one.
+    hits = np.bincount(index.ravel(), weights=right).round(9)
     # Groups of the same size and hits are exchangeable, so drawing how often each kind comes up
     # is the same bootstrap, at a cost that does not grow with the number of groups.
     kinds, count = np.unique(np.stack([size, hits], axis=1), axis=0, return_counts=True)
@@ -117,8 +123,7 @@ def _f1_of_jaccard(jaccard: float) -> float:
 def balanced_accuracy(confusion: NDArray[np.int64]) -> dict[str, Any]:
     """Mean recall over the classes that have pictures, as `{value, n, ci95}`.
 
-    Interval: recovery of variance from the recalls' Wilson intervals (Zou and Donner 2008,
-    "Construction of confidence limits about effect measures").
+    Interval: `interval_of_mean` of the recalls' Wilson intervals.
     """
     support = confusion.sum(axis=1)
     seen = support > 0
@@ -126,16 +131,24 @@ def balanced_accuracy(confusion: NDArray[np.int64]) -> dict[str, Any]:
         return {"value": None, "n": 0, "ci95": None}
     right = np.diagonal(confusion)[seen]
     recall = right / support[seen]
-    bounds = np.array(
-        [wilson_interval(int(r), int(n)) for r, n in zip(right, support[seen], strict=True)]
-    )
-    spread = np.sqrt(np.square(bounds - recall[:, None]).sum(axis=0)) / len(recall)
-    value = float(recall.mean())
+    bounds = [wilson_interval(int(r), int(n)) for r, n in zip(right, support[seen], strict=True)]
     return {
-        "value": value,
+        "value": float(recall.mean()),
         "n": int(support.sum()),
-        "ci95": [max(0.0, value - float(spread[0])), min(1.0, value + float(spread[1]))],
+        "ci95": interval_of_mean(recall, bounds),
     }
+
+
+def interval_of_mean(shares: ArrayLike, intervals: Any) -> Interval:
+    """95 % interval of the mean of independent shares (K,) with intervals (K, 2) of their own.
+
+    Source: recovery of variance, Zou and Donner 2008, "Construction of confidence limits about
+    effect measures".
+    """
+    values, bounds = np.asarray(shares, np.float64), np.asarray(intervals, np.float64)
+    spread = np.sqrt(np.square(bounds - values[:, None]).sum(axis=0)) / len(values)
+    mean = float(values.mean())
+    return [max(0.0, mean - float(spread[0])), min(1.0, mean + float(spread[1]))]
 
 
 def negative_log_likelihood(labels: ArrayLike, probabilities: ArrayLike) -> float | None:
@@ -161,7 +174,7 @@ def brier(labels: ArrayLike, probabilities: ArrayLike) -> float | None:
 
 
 def reliability_bins(
-    confidence: ArrayLike, correct: ArrayLike, bins: int = 15
+    confidence: ArrayLike, correct: ArrayLike, bins: int = BINS
 ) -> list[dict[str, Any]]:
     """Bins of equal mass by confidence, each `{low, high, n, confidence, accuracy, ci95}`.
 
@@ -171,11 +184,7 @@ def reliability_bins(
     order = np.argsort(np.asarray(confidence), kind="stable")
     sure = np.asarray(confidence, np.float64)[order]
     right = np.asarray(correct, bool)[order]
-    count = max(1, min(bins, len(sure) // 10))
-    ends = (
-        [sure[len(sure) * part // count - 1] for part in range(1, count + 1)] if len(sure) else []
-    )
-    edges = [0, *np.unique(np.searchsorted(sure, ends, "right"))]
+    edges = _bin_edges(sure, bins)
     return [
         {
             "low": float(sure[start]),
@@ -208,15 +217,26 @@ def ece_by_chance(confidence: ArrayLike, *, samples: int = 300, seed: int = 0) -
     An ECE below it can't be told from perfect calibration. Source: consistency resampling,
     Broecker and Smith 2007, "Increasing the Reliability of Reliability Diagrams".
     """
-    sure = np.asarray(confidence, np.float64)
+    sure = np.sort(np.asarray(confidence, np.float64))
     if len(sure) == 0:
         return None
+    starts = _bin_edges(sure, BINS)[:-1]
+    expected = np.add.reduceat(sure, starts)
     rng = np.random.default_rng(seed)
     draws = [
-        expected_calibration_error(reliability_bins(sure, rng.random(len(sure)) < sure))
+        np.abs(np.add.reduceat((rng.random(len(sure)) < sure).astype(float), starts) - expected)
         for _ in range(samples)
     ]
-    return float(np.percentile(np.array(draws, np.float64), 95))
+    return float(np.percentile(np.sum(draws, axis=1) / len(sure), 95))
+
+
+def _bin_edges(sure: Floats, bins: int) -> list[int]:
+    """Where the bins of the sorted confidences (N,) begin, and N."""
+    count = max(1, min(bins, len(sure) // 10))
+    ends = (
+        [sure[len(sure) * part // count - 1] for part in range(1, count + 1)] if len(sure) else []
+    )
+    return [0, *np.unique(np.searchsorted(sure, ends, "right")).tolist()]
 
 
 def risk_coverage(score: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:

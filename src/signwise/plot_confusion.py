@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from signwise.plots import BLUE, INK, ORANGE, draw
+from signwise.plots import BLUE, draw, ink_on
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FEW_CLASSES = 12
+"""Up to it the numbers are large enough to be read on a phone."""
 MOST_CLASSES = 60
 """Above it a confusion matrix is no longer legible, and the most confused pairs are drawn."""
 
@@ -25,12 +27,20 @@ def confusion_matrix(classes: Sequence[str], confusion: Any) -> bytes:
     if size > MOST_CLASSES:
         return _most_confused(classes, counts)
     names = [class_label(name, index, 22) for index, name in enumerate(classes)]
-    few = size <= 12
+    few = size <= FEW_CLASSES
 
     def paint(figure: "Figure") -> None:
         axes = figure.subplots()
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        axes.imshow(share, cmap="Blues", vmin=0, vmax=1.15, aspect="auto" if few else "equal")
+        right = np.eye(size, dtype=bool)
+        aspect: Literal["auto", "equal"] = "auto" if few else "equal"
+        # What is right in blue, what is wrong in orange: a mistake can't be taken for a success.
+        layers = [
+            axes.imshow(
+                np.ma.masked_array(share, mask), cmap=colours, vmin=0, vmax=1.15, aspect=aspect
+            )
+            for mask, colours in ((~right, "Blues"), (right, "Oranges"))
+        ]
         axes.grid(False)
         axes.tick_params(length=0, labelsize=9 if few else 7)
         axes.set_xticks(range(size), names, rotation=0 if size <= 3 else 90)
@@ -54,11 +64,7 @@ def confusion_matrix(classes: Sequence[str], confusion: Any) -> bytes:
                 va="center",
                 fontsize=10 if few else 5,
                 fontweight="bold" if wrong and count else "normal",
-                color="white"
-                if share[true, predicted] > 0.6
-                else ORANGE
-                if wrong and count
-                else INK,
+                color=ink_on(layers[int(wrong)].to_rgba(share[true, predicted])),
                 alpha=1 if count else 0.35,
             )
 

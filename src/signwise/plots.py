@@ -58,10 +58,22 @@ def draw(paint: Callable[["Figure"], None], width: float, height: float) -> byte
     return buffer.getvalue()
 
 
-def curves(history: Mapping[str, Any]) -> bytes:
-    """Loss and accuracy on training and validation pictures by epoch, the best epoch marked.
+def ink_on(colour: Any) -> str:
+    """Dark or white, whichever is told better from a ground of this RGB(A) colour in [0, 1].
 
-    `history` has the columns of history.csv, as a DataFrame or a mapping to sequences.
+    Source: WCAG 2.2, relative luminance and contrast ratio.
+    """
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    dark = 0.033  # of INK
+    return INK if (luminance + 0.05) / (dark + 0.05) > 1.05 / (luminance + 0.05) else "white"
+
+
+def curves(history: Mapping[str, Any], parts: Sequence[str] = ("loss", "accuracy")) -> bytes:
+    """Loss and accuracy, side by side, on training and validation pictures by epoch.
+
+    The best epoch is marked. `history` has the columns of history.csv, as a DataFrame or a mapping
+    to sequences; `parts` names what is drawn.
     """
     epoch = np.asarray(history["epoch"], float)
     best = int(np.nanargmin(np.asarray(history["val_loss"], float)))
@@ -69,7 +81,8 @@ def curves(history: Mapping[str, Any]) -> bytes:
     def paint(figure: "Figure") -> None:
         from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-        for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        axes_of = dict(zip(parts, np.ravel(figure.subplots(1, len(parts))), strict=True))
+        for name, axes in axes_of.items():
             lines = [np.asarray(history[f"{part}_{name}"], float) for part in ("train", "val")]
             marker = "o" if len(epoch) < 40 else None
             for values, colour, part in zip(
@@ -80,22 +93,19 @@ def curves(history: Mapping[str, Any]) -> bytes:
             axes.plot(
                 epoch[best], lines[1][best], "o", markersize=8, markerfacecolor="none", color=ORANGE
             )
+            axes.set_title(name.capitalize())
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.legend()
             positive = np.concatenate(lines)
             positive = positive[positive > 0]
-            if name == "loss":
-                axes.set_title("Loss")
-                # A loss that falls a hundredfold is a flat line on a linear axis.
-                if len(positive) and positive.max() > 30 * positive.min():
-                    axes.set_yscale("log")
-                axes.legend()
-            else:
-                value = lines[1][best]
-                axes.set_title(f"Accuracy ({value:.1%} at the best epoch, {epoch[best]:g})")
+            if name == "accuracy":
                 axes.yaxis.set_major_formatter(PercentFormatter(1))
+            # A loss that falls a hundredfold is a flat line on a linear axis.
+            elif len(positive) and positive.max() > 30 * positive.min():
+                axes.set_yscale("log")
 
-    return draw(paint, 8.4, 3.1)
+    return draw(paint, 4.2 * len(parts), 3.1)
 
 
 def reliability(bins: Sequence[Mapping[str, Any]]) -> bytes:
@@ -183,7 +193,7 @@ def corruption_heatmap(names: Sequence[str], accuracy: Any) -> bytes:
 
     def paint(figure: "Figure") -> None:
         axes = figure.subplots()
-        axes.imshow(1 - table, cmap="Oranges", vmin=0, vmax=0.6, aspect="auto")
+        shades = axes.imshow(1 - table, cmap="Oranges", vmin=0, vmax=0.8, aspect="auto")
         axes.grid(False)
         axes.tick_params(length=0, labelsize=8.5)
         axes.set_xticks(range(table.shape[1]), [str(1 + s) for s in range(table.shape[1])])
@@ -195,7 +205,6 @@ def corruption_heatmap(names: Sequence[str], accuracy: Any) -> bytes:
         axes.hlines(np.arange(1, len(names)) - 0.5, -0.5, table.shape[1] - 0.5, color="white")
         axes.vlines(np.arange(1, table.shape[1]) - 0.5, -0.5, len(names) - 0.5, color="white")
         for (row, column), value in np.ndenumerate(table):
-            colour = "white" if value < 0.6 else INK
             axes.text(
                 column,
                 row,
@@ -203,7 +212,7 @@ def corruption_heatmap(names: Sequence[str], accuracy: Any) -> bytes:
                 ha="center",
                 va="center",
                 fontsize=8.5,
-                color=colour,
+                color=ink_on(shades.to_rgba(1 - value)),
             )
 
     return draw(paint, 4.6, 0.7 + 0.29 * len(names))

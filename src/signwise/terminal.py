@@ -16,6 +16,8 @@ from rich.text import Text
 SPLITS = ("train", "val", "test")
 SHOWN_PROBLEMS = 5
 SHOWN_CLASSES = 8
+LONGEST_HEADER = 48
+"""Letters of all classes together that stand above the columns of a matrix."""
 LIBRARIES = (
     "numpy",
     "pillow",
@@ -62,12 +64,14 @@ def prepare(result: Any) -> list[RenderableType]:
     if len(result.classes) > SHOWN_CLASSES:
         table.add_row(f"and {len(result.classes) - SHOWN_CLASSES} more")
     skipped = ", ".join(f"{count:,} {name}" for name, count in result.skipped.items())
+    suspects = result.counts["suspects"]
+    found = f"suspects.csv: {suspects:,} worth a look" if suspects else "suspects.csv"
     return [
         table,
         f"grouped by {result.grouping}" + (f"; skipped: {escape(skipped)}" if skipped else ""),
         *_problems(result.problems, str(Path(result.out) / "manifest.csv")),
         *_warnings(result),
-        _wrote(result.out, "manifest.csv, data.json, suspects.csv, the pixel cache"),
+        _wrote(result.out, f"manifest.csv, data.json, {found}, the pixel cache"),
         _report(result.out),
     ]
 
@@ -78,8 +82,8 @@ def train(result: Any) -> list[RenderableType]:
     low, high = (_percent(bound) for bound in figures["accuracy_ci95"])
     return [
         f"[bold]{_percent(figures['accuracy'])}[/] right on the validation set: "
-        f"{figures['correct']:,} of {figures['n']:,}, 95 % interval {low} to {high}; "
-        f"{figures['refused']:,} refused",
+        f"{figures['correct']:,} of {figures['n']:,}, 95 % interval {low} to {high} by picture; "
+        f"{figures['refused']:,} refused. The weights were chosen on these: evaluate tells more",
         f"[dim]best of {len(result.history)} epochs: {result.figures['best_epoch']}[/]",
         *_problems(result.problems),
         *_warnings(result),
@@ -92,15 +96,14 @@ def evaluate(result: Any) -> list[RenderableType]:
     from signwise.evaluation.wording import verdict
 
     figures = result.metrics
-    parts: list[RenderableType] = [
+    suspects = result.counts["suspects"]
+    doubted = f", suspects.csv: {suspects:,} labels worth a look" if suspects else ""
+    return [
         f"[bold]{escape(verdict(figures))}[/]",
         _confusion(figures["classes"], figures["confusion_matrix"]),
-    ]
-    return [
-        *parts,
         *_problems(result.problems),
         *_warnings(result),
-        _wrote(result.out, "metrics.json, predictions.csv, plots"),
+        _wrote(result.out, f"metrics.json, predictions.csv, plots{doubted}"),
         _report(result.out),
     ]
 
@@ -234,23 +237,29 @@ def _percent(share: float) -> str:
 
 def _figures(figures: Mapping[str, Any]) -> str:
     """Each measured set of a model in a line: accuracy and strangers, with n and interval."""
-    from signwise.evaluation.wording import between, percent
+    from signwise.evaluation.wording import between, counted, percent, score
 
     lines = []
     for name, found in figures.items():
         if not isinstance(found, Mapping) or "accuracy" not in found:
             continue
-        n, interval = found["n"], between(found["accuracy_ci95"])
-        text = f"{name.replace('_', ' ')}: {percent(found['accuracy'])} (n = {n:,}, {interval})"
+        text = (
+            f"{name.replace('_', ' ')}: {percent(found['accuracy'])} right "
+            f"({counted(found['correct'], found['n'])} pictures of {found['tracks']} signs; 95 % "
+            f"interval {between(found['accuracy_ci95'])} by picture; {found['refused']} refused)"
+        )
         if found.get("auroc") is not None:
-            text += f"; AUROC of known {found['auroc']:.4f} (n = {found['strangers']:,})"
+            text += (
+                f"; AUROC of known {score(found['auroc'])} against {found['strangers']:,} pictures "
+                f"({found['strangers_are']})"
+            )
         lines.append(text)
     return escape("\n".join(lines))
 
 
 def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> RenderableType:
     """The confusion matrix; with many classes, its largest mistakes."""
-    if len(classes) > SHOWN_CLASSES:
+    if len(classes) > SHOWN_CLASSES or sum(map(len, classes)) > LONGEST_HEADER:
         return _largest_mistakes(classes, matrix)
     table = Table(title="Confusion matrix", title_justify="left", title_style="bold")
     table.add_column("true \\ predicted", style="bold", overflow="fold")

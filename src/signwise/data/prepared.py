@@ -78,18 +78,23 @@ def load_data(directory: str | Path) -> PreparedData:
 
 def read_manifest(path: Path) -> pd.DataFrame:
     """A manifest.csv as a table: text as text, whatever it looks like; sizes as whole numbers."""
-    try:
-        table = pd.read_csv(
-            path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
-        )
-    except (OSError, ValueError) as error:
-        raise SignwiseError(f"{path} is no readable CSV ({error})") from None
+    table = read_table(path)
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise SignwiseError(f"{path} has no column {missing[0]}: run signwise prepare again")
     for name in ("width", "height"):
         table[name] = pd.to_numeric(table[name]).astype("Int64")
     return table
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV that signwise wrote, all of it as text; raises SignwiseError for what is no CSV."""
+    try:
+        return pd.read_csv(
+            path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
+        )
+    except (OSError, ValueError) as error:
+        raise SignwiseError(f"{path} is no readable CSV ({error})") from None
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

@@ -1,14 +1,11 @@
-"""Pictures worth a look: duplicates, poor photos, likely label errors."""
+"""Pictures worth a look: duplicates and poor photos."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from signwise.data.manifest import Scan
-from signwise.errors import require_extra
 
 COLUMNS = ("path", "label", "reason", "detail", "other")
 DARK = 0.06
@@ -26,33 +23,6 @@ def find_suspects(scan: Scan) -> pd.DataFrame:
     """
     rows = [*_duplicates(scan), *_poor(scan)]
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
-
-
-def label_suspects(
-    labels: NDArray[np.int_], probabilities: NDArray[np.floating]
-) -> NDArray[np.intp]:
-    """The pictures whose label is likely wrong, the likeliest first.
-
-    labels (N,), and out-of-sample probabilities (N, K): of a model that did not learn from these
-    pictures. Northcutt, Jiang and Chuang,
-    "Confident learning", JAIR 70, 2021.
-    """
-    require_extra("train", "cleanlab")
-    with warnings.catch_warnings():
-        # It warns of classes with few pictures, and takes those it can judge; tqdm, which it
-        # imports, warns of a missing progress bar for notebooks that it does not show here.
-        warnings.filterwarnings("ignore", module="cleanlab")
-        warnings.filterwarnings("ignore", message="IProgress not found")
-        from cleanlab.filter import find_label_issues
-
-        found: NDArray[np.intp] = find_label_issues(
-            labels,
-            probabilities,
-            filter_by="confident_learning",
-            return_indices_ranked_by="self_confidence",
-            n_jobs=1,
-        )
-    return found
 
 
 def _duplicates(scan: Scan) -> list[tuple[str, ...]]:

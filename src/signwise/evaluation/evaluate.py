@@ -1,7 +1,5 @@
 """How good a model is: metrics.json, predictions.csv, plots and a report, from the very file."""
 
-import json
-import re
 import warnings
 from collections import Counter
 from dataclasses import dataclass
@@ -9,21 +7,29 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from signwise import plot_confusion, plots
-from signwise.data.prepared import read_manifest, write_csv
-from signwise.data.suspects import label_suspects
+from signwise.data.prepared import read_manifest, read_table
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
+from signwise.evaluation.label_errors import find_label_suspects
 from signwise.evaluation.measure import KNOWN_GROUPINGS, measure, measure_unknown
+from signwise.evaluation.outputs import predictions_table, write_results
 from signwise.evaluation.pictures import Answers, Pictures, Strangers, read_pictures
 from signwise.evaluation.report import report
 from signwise.evaluation.robustness import measure_corruptions
-from signwise.files import SHIPPED_MODELS, claim_directory, read_json, write_bytes, write_text
+from signwise.files import (
+    SHIPPED_MODELS,
+    STRANGERS,
+    claimed,
+    read_json,
+    sha256_file,
+    write_bytes,
+    write_text,
+)
 from signwise.inference.model_file import find_model
-from signwise.inference.predictor import UNKNOWN, Predictor
+from signwise.inference.predictor import Predictor
 from signwise.progress import track
 
 CHUNK = 1024
@@ -72,9 +78,22 @@ def evaluate(
         raise SignwiseError(f"--unknown {unknown} is no folder: give a folder of pictures")
     pictures = read_pictures(data, split, predictor.classes, predictor.image_size)
     place = Path(out) if out is not None else _default_out(run, pictures.name)
-    folder = claim_directory(place, "evaluation", replace=True)
+    with claimed(place, "evaluation") as folder:
+        return _evaluate(predictor, run, pictures, folder, unknown, seed, corruptions=corruptions)
 
+
+def _evaluate(
+    predictor: Predictor,
+    run: Path | None,
+    pictures: Pictures,
+    folder: Path,
+    unknown: str | Path | None,
+    seed: int,
+    *,
+    corruptions: bool,
+) -> EvaluateResult:
     probabilities, known = _score(predictor, pictures.pixels)
+    groups = list(pictures.table["group"])
     figures: dict[str, Any] = {
         "data": pictures.name,
         "split": pictures.split,
@@ -86,27 +105,27 @@ def evaluate(
         probabilities,
         known,
         threshold=predictor.threshold,
-        groups=list(pictures.table["group"]),
+        groups=groups,
         grouping=pictures.grouping,
         seed=seed,
     )
     strangers = None if unknown is None else _strangers(predictor, Path(unknown))
     if strangers is not None:
         figures["unknown"] = measure_unknown(known, strangers.known, predictor.threshold)
+        figures["unknown"] |= _strangers_met(run, pictures, strangers)
     if corruptions:
         figures["corruptions"] = measure_corruptions(
-            predictor, pictures.labels, pictures.pixels, seed
+            predictor,
+            pictures.labels,
+            pictures.pixels,
+            groups if pictures.grouping in KNOWN_GROUPINGS else None,
+            seed,
         )
     seen, siblings = _seen_in_training(run, pictures)
     figures["seen_in_training"] = None if seen is None else int(seen.sum())
     figures["groups_seen_in_training"] = siblings
-    if figures["seen_in_training"]:
-        warnings.warn(
-            f"{figures['seen_in_training']} of {figures['n']} pictures were trained on:"
-            " the figures say nothing about new pictures",
-            stacklevel=2,
-        )
-    suspects = None if seen is None else _suspects(pictures, probabilities, ~seen)
+    _warn(figures, folder)
+    suspects = None if seen is None else find_label_suspects(pictures, probabilities, ~seen)
     answers = Answers(probabilities=probabilities, known=known, strangers=strangers)
     charts = {
         "confusion_matrix.png": plot_confusion.confusion_matrix(
@@ -114,8 +133,8 @@ def evaluate(
         ),
         "reliability.png": plots.reliability(figures["calibration"]["bins"]),
     }
-    page = report(predictor, pictures, figures, answers, charts, run)
-    _write(folder, figures, _predictions(predictor, pictures, answers), suspects)
+    page = report(predictor, pictures, figures, answers, suspects, charts, run)
+    write_results(folder, figures, predictions_table(predictor, pictures, answers), suspects)
     for name, chart in charts.items():
         write_bytes(folder / name, chart)
     write_text(folder / "report.html", page)
@@ -128,10 +147,38 @@ def evaluate(
             "refused": figures["n"] - figures["selective"]["accepted"],
             "unreadable": len(pictures.problems) + len(strangers.problems if strangers else []),
             "unknown": len(strangers.known) if strangers else 0,
+            "suspects": 0 if suspects is None else len(suspects),
         },
         problems=pictures.problems + (strangers.problems if strangers else []),
         metrics=figures,
     )
+
+
+def _warn(figures: dict[str, Any], folder: Path) -> None:
+    """Say what a reader of the figures must know, and what they replace."""
+    n, seen, unknown = figures["n"], figures["seen_in_training"], figures.get("unknown") or {}
+    texts = []
+    if seen:
+        texts.append(
+            f"{seen} of {n} pictures were trained on: the figures say nothing about new pictures"
+        )
+    if unknown.get("seen_in_training"):
+        texts.append(
+            f"{unknown['seen_in_training']} of {unknown['n']} pictures of --unknown were trained "
+            "against: the figures say nothing about new strangers"
+        )
+    if unknown.get("same_as_known"):
+        texts.append(
+            f"{unknown['same_as_known']} of {unknown['n']} pictures of --unknown are among those "
+            "of the classes: give others"
+        )
+    earlier = folder / "metrics.json"
+    if earlier.is_file():
+        old = read_json(earlier)
+        if (old.get("data_sha256"), old.get("n")) != (figures["data_sha256"], n):
+            texts.append(f"{folder} held an evaluation on other data, which this one replaces")
+    for text in texts:
+        warnings.warn(text, stacklevel=4)
 
 
 def _run_of(model: str | Path) -> Path | None:
@@ -156,30 +203,48 @@ def _score(
             probabilities.append(first)
             known.append(second)
             advance(len(part))
-    return np.concatenate(probabilities), np.concatenate(known)
+    scores = np.concatenate(probabilities), np.concatenate(known)
+    if not all(np.isfinite(part).all() for part in scores):
+        raise SignwiseError(f"{predictor.path} gives answers that are no numbers: train again")
+    return scores
 
 
 def _strangers(predictor: Predictor, folder: Path) -> Strangers:
     skipped: Counter[str] = Counter()
     paths = list(walk(folder, skipped))
-    answers, problems = [], []
+    used, labels, known, problems = [], [], [], []
     with track("Unknown", len(paths)) as advance:
-        for prediction in predictor.stream(paths):
+        for path, prediction in zip(paths, predictor.stream(paths), strict=True):
             advance(1)
             if prediction.error is None:
-                answers.append(prediction)
+                used.append(path)
+                labels.append(str(prediction.label))
+                known.append(prediction.known)
             else:
                 problems.append({"path": str(prediction.path), "problem": prediction.error})
-    if not answers:
+    if not used:
         raise SignwiseError(
             f"--unknown {folder} holds no usable picture: give pictures of no class"
         )
     return Strangers(
-        paths=[str(answer.path) for answer in answers],
-        labels=[str(answer.label) for answer in answers],
-        known=np.array([answer.known for answer in answers], np.float32),
-        problems=problems,
+        paths=used, labels=labels, known=np.array(known, np.float32), problems=problems
     )
+
+
+def _strangers_met(run: Path | None, pictures: Pictures, strangers: Strangers) -> dict[str, Any]:
+    """How many strangers are, byte for byte, pictures of the classes; and were trained against.
+
+    The second is None where there is no run to ask.
+    """
+    hashes = [sha256_file(Path(path)) for path in strangers.paths]
+    known = set(pictures.table["sha256"])
+    trained: set[str] = set()
+    if run is not None and (run / STRANGERS).is_file():
+        trained = set(read_table(run / STRANGERS)["sha256"])
+    return {
+        "same_as_known": sum(sha256 in known for sha256 in hashes),
+        "seen_in_training": None if run is None else sum(sha256 in trained for sha256 in hashes),
+    }
 
 
 def _seen_in_training(
@@ -200,72 +265,3 @@ def _seen_in_training(
     if not same or pictures.data_sha256 is None or pictures.grouping not in KNOWN_GROUPINGS:
         return seen, None
     return seen, len(set(table["group"][~seen]) & set(trained["group"]))
-
-
-def _suspects(
-    pictures: Pictures, probabilities: NDArray[np.float32], fresh: NDArray[np.bool_]
-) -> pd.DataFrame | None:
-    """Likely label errors among the pictures that were not trained on, the likeliest first.
-
-    None where some class has no such picture: what is usual for it is not known then.
-    """
-    rows = np.flatnonzero(fresh)
-    labels = pictures.labels[rows]
-    if len(set(labels)) < probabilities.shape[1]:
-        return None
-    found = rows[label_suspects(labels, probabilities[rows].astype(np.float64))]
-    table = pictures.table.iloc[found]
-    return pd.DataFrame(
-        {
-            "path": table["path"],
-            "label": table["label"],
-            "reason": "likely label error",
-            "detail": [
-                f"given label {probabilities[row, pictures.labels[row]]:.3f}, "
-                f"another class {probabilities[row].max():.3f}"
-                for row in found
-            ],
-            "other": "",
-        }
-    )
-
-
-def _predictions(predictor: Predictor, pictures: Pictures, answers: Answers) -> pd.DataFrame:
-    """predictions.csv: predict's columns, then what is true of each picture."""
-    probabilities, known = answers.probabilities, answers.known
-    best = probabilities.argmax(axis=1)
-    names = np.array(predictor.classes, dtype=object)[best]
-    table = pictures.table
-    columns: dict[str, Any] = {
-        "path": table["path"],
-        "label": np.where(known < np.float32(predictor.threshold), UNKNOWN, names),
-        "confidence": probabilities.max(axis=1),
-        "known": known,
-    }
-    columns |= {
-        f"p_{name}": probabilities[:, index] for index, name in enumerate(predictor.classes)
-    }
-    columns |= {
-        "error": "",
-        "true_label": table["label"],
-        "group": table["group"],
-        "split": table["split"],
-        "correct": best == pictures.labels,
-        "sha256": table["sha256"],
-    }
-    return pd.DataFrame(columns)
-
-
-def _write(
-    folder: Path, figures: dict[str, Any], frame: pd.DataFrame, suspects: pd.DataFrame | None
-) -> None:
-    text = json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    # A row of the confusion matrix, or an interval, on one line: only JSON's own line breaks are
-    # real ones, so nothing inside a name is touched.
-    text = re.sub(r"\[\n[-+.\deE,\s]*\]", lambda found: " ".join(found[0].split()), text)
-    write_text(folder / "metrics.json", text)
-    write_csv(folder / "predictions.csv", frame)
-    if suspects is None:
-        (folder / "suspects.csv").unlink(missing_ok=True)
-    else:
-        write_csv(folder / "suspects.csv", suspects)

@@ -1,22 +1,23 @@
 """The pictures of a report: the worst mistakes, where the model looked, and strangers let in."""
 
-import os
+from collections import Counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from signwise import html, plots
+from signwise import html, metrics, plots
 from signwise.data.images import read_image
 from signwise.errors import UnreadableImage
 from signwise.evaluation.explain import occlusion_map
 from signwise.evaluation.heat import overlay
 from signwise.evaluation.pictures import Answers, Pictures, Strangers
-from signwise.evaluation.wording import between, counted, number, percent
+from signwise.evaluation.wording import between, counted, number, percent, score, short_path
 from signwise.html import Html
-from signwise.inference.predictor import Predictor, printable_path
+from signwise.inference.predictor import Predictor
 
 SHOWN = 24
+MOST_OF_A_GROUP = 2
 EXPLAINED = 12
 GAP = 1 / 16
 """Between a picture and its heat map, as a share of the side."""
@@ -28,24 +29,30 @@ def mistakes_section(predictor: Predictor, pictures: Pictures, answers: Answers)
     predicted = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != pictures.labels)
+    groups = pictures.table["group"].to_numpy()
     if len(wrong):
-        shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:SHOWN]
+        shown = _varied(wrong[np.argsort(-confidence[wrong], kind="stable")], groups)[:SHOWN]
         heading = "What it got wrong"
+        share = metrics.rate(len(wrong), len(predicted))
         text = (
-            f"{counted(len(wrong), len(predicted))} pictures; "
-            f"the {len(shown)} of which it was surest come first."
+            f"{counted(len(wrong), len(predicted))} pictures, {percent(share['value'])} (95 % "
+            f"interval {between(share['ci95'])} by picture). "
+        )
+        text += (
+            f"{len(shown)} of them are shown, the surest first, at most {MOST_OF_A_GROUP} that "
+            "belong together."
             if len(shown) < len(wrong)
-            else f"All {counted(len(wrong), len(predicted))} pictures, the surest mistake first."
+            else "The surest mistake comes first."
         )
     else:
-        shown = np.argsort(confidence, kind="stable")[:6]
+        shown = _varied(np.argsort(confidence, kind="stable"), groups)[:6]
         heading = "What it was least sure of"
         text = f"It was wrong on none of {len(predicted):,} pictures. These were the least sure:"
     explained = _number_explained(predictor.image_size, len(shown))
     heat = occlusion_map(predictor, pictures.pixels[shown[:explained]])
     items = []
     for position, row in enumerate(shown):
-        picture = _readable(pictures.pixels[row])
+        picture = html.whole_pixels(pictures.pixels[row])
         if position < explained:
             picture = _side_by_side(picture, overlay(picture, heat[position]))
         refused = known[row] < np.float32(predictor.threshold)
@@ -54,9 +61,11 @@ def mistakes_section(predictor: Predictor, pictures: Pictures, answers: Answers)
             if predicted[row] != pictures.labels[row]
             else f"{pictures.table['label'][row]}\n"
         )
-        caption += f"confidence {confidence[row]:.3f}, known {known[row]:.3f}"
-        caption += ", refused\n" if refused else "\n"
-        items.append((picture, caption + _short(str(pictures.table["path"][row]))))
+        caption += f"confidence {confidence[row]:.3f}"
+        if predictor.threshold > 0:
+            caption += f", known {known[row]:.3f}" + (", refused" if refused else "")
+        caption += "\n"
+        items.append((picture, caption + short_path(str(pictures.table["path"][row]))))
     return html.section(
         heading,
         html.paragraph(text),
@@ -87,27 +96,29 @@ def strangers_section(
         except UnreadableImage:  # it was there when it was scored
             continue
         caption = f"taken for {strangers.labels[row]}\nknown {strangers.known[row]:.3f}\n"
-        items.append((_readable(picture), caption + _short(path)))
+        items.append((html.whole_pixels(picture), caption + short_path(path)))
     n = f"n = {figures['n']:,} against {figures['n_known']:,} known"
     parts = [
         html.figures(
             [
                 (
                     "AUROC",
-                    f"{figures['auroc']:.4f}",
+                    score(figures["auroc"]),
                     f"{n}; 95 % interval "
-                    f"{figures['auroc_ci95'][0]:.4f} to {figures['auroc_ci95'][1]:.4f}",
+                    f"{score(figures['auroc_ci95'][0])} to {score(figures['auroc_ci95'][1])} "
+                    "by picture",
                 ),
                 (
                     "Let in where 95 % of the known are kept",
                     percent(figures["fpr_at_95_tpr"]),
-                    f"{n}; 95 % interval {between(figures['fpr_at_95_tpr_ci95'])}",
+                    f"{counted(round(figures['fpr_at_95_tpr'] * figures['n']), figures['n'])}; "
+                    f"95 % interval {between(figures['fpr_at_95_tpr_ci95'])} by picture",
                 ),
                 (
                     "Let in at the threshold",
                     percent(figures["acceptance_rate"]),
                     f"{counted(figures['accepted'], figures['n'])}; 95 % interval "
-                    f"{between(figures['acceptance_rate_ci95'])}",
+                    f"{between(figures['acceptance_rate_ci95'])} by picture",
                 ),
             ]
         ),
@@ -127,15 +138,20 @@ def strangers_section(
     return html.section("What it makes of strangers", *parts)
 
 
+def _varied(rows: NDArray[np.intp], groups: NDArray[Any]) -> NDArray[np.intp]:
+    """The rows in their order, but the third of a group and those after it: they show one sign."""
+    met: Counter[str] = Counter()
+    kept = []
+    for row in rows.tolist():
+        met[groups[row]] += 1
+        if met[groups[row]] <= MOST_OF_A_GROUP:
+            kept.append(row)
+    return np.array(kept, np.intp)
+
+
 def _number_explained(size: int, most: int) -> int:
     # A map takes hundreds of passes through the network, and a pass grows with the square of S.
     return min(most, max(2, EXPLAINED * 32**2 // max(size, 32) ** 2))
-
-
-def _readable(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    # Browsers blur what they enlarge; whole pixels first keep the picture's own grain.
-    factor = max(1, 128 // len(pixels))
-    return np.repeat(np.repeat(pixels, factor, axis=0), factor, axis=1)
 
 
 def _side_by_side(picture: NDArray[np.uint8], heat: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -145,7 +161,3 @@ def _side_by_side(picture: NDArray[np.uint8], heat: NDArray[np.uint8]) -> NDArra
     gap = np.zeros((len(picture), max(1, round(len(picture) * GAP)), 4), np.uint8)
     side = len(picture)
     return np.concatenate([opaque[:, :side], gap, opaque[:, side:]], axis=1)
-
-
-def _short(path: str) -> str:
-    return "/".join(printable_path(path.replace(os.sep, "/")).split("/")[-2:])

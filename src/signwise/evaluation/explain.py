@@ -1,6 +1,6 @@
 """Where the model looked: what its answer loses when a part of the picture is hidden."""
 
-import csv
+import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from PIL.PngImagePlugin import PngInfo
 
 from signwise.data.images import read_image
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.evaluation.heat import sheet
-from signwise.files import MARKER, atomic_path, claim_directory
+from signwise.files import MARKER, atomic_path, claimed, write_text
 from signwise.inference.predict import find_pictures
-from signwise.inference.predictor import UNKNOWN, Prediction, Predictor
+from signwise.inference.predictor import UNKNOWN, Prediction, Predictor, printable_path
+from signwise.inference.tables import CsvWriter
 from signwise.progress import track
 
 # Sides of the hidden patches as shares of S: strokes of a letter, the letter, the word.
@@ -25,6 +27,9 @@ PATCHES = (1 / 8, 1 / 4, 3 / 8)
 # Probabilities this near to 0 and 1 are told apart; float32 has nothing finer below 1.
 SMALLEST = 1e-7
 LISTING = "explanations.csv"
+COLUMNS = ("path", "label", "confidence", "known", "file")
+MADE_BY = "signwise explain"
+LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,36 +64,34 @@ def explain(
     sources, _ = find_pictures(images, skipped)
     out = Path(out)
     listed = _without_maps(sources, out)
-    out = claim_directory(out, "explain", replace=True)
-    _remove_earlier(out)
     taken: set[str] = set()
     problems: list[dict[str, str]] = []
     rows: list[dict[str, Any]] = []
-    with track("explain", len(listed)) as advance:
+    with claimed(out, "explain"), track("explain", len(listed)) as advance:
+        _remove_earlier(out)
         for number, source in enumerate(listed, 1):
-            prediction = predictor.predict([source])[0]
-            path = prediction.path or f"picture {number}"
+            path = f"picture {number}"
+            if isinstance(source, str | os.PathLike):
+                path = printable_path(source)
             advance(1)
             try:
-                pixels = read_image(source, predictor.image_size)
-                picture = read_image(source, None)
+                content = source.read() if hasattr(source, "read") else source
+                pixels = read_image(content, predictor.image_size)
+                picture = read_image(content, None)
             except UnreadableImage as error:
                 problems.append({"path": path, "problem": str(error)})
+                continue
+            prediction = predictor.predict([content])[0]
+            if prediction.error is not None:
+                problems.append({"path": path, "problem": prediction.error})
                 continue
             heat = occlusion_map(predictor, pixels[None])[0]
             name = _free_name(Path(path).stem, taken)
             with atomic_path(out / name) as temporary:
-                sheet(picture, heat, Path(path).name, _verdict(prediction)).save(temporary)
-            rows.append(
-                {
-                    "path": path,
-                    "label": prediction.label,
-                    "confidence": prediction.confidence,
-                    "known": prediction.known,
-                    "file": name,
-                }
-            )
-    _write_listing(out, rows)
+                _save(sheet(picture, heat, Path(path).name, _verdict(prediction)), temporary)
+            answer = (prediction.label, prediction.confidence, prediction.known)
+            rows.append(dict(zip(COLUMNS, (path, *answer, name), strict=True)))
+        _write_listing(out, rows)
     counts = {
         "images": len(listed),
         "explained": len(rows),
@@ -185,6 +188,7 @@ def _verdict(prediction: Prediction) -> str:
 
 def _free_name(stem: str, taken: set[str]) -> str:
     """A file name that no other picture of this run has, on systems without case as well."""
+    stem = stem[:LONGEST_NAME]
     number, name = 1, f"{stem}.png"
     while name.lower() in taken:
         number += 1
@@ -193,15 +197,19 @@ def _free_name(stem: str, taken: set[str]) -> str:
     return name
 
 
+def _save(image: Image.Image, path: Path) -> None:
+    """Write a PNG that says who made it."""
+    facts = PngInfo()
+    facts.add_text("Software", MADE_BY)
+    image.save(path, pnginfo=facts)
+
+
 def _write_listing(out: Path, rows: list[dict[str, Any]]) -> None:
-    columns = ["path", "label", "confidence", "known", "file"]
-    with (
-        atomic_path(out / LISTING) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO()
+    writer = CsvWriter(text, COLUMNS)
+    for row in rows:
+        writer.write(list(row.values()))
+    write_text(out / LISTING, text.getvalue() or ",".join(COLUMNS) + "\n")
 
 
 def _without_maps(sources: Iterable[Any], out: Path) -> list[Any]:
@@ -223,11 +231,16 @@ def _without_maps(sources: Iterable[Any], out: Path) -> list[Any]:
 
 
 def _remove_earlier(out: Path) -> None:
-    """Remove the maps that an earlier run listed, so that none stands beside a newer model's."""
-    listing = out / LISTING
-    if not listing.is_file():
-        return
-    with listing.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            (out / Path(row.get("file") or LISTING).name).unlink(missing_ok=True)
-    listing.unlink(missing_ok=True)
+    """Remove the maps of an earlier run, so that none stands beside a newer model's.
+
+    Each map says who made it: one of a run that was stopped stands in no listing.
+    """
+    for path in out.glob("*.png"):
+        try:
+            with Image.open(path) as image:
+                ours = image.info.get("Software") == MADE_BY
+        except OSError:
+            continue
+        if ours:
+            path.unlink()
+    (out / LISTING).unlink(missing_ok=True)

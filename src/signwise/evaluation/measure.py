@@ -35,26 +35,58 @@ def measure(
     n, correct = len(labels), int(right.sum())
     confusion = metrics.confusion_matrix(labels, predicted, len(classes))
     balanced = metrics.balanced_accuracy(confusion)
-    signs = grouping in KNOWN_GROUPINGS
+    signs = np.asarray(list(groups)) if grouping in KNOWN_GROUPINGS else None
+
+    def by_group(hits: Array, rows: Array) -> metrics.Interval | None:
+        if signs is None:
+            return None
+        return metrics.grouped_bootstrap(hits[rows], signs[rows], seed=seed)
+
+    accepted = known >= np.float32(threshold)
+    per_class_grouped = None if signs is None else {
+        name: {
+            "groups": len(set(signs[labels == index])),
+            "recall_ci95": by_group(right, labels == index),
+            "precision_ci95": by_group(right, predicted == index),
+        }
+        for index, name in enumerate(classes)
+    }  # fmt: skip
     return {
         "classes": list(classes),
         "n": n,
         "correct": correct,
         "accuracy": correct / n if n else None,
         "accuracy_ci95": metrics.wilson_interval(correct, n),
-        "accuracy_ci95_grouped": (
-            metrics.grouped_bootstrap(right, list(groups), seed=seed) if signs else None
-        ),
+        "accuracy_ci95_grouped": (by_group(right, np.ones(n, bool))),
         "grouping": grouping,
         "groups": len(set(groups)),
         "balanced_accuracy": balanced["value"],
         "balanced_accuracy_ci95": balanced["ci95"],
+        "balanced_accuracy_ci95_grouped": _balanced_grouped(confusion, per_class_grouped),
         "loss": metrics.negative_log_likelihood(labels, probabilities),
         "confusion_matrix": confusion.tolist(),
         "per_class": dict(zip(classes, metrics.per_class(confusion), strict=True)),
+        "per_class_grouped": per_class_grouped,
         "calibration": _calibration(labels, probabilities, right, seed),
-        "selective": selective(known, right, threshold),
+        "selective": selective(known, right, threshold)
+        | {
+            "coverage_ci95_grouped": by_group(accepted, np.ones(n, bool)),
+            "risk_ci95_grouped": by_group(~right, accepted),
+        },
     }
+
+
+def _balanced_grouped(
+    confusion: Array, per_class: dict[str, dict[str, Any]] | None
+) -> metrics.Interval | None:
+    if per_class is None:
+        return None
+    recalls = [
+        (row[index] / row.sum(), found["recall_ci95"])
+        for index, (row, found) in enumerate(zip(confusion, per_class.values(), strict=True))
+        if row.sum()
+    ]
+    return metrics.interval_of_mean(*zip(*recalls, strict=True)) if recalls else None
 
 
 def _calibration(labels: Array, probabilities: Array, right: Array, seed: int) -> dict[str, Any]:

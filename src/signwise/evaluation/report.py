@@ -4,10 +4,13 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from numpy.typing import NDArray
 
 from signwise import html, metrics, plots
+from signwise.evaluation.by_class import classes_section
 from signwise.evaluation.examples import mistakes_section, strangers_section
+from signwise.evaluation.label_errors import label_errors_section
 from signwise.evaluation.pictures import Answers, Pictures
 from signwise.evaluation.robustness import robustness_section
 from signwise.evaluation.wording import (
@@ -17,17 +20,19 @@ from signwise.evaluation.wording import (
     calibration_statement,
     counted,
     grouping_statement,
+    intervals,
     number,
     percent,
+    plural,
     refused,
+    short_path,
     verdict,
 )
 from signwise.files import read_json
 from signwise.html import Html
 from signwise.inference.predictor import Predictor
-from signwise.plot_confusion import class_label
 
-SHOWN_CLASSES = 15
+SHOWN_PROBLEMS = 500
 
 
 def report(
@@ -35,6 +40,7 @@ def report(
     pictures: Pictures,
     figures: dict[str, Any],
     answers: Answers,
+    suspects: pd.DataFrame | None,
     charts: dict[str, bytes],
     run: Path | None,
 ) -> str:
@@ -42,8 +48,9 @@ def report(
     right = answers.probabilities.argmax(axis=1) == pictures.labels
     sections = [
         _summary(figures),
-        _classes(figures, charts["confusion_matrix.png"]),
+        classes_section(figures, charts["confusion_matrix.png"]),
         mistakes_section(predictor, pictures, answers),
+        label_errors_section(predictor.classes, pictures, answers.probabilities, suspects),
         _confidence(figures, answers.known, right, charts["reliability.png"]),
     ]
     if answers.strangers is not None:
@@ -54,34 +61,67 @@ def report(
         sections.append(robustness_section(figures["corruptions"], figures["accuracy"]))
     if run is not None and (run / "history.csv").is_file():
         sections.append(_curves(run / "history.csv"))
-    sections.append(_origin(predictor, pictures, figures, run))
+    sections.append(_origin(predictor, pictures, answers, figures, run))
     names = figures["classes"]
     title = f"Evaluation: {', '.join(names[:4])}" + (" and others" if len(names) > 4 else "")
     return html.page(title, sections, lead=verdict(figures))
 
 
 def _summary(figures: dict[str, Any]) -> Html:
-    chosen, calibration = figures["selective"], figures["calibration"]
+    parts = []
+    seen = figures["seen_in_training"]
+    if seen:
+        parts.append(
+            html.warning(
+                f"{counted(seen, figures['n'])} pictures were trained on."
+                " The figures say little about pictures that the model has not seen."
+            )
+        )
+    leaks = figures["groups_seen_in_training"]
+    if leaks:
+        name = GROUP_NAMES[figures["grouping"]]
+        parts.append(
+            html.warning(
+                f"Of {plural(leaks, name)} other pictures are in the training split, since the"
+                " split was given so: the figures are better than they will be on new ones."
+            )
+        )
+    parts.append(html.figures(_cards(figures)))
+    parts.append(html.paragraph(grouping_statement(figures)))
+    return html.section("How good it is", *parts)
+
+
+def _cards(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
+    chosen, calibration, grouping = (
+        figures[name] for name in ("selective", "calibration", "grouping")
+    )
+
+    def interval(part: dict[str, Any], name: str) -> str:
+        both = intervals(part[f"{name}_ci95"], part.get(f"{name}_ci95_grouped"), grouping)
+        return f"95 % interval {both}"
+
     wrong = round((chosen["risk"] or 0) * chosen["accepted"])
-    cards = [
-        ("Accuracy", percent(figures["accuracy"]), accuracy_beside(figures)),
-        (
-            "Answered at the threshold",
-            percent(chosen["coverage"]),
-            f"{counted(chosen['accepted'], chosen['n'])} pictures; "
-            f"95 % interval {between(chosen['coverage_ci95'])}",
-        ),
-        (
-            "Wrong among the answered",
-            percent(chosen["risk"]),
-            f"{counted(wrong, chosen['accepted'])} pictures; "
-            f"95 % interval {between(chosen['risk_ci95'])}",
-        ),
+    cards = [("Accuracy", percent(figures["accuracy"]), accuracy_beside(figures))]
+    if chosen["threshold"] > 0:
+        cards += [
+            (
+                "Answered at the threshold",
+                percent(chosen["coverage"]),
+                f"{counted(chosen['accepted'], chosen['n'])} pictures; "
+                f"{interval(chosen, 'coverage')}",
+            ),
+            (
+                "Wrong among the answered",
+                percent(chosen["risk"]),
+                f"{counted(wrong, chosen['accepted'])} pictures; {interval(chosen, 'risk')}",
+            ),
+        ]
+    cards += [
         (
             "Balanced accuracy",
             percent(figures["balanced_accuracy"]),
             f"mean recall of the classes, n = {figures['n']:,}; "
-            f"95 % interval {between(figures['balanced_accuracy_ci95'])}; {refused(chosen)}",
+            f"{interval(figures, 'balanced_accuracy')}; {refused(chosen, grouping)}",
         ),
         (
             "Calibration error",
@@ -97,7 +137,7 @@ def _summary(figures: dict[str, Any]) -> Html:
                 "Strangers taken for a class",
                 percent(unknown["acceptance_rate"]),
                 f"{counted(unknown['accepted'], unknown['n'])} pictures; "
-                f"95 % interval {between(unknown['acceptance_rate_ci95'])}",
+                f"{interval(unknown, 'acceptance_rate')}",
             )
         )
     if "corruptions" in figures:
@@ -107,80 +147,29 @@ def _summary(figures: dict[str, Any]) -> Html:
                 "Accuracy under corruption",
                 percent(swept["mean_accuracy"]),
                 f"mean of 75 cells, {swept['n']:,} pictures each; "
-                f"95 % interval {between(swept['mean_accuracy_ci95'])}; "
-                f"refused at the threshold {percent(swept['mean_refused'])}",
+                f"{interval(swept, 'mean_accuracy')}; refused at the threshold "
+                f"{percent(swept['mean_refused'])} ({between(swept['mean_refused_ci95'])})",
             )
         )
-    parts = []
-    seen = figures["seen_in_training"]
-    if seen:
-        parts.append(
-            html.warning(
-                f"{counted(seen, figures['n'])} pictures were trained on."
-                " The figures say little about pictures that the model has not seen."
-            )
-        )
-    leaks = figures["groups_seen_in_training"]
-    if leaks:
-        name = GROUP_NAMES[figures["grouping"]]
-        parts.append(
-            html.warning(
-                f"{leaks:,} {name}s have other pictures in the training split, since the split"
-                " was given so: the figures are better than they will be on new ones."
-            )
-        )
-    parts.append(html.figures(cards))
-    parts.append(html.paragraph(grouping_statement(figures)))
-    return html.section("How good it is", *parts)
-
-
-def _classes(figures: dict[str, Any], confusion: bytes) -> Html:
-    classes = figures["classes"]
-    rows = []
-    for index, name in enumerate(classes):
-        entry = figures["per_class"][name]
-        # A chart that can't show a name shows its number.
-        known_as = name if class_label(name, index, 22) == name else f"{name} (#{index})"
-        cells: list[str] = [known_as, f"{entry['support']:,}"]
-        for kind in ("recall", "precision", "f1"):
-            cells += [percent(entry[kind]["value"]), between(entry[kind]["ci95"])]
-        rows.append((entry["recall"]["value"], cells))
-    headers = ["class", "pictures"]
-    for kind in ("recall", "precision", "F1"):
-        headers += [kind, "95 % interval"]
-    chart = html.image(
-        confusion,
-        "Confusion matrix",
-        "Rows: what the picture shows. Columns: the class of the largest probability, whatever the"
-        f" threshold; n = {figures['n']:,} pictures.",
-    )
-    everything = html.table(headers, [cells for _, cells in rows])
-    if len(rows) <= SHOWN_CLASSES:
-        return html.section("Class by class", chart, everything)
-    measured = sorted((row for row in rows if row[0] is not None), key=lambda row: row[0])
-    return html.section(
-        "Class by class",
-        chart,
-        html.paragraph(f"The {SHOWN_CLASSES} classes of lowest recall:"),
-        html.table(headers, [cells for _, cells in measured[:SHOWN_CLASSES]]),
-        html.details(f"All {len(rows):,} classes", everything),
-    )
+    return cards
 
 
 def _confidence(
     figures: dict[str, Any], known: NDArray[Any], right: NDArray[Any], diagram: bytes
 ) -> Html:
     calibration, chosen = figures["calibration"], figures["selective"]
-    point = None if chosen["risk"] is None else (chosen["coverage"], chosen["risk"])
+    point = None
+    if chosen["risk"] is not None and chosen["threshold"] > 0:
+        point = (chosen["coverage"], chosen["risk"])
     reliability = html.image(
         diagram,
-        "Reliability diagram",
-        f"Each point: as many pictures as any other, {figures['n']:,} in all; bars: 95 % interval."
-        " On the line, confidence means what it says.",
+        f"Reliability diagram: expected calibration error {percent(calibration['ece'])}",
+        f"Each point: about as many pictures, but for equal confidences, {figures['n']:,} in all;"
+        " bars: 95 % interval by picture. On the line, confidence means what it says.",
     )
     curve = html.image(
         plots.risk_coverage(*metrics.risk_coverage(known, right), point),
-        "Risk-coverage curve",
+        f"Risk-coverage curve: the area under it is {number(chosen['aurc'])}",
         f"Area under the curve {number(chosen['aurc'])}, n = {chosen['n']:,}. The model answers"
         f" where known is at least {number(chosen['threshold'])}.",
     )
@@ -194,6 +183,22 @@ def _confidence(
             " calibration take every picture, whatever the threshold; what is refused counts in"
             " risk and coverage alone."
         ),
+        html.details(
+            "The points of the reliability diagram",
+            html.table(
+                ["confidence", "pictures", "mean confidence", "right", "95 % interval by picture"],
+                [
+                    (
+                        f"{part['low']:.4f} to {part['high']:.4f}",
+                        f"{part['n']:,}",
+                        f"{part['confidence']:.4f}",
+                        percent(part["accuracy"]),
+                        between(part["ci95"]),
+                    )
+                    for part in calibration["bins"]
+                ],
+            ),
+        ),
     )
 
 
@@ -205,23 +210,29 @@ def _curves(path: Path) -> Html:
         return Html("")
     return html.section(
         "How it was trained",
-        html.image(
-            plots.curves(history),
-            "Loss and accuracy by epoch",
+        html.row(
+            html.image(plots.curves(history, ("loss",)), "Loss by epoch"),
+            html.image(plots.curves(history, ("accuracy",)), "Accuracy by epoch"),
+        ),
+        html.note(
             "The circle marks the epoch whose weights were kept: the lowest loss on the validation"
             " set. Validation sees pictures as they are and the average of the weights, training"
             " altered pictures and the weights of each step, so validation may look better."
-            f" Training took {sum(history['seconds']):,.0f} s for {len(rows)} epochs.",
+            f" Training took {sum(history['seconds']):,.0f} s for {plural(len(rows), 'epoch')}."
         ),
     )
 
 
 def _origin(
-    predictor: Predictor, pictures: Pictures, figures: dict[str, Any], run: Path | None
+    predictor: Predictor,
+    pictures: Pictures,
+    answers: Answers,
+    figures: dict[str, Any],
+    run: Path | None,
 ) -> Html:
     metadata = predictor.metadata
     rows: list[tuple[str, object]] = [
-        ("model", str(predictor.path)),
+        ("model", short_path(str(predictor.path.absolute()))),
         ("classes", len(predictor.classes)),
         ("picture size", f"{predictor.image_size} x {predictor.image_size} pixels"),
         ("resize", metadata.get("resize", "")),
@@ -235,9 +246,12 @@ def _origin(
         ("signwise", metadata.get("signwise_version", "")),
     ]
     parts = [html.table(["", ""], rows)]
-    if pictures.problems:
-        listed = [(problem["path"], problem["problem"]) for problem in pictures.problems]
-        summary = f"{len(listed):,} pictures could not be used"
+    problems = pictures.problems + (answers.strangers.problems if answers.strangers else [])
+    if problems:
+        listed = [(problem["path"], problem["problem"]) for problem in problems[:SHOWN_PROBLEMS]]
+        summary = f"{plural(len(problems), 'picture')} could not be used"
+        if len(problems) > SHOWN_PROBLEMS:
+            summary += f", {SHOWN_PROBLEMS} are listed"
         parts.append(html.details(summary, html.table(["file", "reason"], listed)))
     if run is not None and (run / "config.json").is_file():
         content = read_json(run / "config.json")
@@ -251,5 +265,6 @@ def _origin(
 
 
 def _grouping_row(figures: dict[str, Any]) -> str:
-    name = GROUP_NAMES.get(figures["grouping"], "group of look-alikes")
-    return f"{figures['grouping']}: {figures['groups']:,} {name}s"
+    name = GROUP_NAMES.get(figures["grouping"])
+    groups = f"{figures['groups']:,} of look-alikes" if name is None else ""
+    return f"{figures['grouping']}: {groups or plural(figures['groups'], str(name))}"

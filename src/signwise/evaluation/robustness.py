@@ -1,5 +1,6 @@
 """How a model holds up under the 15 common corruptions: the sweep, and its part of the report."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,26 +19,37 @@ CHUNK = 512
 OVERLAPS = {
     "gaussian_noise": "noise",
     "shot_noise": "noise",
+    "impulse_noise": "noise",
     "defocus_blur": "blur",
+    "glass_blur": "blur",
     "motion_blur": "blur",
+    "zoom_blur": "blur",
     "fog": "haze",
     "brightness": "light",
     "contrast": "light",
     "pixelate": "low resolution",
     "elastic_transform": "small rotations, shears and shifts",
+    "jpeg_compression": "JPEG compression",
 }
-"""Corruptions of a kind that the training augmentation shows as well, by other functions."""
+"""Corruptions of a kind that training shows as well, by other functions: its augmentation or, as
+JPEG compression, its rendered photos."""
 
 
 def measure_corruptions(
-    predictor: Predictor, labels: NDArray[np.int64], pixels: NDArray[np.uint8], seed: int
+    predictor: Predictor,
+    labels: NDArray[np.int64],
+    pixels: NDArray[np.uint8],
+    groups: Sequence[str] | None,
+    seed: int,
 ) -> dict[str, Any]:
     """Accuracy for each corruption and severity, and the mean over all cells.
 
-    The 75 versions of a picture are no independent trials: the mean's interval is Wilson's with the
-    number of pictures as n.
+    labels (N,), pixels (N, S, S, 3), groups (N,) where they are known. The 75 versions of a picture
+    are no independent trials: the mean's interval is Wilson's with the number of pictures as n, and
+    by group that of the pictures' own means.
     """
     cells: dict[str, dict[str, Any]] = {}
+    hits = np.zeros(len(labels), np.int64)
     with track("Corruptions", len(CORRUPTIONS) * len(SEVERITIES)) as advance:
         for name in CORRUPTIONS:
             cells[name] = {}
@@ -47,7 +59,9 @@ def measure_corruptions(
                     part = slice(start, start + CHUNK)
                     corrupted = corrupt(pixels[part], name, severity, seed + start)
                     probabilities, known = predictor.scores(corrupted)
-                    correct += int((probabilities.argmax(axis=1) == labels[part]).sum())
+                    right = probabilities.argmax(axis=1) == labels[part]
+                    hits[part] += right
+                    correct += int(right.sum())
                     refused += int((known < np.float32(predictor.threshold)).sum())
                 cells[name][str(severity)] = {
                     "accuracy": correct / len(labels),
@@ -59,11 +73,17 @@ def measure_corruptions(
                 advance(1)
     every = [cell for row in cells.values() for cell in row.values()]
     mean = float(np.mean([cell["accuracy"] for cell in every]))
+    refused_mean = float(np.mean([cell["refused"] for cell in every])) / len(labels)
+    grouped = (
+        None if groups is None else metrics.grouped_bootstrap(hits / len(every), groups, seed=seed)
+    )
     return {
         "n": len(labels),
         "mean_accuracy": mean,
         "mean_accuracy_ci95": metrics.wilson_interval(mean * len(labels), len(labels)),
-        "mean_refused": float(np.mean([cell["refused"] for cell in every])) / len(labels),
+        "mean_accuracy_ci95_grouped": grouped,
+        "mean_refused": refused_mean,
+        "mean_refused_ci95": metrics.wilson_interval(refused_mean * len(labels), len(labels)),
         "seed": seed,
         "frost": "rendered",
         "overlaps_with_training": OVERLAPS,
@@ -80,6 +100,7 @@ def robustness_section(figures: dict[str, Any], clean_accuracy: float | None) ->
         key=lambda cell: cells[cell[0]][str(cell[1])]["accuracy"],
     )
     lowest = cells[worst][str(severity)]
+    grouped = figures["mean_accuracy_ci95_grouped"]
     rows = [
         [_shown(name), OVERLAPS.get(name, ""), *(_cell(row[str(level)]) for level in SEVERITIES)]
         for name, row in cells.items()
@@ -90,24 +111,25 @@ def robustness_section(figures: dict[str, Any], clean_accuracy: float | None) ->
         html.paragraph(
             f"Mean accuracy over 75 cells {percent(figures['mean_accuracy'])}"
             f" (n = {figures['n']:,} pictures in each; 95 % interval"
-            f" {between(figures['mean_accuracy_ci95'])}; undisturbed {percent(clean_accuracy)};"
-            f" refused at the threshold {percent(figures['mean_refused'])})."
-            f" The worst: {_shown(worst)} at severity {severity},"
-            f" {counted(lowest['correct'], lowest['n'])} right, {percent(lowest['accuracy'])}"
-            f" (95 % interval {between(lowest['ci95'])};"
-            f" {lowest['refused']:,} refused)."
+            f" {between(figures['mean_accuracy_ci95'])} by picture"
+            + ("" if grouped is None else f", {between(grouped)} by sign or group")
+            + f"; undisturbed {percent(clean_accuracy)}; refused at the threshold"
+            f" {percent(figures['mean_refused'])}, {between(figures['mean_refused_ci95'])})."
+            f" {_worst_text(worst, severity, lowest)}"
         ),
         html.image(
-            plots.corruption_heatmap([_shown(name) for name in cells], table),
+            plots.corruption_heatmap(
+                [_shown(name) + (" *" if name in OVERLAPS else "") for name in cells], table
+            ),
             "Accuracy by corruption and severity",
             f"Accuracy in per cent, n = {figures['n']:,} pictures in each cell; the 15 common"
             " corruptions of Hendrycks and Dietterich (2019), severities for small pictures."
-            " Frost is rendered, not photographed.",
+            " Frost is rendered, not photographed. * Training shows disturbances of this kind too.",
         ),
         html.note(
             f"Training shows the model pictures with disturbances of these kinds too: {kinds}. They"
-            " come from other functions than the corruptions here, but where the kind is the same"
-            " the cells say less about disturbances never met; the table marks them."
+            " come from other functions than the corruptions here, but where the kind is the same,"
+            " at the names with a star, the cells say less about disturbances never met."
         ),
         html.details(
             "Every cell with its interval",
@@ -115,6 +137,16 @@ def robustness_section(figures: dict[str, Any], clean_accuracy: float | None) ->
                 ["corruption", "kind met in training", *(f"severity {s}" for s in SEVERITIES)], rows
             ),
         ),
+    )
+
+
+def _worst_text(name: str, severity: int, cell: dict[str, Any]) -> str:
+    if cell["accuracy"] == 1:
+        return "No cell is below 100 %."
+    return (
+        f"The worst: {_shown(name)} at severity {severity},"
+        f" {counted(cell['correct'], cell['n'])} right, {percent(cell['accuracy'])}"
+        f" (95 % interval {between(cell['ci95'])} by picture; {cell['refused']:,} refused)."
     )
 
 

@@ -73,6 +73,8 @@ def find_model(model: str | Path) -> Path:
         raise SignwiseError("MODEL is empty: give a run directory, a model.onnx, or a name")
     if path.is_dir():
         if not (path / MODEL_FILE).is_file():
+            if (path / "data.json").is_file():
+                raise SignwiseError(f"{model} is prepared data, and no run: train on it first")
             raise SignwiseError(
                 f"{model} holds no {MODEL_FILE}: finish its training (train --resume)"
             )

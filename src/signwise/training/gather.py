@@ -34,11 +34,11 @@ SURE_SHARE = 0.5
 
 def gather(
     prepared: PreparedData, config: TrainConfig, size: int
-) -> tuple[TrainingData, list[dict[str, str]]]:
-    """What the loop reads, and a row for each stranger that can't be read.
+) -> tuple[TrainingData, dict[str, str], list[dict[str, str]]]:
+    """What the loop reads; the SHA-256 of each stranger by path; a row for each that can't be used.
 
     `size` is the side in pixels. Raises SignwiseError where `--unknown` names a folder that is not
-    there or has no picture that can be read.
+    there or has no picture that can be used.
     """
     table = prepared.table
     codes = {name: index for index, name in enumerate(prepared.classes)}
@@ -47,6 +47,7 @@ def gather(
     pixels = load_pixels(prepared, size)
     extra, extra_labels = np.empty((0, size, size, 3), np.uint8), np.empty(0, np.int64)
     held_out = stranger_count = 0
+    hashes: dict[str, str] = {}
     problems: list[dict[str, str]] = []
     if config.unknown != "none":
         seen = designs_seen(pixels, labels, train)
@@ -55,7 +56,10 @@ def gather(
         count = min(count, most_pictures(size))
         extra, extra_labels = rendered(prepared.classes, seen, count, size, config.seed)
     if config.unknown not in UNKNOWN:
-        strangers, problems = folder_negatives(Path(config.unknown), size, config.seed)
+        known = dict(zip(table["sha256"], table["label"], strict=True))
+        strangers, hashes, problems = folder_negatives(
+            Path(config.unknown), size, config.seed, known
+        )
         stranger_count = len(strangers)
         extra = np.concatenate((extra, strangers))
         extra_labels = np.append(extra_labels, np.full(stranger_count, len(codes)))
@@ -74,7 +78,7 @@ def gather(
         stranger_count=stranger_count,
         class_weights=weights,
     )
-    return gathered, problems
+    return gathered, hashes, problems
 
 
 def rendered(

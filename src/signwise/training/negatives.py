@@ -1,6 +1,7 @@
 """Pictures of no class to train against: rendered, the user's own, and known ones destroyed."""
 
 import math
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from signwise.data.images import read_image
 from signwise.data.synthetic import GTSRB_DESIGNS, design_of
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError, UnreadableImage
+from signwise.files import sha256_bytes
 from signwise.progress import track
 from signwise.training.augment import uniform
 from signwise.training.deployed import Normalise
@@ -164,12 +166,13 @@ def stranger_paths(folder: Path) -> list[str]:
 
 
 def folder_negatives(
-    folder: Path, size: int, seed: int
-) -> tuple[NDArray[np.uint8], list[dict[str, str]]]:
-    """The pictures under the folder, (M, S, S, 3), and a row for each that can't be read.
+    folder: Path, size: int, seed: int, known: Mapping[str, str]
+) -> tuple[NDArray[np.uint8], dict[str, str], list[dict[str, str]]]:
+    """The pictures under the folder, (M, S, S, 3), their SHA-256 by path, and what can't be used.
 
-    Of more than `most_pictures` a random choice. Raises SignwiseError where the folder is not there
-    or has no picture that can be read.
+    `known` has the class of each picture of the classes by its SHA-256: the same bytes can't be of
+    no class. Of more than `most_pictures` a random choice. Raises SignwiseError where the folder is
+    not there or has no picture that can be used.
     """
     problems = []
     paths = stranger_paths(folder)
@@ -177,23 +180,26 @@ def folder_negatives(
         choice = np.random.default_rng(seed).permutation(len(paths))[: most_pictures(size)]
         paths = [paths[index] for index in np.sort(choice)]
     pixels = np.empty((len(paths), size, size, 3), np.uint8)
-    count = 0
+    hashes: dict[str, str] = {}
+
+    def read(path: str) -> tuple[str, NDArray[np.uint8] | str]:
+        try:
+            content = Path(path).read_bytes()
+            sha256 = sha256_bytes(content)
+            if sha256 in known:
+                return sha256, f"the same picture is one of {known[sha256]}"
+            return sha256, read_image(content, size)
+        except (OSError, UnreadableImage) as error:
+            return "", (getattr(error, "strerror", None) or str(error)).lower()
+
     with ThreadPoolExecutor() as pool, track("strangers", len(paths)) as advance:
-        read = pool.map(lambda path: _read(path, size), paths)
-        for path, picture in zip(paths, read, strict=True):
+        for path, (sha256, picture) in zip(paths, pool.map(read, paths), strict=True):
             if isinstance(picture, str):
                 problems.append({"path": path, "problem": picture})
             else:
-                pixels[count] = picture
-                count += 1
+                pixels[len(hashes)] = picture
+                hashes[path] = sha256
             advance(1)
-    if not count:
-        raise SignwiseError(f"--unknown {folder}: no picture in it that can be read")
-    return pixels[:count], problems
-
-
-def _read(path: str, size: int) -> NDArray[np.uint8] | str:
-    try:
-        return read_image(path, size)
-    except UnreadableImage as error:
-        return str(error)
+    if not hashes:
+        raise SignwiseError(f"--unknown {folder}: no picture in it that can be used")
+    return pixels[: len(hashes)], hashes, problems

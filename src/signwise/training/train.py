@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
 from signwise.config import TrainConfig
 from signwise.data.prepared import PreparedData, load_data, write_csv
 from signwise.errors import SignwiseError
-from signwise.files import MARKER, claim_directory, read_json, write_json, write_text
+from signwise.files import MARKER, STRANGERS, claim_directory, read_json, write_json, write_text
 from signwise.machine import available_cores
 from signwise.progress import track
 from signwise.training.batches import TrainingData, steps_in_epoch, to_device
@@ -32,7 +33,7 @@ from signwise.training.tracking import Tracker, make_outcome, open_tracker, requ
 
 CHECKPOINT_TIME_SHARE = 0.05
 # What a run has written before its first checkpoint.
-FIRST_FILES = ("config.json", "manifest.csv", "history.csv", "model.safetensors")
+FIRST_FILES = ("config.json", "manifest.csv", STRANGERS, "history.csv", "model.safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,10 @@ def train(
         if config.freeze:
             freeze_body(network)
         with _claimed_run(out, config, prepared, resume), memory_in_words():
-            training_data, problems = gather(prepared, config, size)
+            training_data, strangers, problems = gather(prepared, config, size)
+            if strangers:
+                table = pd.DataFrame({"path": strangers.keys(), "sha256": strangers.values()})
+                write_csv(out / STRANGERS, table)
             tracker = open_tracker(config.track, out, read_json(stored)["settings"])
             try:
                 network.to(device).to(memory_format=layout(device))
