@@ -13,7 +13,7 @@ from signwise.data.prepare import prepare
 from signwise.errors import SignwiseError
 from signwise.evaluation.evaluate import evaluate
 from signwise.evaluation.measure import measure
-from signwise.files import sha256_file
+from signwise.files import STRANGERS, sha256_file
 from signwise.inference.predict import predict
 from signwise.metrics import wilson_interval
 from toy import toy_folder, toy_model, toy_strangers
@@ -204,6 +204,77 @@ def test_what_was_asked_for_once_does_not_stay(run: Path, data: Path, tmp_path: 
     assert "unknown" not in evaluate(run, data).metrics
 
 
+def test_strangers_that_are_none_and_those_trained_against_are_told(
+    run: Path, data: Path, source: Path, tmp_path: Path
+) -> None:
+    strangers = toy_strangers(tmp_path / "strangers", 4)
+    with pytest.warns(UserWarning, match=r"\d+ of 72 pictures of --unknown are among those"):
+        found = evaluate(run, data, unknown=source).metrics["unknown"]
+    assert found["same_as_known"] == evaluate(run, data).metrics["n"]
+    assert found["seen_in_training"] == 0
+    hashes = [f"{path},{sha256_file(path)}" for path in sorted(strangers.iterdir())[:3]]
+    (run / STRANGERS).write_text("\n".join(["path,sha256", *hashes]) + "\n")
+    with pytest.warns(UserWarning, match="3 of 4 pictures of --unknown were trained against"):
+        found = evaluate(run, data, unknown=strangers).metrics["unknown"]
+    assert (found["same_as_known"], found["seen_in_training"]) == (0, 3)
+    model = toy_model(tmp_path / "lone.onnx")
+    found = evaluate(model, data, unknown=strangers, out=tmp_path / "out").metrics["unknown"]
+    assert found["seen_in_training"] is None
+
+
+def test_what_fails_leaves_no_folder(run: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "1.png").write_text("no picture")
+    with pytest.raises(SignwiseError, match="holds no usable picture"):
+        evaluate(run, data, unknown=tmp_path / "bad", out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    whole = evaluate(run, data).out
+    before = {path.name: path.read_bytes() for path in whole.iterdir()}
+    with pytest.raises(SignwiseError, match="holds no usable picture"):
+        evaluate(run, data, unknown=tmp_path / "bad")
+    assert {path.name: path.read_bytes() for path in whole.iterdir()} == before
+
+
+def test_a_model_whose_answers_are_no_numbers_is_an_error(run: Path, data: Path) -> None:
+    toy_model(run / "model.onnx", sharpness=float("nan"))
+    with pytest.raises(SignwiseError, match=r"model\.onnx gives answers that are no numbers"):
+        evaluate(run, data)
+
+
+def test_other_data_of_the_same_name_is_told(run: Path, data: Path, tmp_path: Path) -> None:
+    evaluate(run, data)
+    with pytest.warns(UserWarning, match="held an evaluation on other data"):
+        evaluate(run, toy_folder(tmp_path / "test", per_class=3, seed=9))
+
+
+def test_figures_by_sign_count_signs(run: Path, data: Path) -> None:
+    figures = evaluate(run, data, corruptions=True).metrics
+    table = pd.read_csv(run / "evaluation" / "test" / "predictions.csv")
+    for name, found in figures["per_class_grouped"].items():
+        signs = table[table["true_label"] == name]["group"].nunique()
+        assert found["groups"] == signs
+        # Without a mistake, each sign is one trial.
+        assert figures["per_class"][name]["recall"]["value"] == 1
+        assert found["recall_ci95"] == pytest.approx(wilson_interval(signs, signs))
+    for part, name in (
+        (figures, "balanced_accuracy"),
+        (figures["selective"], "coverage"),
+        (figures["selective"], "risk"),
+        (figures["corruptions"], "mean_accuracy"),
+    ):
+        low, high = part[f"{name}_ci95"]
+        assert part[f"{name}_ci95_grouped"][0] <= low
+        assert part[f"{name}_ci95_grouped"][1] >= high
+
+
+def test_a_poor_model_does_not_judge_labels(run: Path, data: Path) -> None:
+    toy_model(run / "model.onnx", region=(0, 0, 2, 2))
+    result = evaluate(run, data)
+    assert result.metrics["balanced_accuracy"] < 0.8
+    assert not (result.out / "suspects.csv").exists()
+    assert "Not judged" in (result.out / "report.html").read_text()
+
+
 def test_likely_label_errors_are_listed_for_prepare(run: Path, tmp_path: Path) -> None:
     folder = toy_folder(tmp_path / "photos", per_class=30, seed=7)
     toy_model(run / "model.onnx", sharpness=5)
@@ -214,6 +285,10 @@ def test_likely_label_errors_are_listed_for_prepare(run: Path, tmp_path: Path) -
     result = evaluate(run, folder)
     suspects = pd.read_csv(result.out / "suspects.csv")
     assert list(suspects["path"]) == [str(wrong.resolve())]
+    assert result.counts["suspects"] == 1
+    page = (result.out / "report.html").read_text()
+    assert "1 of 60 labels are likely wrong" in page
+    assert "labelled stop\nlooks like priority\nstop/00099_00000.png" in page
     again = prepare(folder, tmp_path / "again", exclude=result.out / "suspects.csv")
     assert str(wrong.name) not in (again.out / "manifest.csv").read_text()
 

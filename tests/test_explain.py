@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from signwise.errors import SignwiseError
+from signwise.evaluation import explain as explain_module
 from signwise.evaluation.explain import explain, occlusion_map
 from signwise.evaluation.heat import overlay, sheet
 from signwise.inference.predictor import Predictor
@@ -164,6 +165,43 @@ def test_explain_replaces_its_own_and_nothing_else(tmp_path: Path) -> None:
     assert names == ["00000_00000.png", "explanations.csv", "mine.png"]
     with pytest.raises(SignwiseError, match="did not write"):
         explain(model, [folder], out=folder)
+
+
+def test_maps_of_a_run_that_was_stopped_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = toy_model(tmp_path / "model.onnx")
+    folder = toy_folder(tmp_path / "in", per_class=3)
+    made = iter(range(3))
+    draw = explain_module.sheet
+
+    def stop(*parts: object) -> Image.Image:
+        if next(made) == 2:
+            raise KeyboardInterrupt
+        return draw(*parts)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(explain_module, "sheet", stop)
+        with pytest.raises(KeyboardInterrupt):
+            explain(model, folder, out=tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("*.png"))) == 2
+    explain(model, folder / "stop" / "00000_00000.png", out=tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["00000_00000.png"]
+
+
+def test_open_files_and_long_names_are_explained(tmp_path: Path) -> None:
+    model = toy_model(tmp_path / "model.onnx")
+    path = toy_folder(tmp_path / "in", per_class=1) / "stop" / "00000_00000.png"
+    long = path.rename(path.with_name("\udcff" * 100 + ".png"))
+    with long.open("rb") as file:
+        result = explain(model, [long, file, b"no picture"], out=tmp_path / "out")
+    assert result.counts["explained"] == 2
+    assert result.rows[0]["known"] == result.rows[1]["known"]
+    assert [problem["path"] for problem in result.problems] == ["picture 3"]
+
+
+def test_an_answer_that_is_no_number_is_a_row(tmp_path: Path) -> None:
+    model = toy_model(tmp_path / "model.onnx", sharpness=float("nan"))
+    result = explain(model, toy_folder(tmp_path / "in", per_class=1), out=tmp_path / "out")
+    assert result.counts == {"images": 2, "explained": 0, "unreadable": 2, "skipped": 0}
 
 
 def test_maps_in_the_folder_of_pictures_are_not_explained(tmp_path: Path) -> None:

@@ -57,6 +57,20 @@ def test_any_class_name_can_be_drawn(name: str) -> None:
     read(plot_confusion.confusion_matrix([name, "stop"], confusion(2)))
 
 
+@pytest.mark.parametrize("colour", [(1, 1, 1), (0.03, 0.19, 0.42), (0.85, 0.3, 0.0), (1, 0.6, 0.2)])
+def test_ink_is_the_one_that_is_told_better(colour: tuple[float, float, float]) -> None:
+    def luminance(rgb: tuple[float, ...]) -> float:
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    def contrast(ink: float) -> float:
+        high, low = sorted((luminance(colour), ink), reverse=True)
+        return (high + 0.05) / (low + 0.05)
+
+    dark, white = contrast(luminance((0.2, 0.2, 0.2))), contrast(1.0)
+    assert plots.ink_on(colour) == ("white" if white > dark else plots.INK)
+
+
 def test_most_confused_leaves_out_what_is_right() -> None:
     counts = np.array([[9, 2, 0], [5, 9, 1], [0, 0, 9]])
     assert plot_confusion.most_confused(counts) == [(1, 0), (0, 1), (1, 2)]

@@ -19,7 +19,7 @@ from PIL import Image
 
 import signwise.inference.predict as predict_module
 from signwise.errors import SignwiseError
-from signwise.inference.predict import predict
+from signwise.inference.predict import column_names, predict
 from signwise.inference.tables import CsvWriter, open_table
 from toy import toy_folder, toy_model, toy_strangers
 
@@ -212,6 +212,14 @@ def test_a_file_that_signwise_did_not_write_is_refused(
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(SignwiseError, match="is a folder"):
         predict(model, folder, out=tmp_path / "folder.csv")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_rows_of_thousands_of_classes_are_known_again(tmp_path: Path, suffix: str) -> None:
+    columns = column_names(f"a class of quite a long name {number}" for number in range(4000))
+    for _ in range(2):
+        with open_table(tmp_path / f"rows.{suffix}", columns) as table:
+            table.write(["1.png", "unknown", *[0.123456] * 4002, None])
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])

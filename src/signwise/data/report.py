@@ -13,6 +13,7 @@ from signwise.data.prepared import SPLITS
 
 SAMPLES = 16
 SHOWN = 24
+SHOWN_CLASSES = 60
 GROUPINGS = {
     "csv": "Groups are those of the CSV.",
     "regex": "Groups are what --group captures in the file names.",
@@ -38,7 +39,7 @@ def data_report(
     sections = [
         html.section(
             "Pictures and groups",
-            *[html.warning(text) for text in warnings],
+            *[html.warning(text[:1].upper() + text[1:]) for text in warnings],
             html.table(("Class", *SPLITS, "all", "groups"), _count_rows(usable, found.classes)),
             html.note(GROUPINGS[found.grouping] + " " + _split_text(found, config, leaks)),
         ),
@@ -63,8 +64,10 @@ def data_report(
 
 def _count_rows(usable: pd.DataFrame, classes: tuple[str, ...]) -> list[list[str]]:
     rows = []
-    for name in (*classes, "all"):
-        of_class = usable if name == "all" else usable[usable["label"] == name]
+    for name, of_class in [
+        *((name, usable[usable["label"] == name]) for name in classes),
+        ("all classes", usable),
+    ]:
         counts = [int((of_class["split"] == split).sum()) for split in SPLITS]
         rows.append(
             [name, *(f"{n:,}" for n in (*counts, len(of_class), of_class["group"].nunique()))]
@@ -85,7 +88,9 @@ def _samples(
     random = np.random.default_rng(seed)
     count = max(4, min(SAMPLES, 400 // len(classes)))
     parts = []
-    for name in classes:
+    if len(classes) > SHOWN_CLASSES:
+        parts.append(html.note(f"{SHOWN_CLASSES} of {len(classes):,} classes are shown."))
+    for name in classes[:SHOWN_CLASSES]:
         # From as many groups as there are: frames of one sign say little about the class.
         rows = usable[usable["label"] == name]
         rows = rows.iloc[random.permutation(len(rows))].drop_duplicates("group").head(count)
@@ -93,7 +98,7 @@ def _samples(
         parts.append(
             html.thumbnails(
                 [
-                    (array[row], Path(path).name)
+                    (html.whole_pixels(array[row]), Path(path).name)
                     for row, path in zip(rows.index.to_numpy(), rows["path"], strict=True)
                 ],
                 cell=72,
@@ -118,7 +123,7 @@ def _suspects(
         shown = rows.head(SHOWN)
         pictures = [
             (
-                _beside([array[row_of[name]] for name in (path, other) if name]),
+                _shown([array[row_of[name]] for name in (path, other) if name], str(reason)),
                 f"{path}: {detail}",
             )
             for path, detail, other in zip(
@@ -128,6 +133,15 @@ def _suspects(
         count = f"{len(rows):,}" + (f", {SHOWN} shown" if len(rows) > SHOWN else "")
         parts.append(html.details(f"{reason}: {count}", html.thumbnails(pictures, cell=128)))
     return parts
+
+
+def _shown(pictures: list[NDArray[np.uint8]], reason: str) -> NDArray[np.uint8]:
+    """The pictures enlarged, side by side; of a dark one a brightened copy, to be seen at all."""
+    if reason == "very dark":
+        dark = pictures[0]
+        bright = dark * (255 / max(int(dark.max()), 1))
+        pictures = [dark, bright.astype(np.uint8)]
+    return _beside([html.whole_pixels(picture) for picture in pictures])
 
 
 def _beside(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

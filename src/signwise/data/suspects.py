@@ -28,9 +28,11 @@ def find_suspects(scan: Scan) -> pd.DataFrame:
 def _duplicates(scan: Scan) -> list[tuple[str, ...]]:
     table = scan.table
     rows: list[tuple[str, ...]] = []
-    for index in np.flatnonzero(table["problem"].str.startswith("conflict")):
-        found = table.iloc[index]
-        rows.append((found["path"], found["label"], "two labels", found["problem"], ""))
+    conflicts = table[table["problem"].str.startswith("conflict")]
+    for _, same in conflicts.groupby("sha256", sort=False):
+        for path, label, problem in zip(same["path"], same["label"], same["problem"], strict=True):
+            other = same["path"][same["label"] != label].iloc[0]
+            rows.append((path, label, "two labels", problem, other))
     usable = table[table["problem"] == ""]
     first: dict[tuple[str, str], str] = {}
     for path, label, sha256 in zip(usable["path"], usable["label"], usable["sha256"], strict=True):
@@ -67,12 +69,16 @@ def _poor(scan: Scan) -> list[tuple[str, ...]]:
     sides = table[["width", "height"]].astype(float)
     short, long = sides.min(axis=1), sides.max(axis=1)
     checks: tuple[tuple[str, Any, Any, str], ...] = (
-        ("very dark", looks["brightness"] < DARK, looks["brightness"], "mean grey {:.3f} of 1"),
-        ("little contrast", looks["contrast"] < FLAT, looks["contrast"], "deviation {:.3f} of 1"),
-        ("blurred", looks["sharpness"] < BLURRED, looks["sharpness"], "steepest edge {:.2f}"),
-        ("tiny", short < TINY, short, "shorter side {:.0f} pixels"),
-        ("oddly shaped", long / short > ODD, long / short, "one side {:.1f} times the other"),
-    )
+        ("very dark", looks["brightness"] < DARK, looks["brightness"],
+         f"mean grey {{:.3f}}, below {DARK}"),
+        ("little contrast", looks["contrast"] < FLAT, looks["contrast"],
+         f"deviation {{:.3f}}, below {FLAT}"),
+        ("blurred", looks["sharpness"] < BLURRED, looks["sharpness"],
+         f"steepest edge {{:.2f}}, below {BLURRED}"),
+        ("tiny", short < TINY, short, f"shorter side {{:.0f}} pixels, below {TINY}"),
+        ("oddly shaped", long / short > ODD, long / short,
+         f"one side {{:.1f}} times the other, above {ODD:.0f}"),
+    )  # fmt: skip
     return [
         (table["path"][index], table["label"][index], reason, text.format(figure[index]), "")
         for reason, is_poor, figure, text in checks

@@ -24,7 +24,6 @@ from signwise.evaluation.wording import (
     number,
     percent,
     plural,
-    refused,
     short_path,
     verdict,
 )
@@ -121,7 +120,8 @@ def _cards(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
             "Balanced accuracy",
             percent(figures["balanced_accuracy"]),
             f"mean recall of the classes, n = {figures['n']:,}; "
-            f"{interval(figures, 'balanced_accuracy')}; {refused(chosen, grouping)}",
+            f"{interval(figures, 'balanced_accuracy')}; refused "
+            f"{counted(chosen['n'] - chosen['accepted'], chosen['n'])}",
         ),
         (
             "Calibration error",

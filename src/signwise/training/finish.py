@@ -54,6 +54,8 @@ def write_results(
         for answer in read_logits(torch.from_numpy(logits), temperature, torch.tensor(offsets))
     )
     threshold = fit_threshold(known, config.keep_known) if data.exposed else 0.0
+    if not data.exposed and config.keep_known != TrainConfig().keep_known:
+        warnings.append("--keep-known has no effect: with --unknown none nothing is refused")
     correct = int((probabilities.argmax(1) == labels).sum())
     interval = metrics.wilson_interval(correct, len(labels))
     assert interval is not None, "train checks that there are validation pictures"
