@@ -27,6 +27,18 @@ def test_long_work_prints_plain_lines_to_standard_error(
     assert captured.err.splitlines() == ["reading: 1 of 3", "reading: 3 of 3"]
 
 
+def test_long_work_ends_with_its_total(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter((0.0, 12.0, 12.0, 13.0, 14.0))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
+    with progress.track("reading", 3) as advance:
+        advance(1)
+        advance(2)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["reading: 1 of 3", "reading: 3 of 3"]
+
+
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

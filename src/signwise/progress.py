@@ -39,7 +39,8 @@ def _bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _lines(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    done, last = 0, time.monotonic()
+    done, begun = 0, time.monotonic()
+    last = begun
 
     def advance(n: int) -> None:
         nonlocal done, last
@@ -49,6 +50,6 @@ def _lines(description: str, total: int) -> Iterator[Callable[[int], None]]:
             print(f"{description}: {done} of {total}", file=sys.stderr, flush=True)
 
     yield advance
-    # Short work that never printed stays silent: a pipeline's log is not a terminal.
-    if time.monotonic() - last >= PLAIN_INTERVAL_SECONDS or done != total:
+    # Short work stays silent: a pipeline's log is not a terminal.
+    if time.monotonic() - begun >= PLAIN_INTERVAL_SECONDS or done != total:
         print(f"{description}: {done} of {total}", file=sys.stderr, flush=True)

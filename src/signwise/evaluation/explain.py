@@ -50,8 +50,6 @@ def explain(
     images: Any,
     *,
     out: Path = Path("explain"),
-    threshold: float | None = None,
-    batch_size: int | None = None,
 ) -> ExplainResult:
     """Draw, for each picture, the parts that speak for the model's answer and against it.
 
@@ -59,7 +57,7 @@ def explain(
     OUT/explanations.csv; replaces what an earlier run wrote. Raises SignwiseError for a model that
     can't be used, a folder that is not signwise's own, and where there is no picture at all.
     """
-    predictor = Predictor(model, threshold=threshold, batch_size=batch_size)
+    predictor = Predictor(model)
     skipped: Counter[str] = Counter()
     sources, _ = find_pictures(images, skipped)
     out = Path(out)

@@ -1,7 +1,9 @@
 """What the loop reads, and the batches that it is fed: the user's pictures and those beside them.
 
 Shapes: B pictures of known classes in a batch, K classes, S the side in pixels. Labels 0 to K - 1
-are the classes; K, where the network has a further output, is unknown.
+are the classes; K, where the network has a further output, is unknown. What stands beside the
+user's pictures is called extra: rendered signs, of the classes and others, and strangers, the
+pictures of `--unknown FOLDER`. Whatever is labelled K is a negative.
 """
 
 import math
