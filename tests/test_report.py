@@ -10,6 +10,7 @@ from signwise.evaluation.wording import (
     calibration_statement,
     grouping_statement,
     percent,
+    rates,
     score,
     verdict,
 )
@@ -49,7 +50,6 @@ def test_the_verdict_has_counts_and_both_intervals() -> None:
     assert text.startswith("Right on 38 of 40 test pictures: 95.0")
     assert f"{between(found['accuracy_ci95'])} by picture" in text
     assert f"{between(found['accuracy_ci95_grouped'])} by sign" in text
-    assert "to 1 of them" in text
     strangers = measure_unknown(np.full(40, 0.9), np.array([0.1, 0.1, 0.7]), 0.5)
     assert "Of 3 pictures of no class it takes 1" in verdict(found | {"unknown": strangers})
 
@@ -57,13 +57,17 @@ def test_the_verdict_has_counts_and_both_intervals() -> None:
 def test_every_rate_of_the_verdict_has_count_and_interval() -> None:
     found = figures()
     chosen = found["selective"]
-    text = verdict(found)
-    assert "wrong on 2 of the other 39" in text
+    assert "unknown\u201d to 1 of them and is wrong on 2 of the other 39" in verdict(found)
+    strangers = measure_unknown(np.full(40, 0.9), np.array([0.1, 0.1, 0.7]), 0.5)
+    text = "\n".join(": ".join(rate) for rate in rates(found | {"unknown": strangers}))
+    assert "wrong among the answered: 5.1\u00a0% (2 of 39; " in text
+    assert f"(1 of 3; {between(strangers['acceptance_rate_ci95'])} by picture)" in text
     for part in ("risk_ci95", "risk_ci95_grouped"):
         assert between(chosen[part]) in text
     low, high = chosen["coverage_ci95_grouped"]
     assert f"{between([1 - high, 1 - low])} by sign" in text
     assert "can refuse none" in verdict(figures(threshold=0.0))
+    assert rates(figures(threshold=0.0)) == []
 
 
 def test_what_is_not_known_is_said() -> None:

@@ -93,13 +93,14 @@ def train(result: Any) -> list[RenderableType]:
 
 def evaluate(result: Any) -> list[RenderableType]:
     """The verdict with n, intervals and what is refused, the confusion matrix, the report."""
-    from signwise.evaluation.wording import verdict
+    from signwise.evaluation.wording import rates, verdict
 
     figures = result.metrics
     suspects = result.counts["suspects"]
     doubted = f", suspects.csv: {suspects:,} labels worth a look" if suspects else ""
     return [
         f"[bold]{escape(verdict(figures))}[/]",
+        *(f"  {name}: {escape(text)}" for name, text in rates(figures)),
         _confusion(figures["classes"], figures["confusion_matrix"]),
         *_problems(result.problems),
         *_warnings(result),
@@ -165,8 +166,9 @@ def demo(result: Any) -> list[RenderableType]:
             f"{row['confidence']:.3f}",
             f"{row['known']:.3f}",
         )
-    first, *rest = evaluate(result.evaluation)
-    return [first, rest[0], table, *rest[1:]]
+    shown = evaluate(result.evaluation)
+    place = next(at for at, part in enumerate(shown) if isinstance(part, Table)) + 1
+    return [*shown[:place], table, *shown[place:]]
 
 
 def versions() -> list[RenderableType]:

@@ -122,24 +122,43 @@ def verdict(figures: dict[str, Any]) -> str:
     if chosen["threshold"] <= 0:
         text += " It was trained without unknown pictures and can refuse none."
     elif count:
-        share, both = _refused(chosen, grouping)
         wrong = round((chosen["risk"] or 0) * chosen["accepted"])
-        risk = intervals(chosen["risk_ci95"], chosen["risk_ci95_grouped"], grouping)
         text += (
-            f" It answers \u201cunknown\u201d to {count:,} of them ({percent(share)}; {both})"
-            f" and is wrong on {wrong:,} of the other {chosen['accepted']:,}"
-            f" ({percent(chosen['risk'])}; {risk})."
+            f" It answers \u201cunknown\u201d to {count:,} of them and is wrong on"
+            f" {_number_or_none(wrong)} of the other {chosen['accepted']:,}."
         )
     else:
         text += " It refuses none of them."
     unknown = figures.get("unknown")
     if unknown:
-        text += (
-            f" Of {unknown['n']:,} pictures of no class it takes {unknown['accepted']:,}"
-            f" ({percent(unknown['acceptance_rate'])}; {between(unknown['acceptance_rate_ci95'])}"
-            " by picture) for one of its own."
-        )
+        let_in = _number_or_none(unknown["accepted"])
+        text += f" Of {unknown['n']:,} pictures of no class it takes {let_in} for one of its own."
     return text + _what_is_not_known(figures)
+
+
+def _number_or_none(count: int) -> str:
+    return f"{count:,}" if count else "none"
+
+
+def rates(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the verdict counts, as rates with both intervals: name and text."""
+    chosen, grouping, unknown = (figures.get(k) for k in ("selective", "grouping", "unknown"))
+    assert chosen is not None
+    found = []
+    if chosen["threshold"] > 0:
+        share, both = _refused(chosen, str(grouping))
+        count = counted(chosen["n"] - chosen["accepted"], chosen["n"])
+        found.append(("refused", f"{percent(share)} ({count}; 95\u00a0% interval {both})"))
+        wrong = counted(round((chosen["risk"] or 0) * chosen["accepted"]), chosen["accepted"])
+        both = intervals(chosen["risk_ci95"], chosen["risk_ci95_grouped"], str(grouping))
+        found.append(("wrong among the answered", f"{percent(chosen['risk'])} ({wrong}; {both})"))
+    if unknown:
+        count = counted(unknown["accepted"], unknown["n"])
+        both = f"{between(unknown['acceptance_rate_ci95'])} by picture"
+        found.append(
+            ("strangers let in", f"{percent(unknown['acceptance_rate'])} ({count}; {both})")
+        )
+    return found
 
 
 def _what_is_not_known(figures: dict[str, Any]) -> str:
