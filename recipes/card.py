@@ -43,13 +43,14 @@ def figures_text(metadata: dict[str, Any]) -> str:
     """The figures of the very file, as sentences."""
     held = metadata["figures"]["held_out"]
     low, high = held["accuracy_ci95"]
+    low_by_sign, high_by_sign = held["accuracy_ci95_grouped"]
     mistakes = ", ".join(held["tracks_with_mistakes"]) or "none"
     return f"""On held-out tracks, read once, with this very file (2026-11-22):
 
 - right on {held["correct"]:,} of {held["n"]:,} pictures of {held["tracks"]} signs:
   {percent(held["accuracy"])} (95 % interval
-  {percent(low)} to {percent(high)} by picture; pictures of one sign are alike, so the true one
-  is wider);
+  {percent(low)} to {percent(high)} by picture, {percent(low_by_sign)} to {percent(high_by_sign)}
+  by sign, which is the honest one, since pictures of one sign are alike);
   classes and tracks with mistakes: {mistakes};
 - {held["refused"]} of them refused as `unknown` at the stored threshold
   {metadata["threshold"]:.4f};

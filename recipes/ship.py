@@ -123,6 +123,7 @@ def held_out(
         "correct": int(right.sum()),
         "accuracy": float(right.mean()),
         "accuracy_ci95": metrics.wilson_interval(int(right.sum()), int(own.sum())),
+        "accuracy_ci95_grouped": metrics.grouped_bootstrap(right, groups),
         "tracks": len(np.unique(groups)),
         "tracks_with_mistakes": sorted(np.unique(groups[~right]).tolist()),
         "refused": int((known[own] < predictor.threshold).sum()),

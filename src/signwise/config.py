@@ -166,7 +166,8 @@ class TrainConfig(Config):
     keep_known: float = 0.99
     """Share of the validation pictures that the threshold of `known` keeps."""
     class_weights: Literal["auto", "none"] = "auto"
-    """auto weighs classes so that rare ones count as much; none takes pictures as they come."""
+    """auto weighs classes in the loss so that rare ones count as much; none takes pictures as they
+    come. Probabilities count them as often as they come, either way."""
     seed: int = 0
     """Seed of the weights, the order and the augmentation."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -248,7 +248,8 @@ def _figures(figures: Mapping[str, Any]) -> str:
         text = (
             f"{name.replace('_', ' ')}: {percent(found['accuracy'])} right "
             f"({counted(found['correct'], found['n'])} pictures of {found['tracks']} signs; 95 % "
-            f"interval {between(found['accuracy_ci95'])} by picture; {found['refused']} refused)"
+            f"interval {between(found['accuracy_ci95'])} by picture, "
+            f"{between(found['accuracy_ci95_grouped'])} by sign; {found['refused']} refused)"
         )
         if found.get("auroc") is not None:
             text += (
