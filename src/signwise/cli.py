@@ -57,9 +57,9 @@ def _dispatch(arguments: list[str]) -> int:
         print(_overview(), file=sys.stdout if name else sys.stderr, flush=True)
         return 0 if name else 2
     if name == "--version":
-        from signwise import terminal
+        from signwise import about, terminal
 
-        terminal.show(terminal.versions(), sys.stdout)
+        terminal.show(about.versions(), sys.stdout)
         return 0
     if name == "--completion":
         return _print_completion(rest)

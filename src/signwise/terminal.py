@@ -1,9 +1,5 @@
 """How results look in a terminal: one function a verb, from its result to what rich prints."""
 
-import importlib.metadata
-import importlib.util
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,18 +14,6 @@ SHOWN_PROBLEMS = 5
 SHOWN_CLASSES = 8
 LONGEST_HEADER = 48
 """Letters of all classes together that stand above the columns of a matrix."""
-LIBRARIES = (
-    "numpy",
-    "pillow",
-    "onnxruntime",
-    "torch",
-    "torchvision",
-    "pandas",
-    "scikit-learn",
-    "onnx",
-    "safetensors",
-    "pyarrow",
-)
 
 
 def show(parts: Sequence[RenderableType], file: TextIO) -> None:
@@ -79,10 +63,13 @@ def prepare(result: Any) -> list[RenderableType]:
 def train(result: Any) -> list[RenderableType]:
     """The validation figures with n and interval, and where the model is."""
     figures = result.figures["validation"]
-    low, high = (_percent(bound) for bound in figures["accuracy_ci95"])
+    by_group = figures["accuracy_ci95_grouped"]
+    interval = f"{_between(figures['accuracy_ci95'])} by picture"
+    if by_group is not None:
+        interval += f", {_between(by_group)} by sign or group"
     return [
         f"[bold]{_percent(figures['accuracy'])}[/] right on the validation set: "
-        f"{figures['correct']:,} of {figures['n']:,}, 95 % interval {low} to {high} by picture; "
+        f"{figures['correct']:,} of {figures['n']:,}, 95 % interval {interval}; "
         f"{figures['refused']:,} refused. The weights were chosen on these: evaluate tells more",
         f"[dim]best of {len(result.history)} epochs: {result.figures['best_epoch']}[/]",
         *_problems(result.problems),
@@ -171,34 +158,6 @@ def demo(result: Any) -> list[RenderableType]:
     return [*shown[:place], table, *shown[place:]]
 
 
-def versions() -> list[RenderableType]:
-    """What a bug report needs: versions of signwise, Python and libraries, and the devices."""
-    found = {
-        "signwise": importlib.metadata.version("signwise"),
-        "python": f"{platform.python_version()} on {platform.platform()}",
-        "cpu": f"{os.cpu_count()} cores, {platform.machine()}",
-    }
-    for name in LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    found["devices"] = ", ".join(_devices())
-    return [f"{name:<12} {escape(value)}" for name, value in found.items()]
-
-
-def _devices() -> list[str]:
-    devices = ["cpu"]
-    if importlib.util.find_spec("torch"):
-        import torch
-
-        cards = range(torch.cuda.device_count())
-        devices += [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in cards]
-        if torch.backends.mps.is_available():
-            devices.append("mps")
-    return devices
-
-
 def _line(markup: str) -> Text:
     """A line that is never broken, however narrow the terminal."""
     return Text.from_markup(markup)
@@ -235,6 +194,12 @@ def _percent(share: float) -> str:
     from signwise.evaluation.wording import percent
 
     return percent(share)
+
+
+def _between(interval: Sequence[float]) -> str:
+    from signwise.evaluation.wording import between
+
+    return between(interval)
 
 
 def _figures(figures: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ from signwise.files import MARKER, read_json, sha256_file, write_bytes
 
 COLUMNS = ("path", "label", "group", "split", "width", "height", "sha256", "problem")
 SPLITS = ("train", "val", "test")
+KNOWN_GROUPINGS = ("csv", "regex", "track")
+"""Where a group is a physical sign; near duplicates are only pictures that look alike."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signwise import plot_confusion, plots
-from signwise.data.prepared import read_manifest, read_table
+from signwise.data.prepared import KNOWN_GROUPINGS, read_manifest, read_table
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
 from signwise.evaluation.label_errors import find_label_suspects
-from signwise.evaluation.measure import KNOWN_GROUPINGS, measure, measure_unknown
+from signwise.evaluation.measure import measure, measure_unknown
 from signwise.evaluation.outputs import predictions_table, write_results
 from signwise.evaluation.pictures import Answers, Pictures, Strangers, read_pictures
 from signwise.evaluation.report import report

@@ -7,11 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signwise import metrics
+from signwise.data.prepared import KNOWN_GROUPINGS
 
 Array = NDArray[Any]
-
-KNOWN_GROUPINGS = ("csv", "regex", "track")
-"""Where a group is a physical sign; near duplicates are only pictures that look alike."""
 
 
 def measure(

@@ -1,5 +1,6 @@
 """The model card, README.md of a run: what the model is, how good, on what it was trained."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from signwise.config import TrainConfig
@@ -22,7 +23,10 @@ def model_card(
     difference: the largest, in a probability, of model.onnx from the network.
     """
     figures = metadata["figures"]["validation"]
-    low, high = figures["accuracy_ci95"]
+    interval = _interval(figures["accuracy_ci95"]) + " by picture"
+    if figures["accuracy_ci95_grouped"] is not None:
+        # Pictures of one sign are no independent trials.
+        interval += f", {_interval(figures['accuracy_ci95_grouped'])} by {prepared.grouping}"
     counts = prepared.table.groupby(["label", "split"]).size()
     rows = "\n".join(
         f"| {name} | "
@@ -43,8 +47,8 @@ the temperature and the threshold.
 ## How good it is
 
 Right on {figures["correct"]} of {figures["n"]} validation pictures: {figures["accuracy"]:.2%}
-(95 % interval {low:.2%} to {high:.2%}). The weights and the threshold were chosen on these
-pictures, so the figure flatters: run `signwise evaluate` for the test set's.
+(95 % interval {interval}). The weights and the threshold were
+chosen on these pictures, so the figure flatters: run `signwise evaluate` for the test set's.
 
 The threshold {metadata["threshold"]:.4f} of `known` refuses {figures["refused"]} of them; the
 temperature is {metadata["temperature"]:.3f}. Probabilities take the classes to be as frequent as
@@ -77,3 +81,7 @@ a street photo, and it has seen only what is listed above.
 
 {settings}
 """
+
+
+def _interval(bounds: Sequence[float]) -> str:
+    return " to ".join(f"{bound:.2%}" for bound in bounds)

@@ -13,7 +13,7 @@ from torch import nn
 from signwise import metrics, plots
 from signwise.config import UNKNOWN, TrainConfig
 from signwise.data.images import RESIZE_RULE
-from signwise.data.prepared import PreparedData
+from signwise.data.prepared import KNOWN_GROUPINGS, PreparedData
 from signwise.files import FORMAT, write_bytes, write_text
 from signwise.training.batches import TrainingData
 from signwise.training.calibrate import calibrate, fit_threshold, notes_on
@@ -56,15 +56,20 @@ def write_results(
     threshold = fit_threshold(known, config.keep_known) if data.exposed else 0.0
     if not data.exposed and config.keep_known != TrainConfig().keep_known:
         warnings.append("--keep-known has no effect: with --unknown none nothing is refused")
-    correct = int((probabilities.argmax(1) == labels).sum())
+    right = probabilities.argmax(1) == labels
+    correct = int(right.sum())
     interval = metrics.wilson_interval(correct, len(labels))
     assert interval is not None, "train checks that there are validation pictures"
+    grouped = None
+    if prepared.grouping in KNOWN_GROUPINGS:
+        grouped = metrics.grouped_bootstrap(right, prepared.table["group"].iloc[data.val_rows])
     figures = {
         "validation": {
             "n": len(labels),
             "correct": correct,
             "accuracy": correct / len(labels),
             "accuracy_ci95": list(interval),
+            "accuracy_ci95_grouped": grouped,
             "refused": int((known < threshold).sum()),
         },
         "best_epoch": best_epoch,
