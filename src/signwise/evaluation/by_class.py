@@ -16,7 +16,15 @@ def classes_section(figures: dict[str, Any], confusion: bytes) -> Html:
     """From the figures of metrics.json, and the confusion matrix as PNG."""
     classes, grouping = figures["classes"], figures["grouping"]
     by_group = figures["per_class_grouped"]
-    headers = ["class", "pictures", "recall", "95 % interval", "precision", "95 % interval", "F1"]
+    headers = [
+        "class",
+        "pictures",
+        "recall",
+        "95 % interval",
+        "precision",
+        "95 % interval",
+        "F1, by picture",
+    ]
     if by_group is not None:
         headers.insert(2, f"{GROUP_NAMES[grouping]}s")
     rows = []

@@ -40,22 +40,25 @@ def measure(
             return None
         return metrics.grouped_bootstrap(hits[rows], signs[rows], seed=seed)
 
+    everything = np.ones(n, bool)
     accepted = known >= np.float32(threshold)
-    per_class_grouped = None if signs is None else {
-        name: {
-            "groups": len(set(signs[labels == index])),
-            "recall_ci95": by_group(right, labels == index),
-            "precision_ci95": by_group(right, predicted == index),
+    per_class_grouped = None
+    if signs is not None:
+        per_class_grouped = {
+            name: {
+                "groups": len(set(signs[labels == index])),
+                "recall_ci95": by_group(right, labels == index),
+                "precision_ci95": by_group(right, predicted == index),
+            }
+            for index, name in enumerate(classes)
         }
-        for index, name in enumerate(classes)
-    }  # fmt: skip
     return {
         "classes": list(classes),
         "n": n,
         "correct": correct,
         "accuracy": correct / n if n else None,
         "accuracy_ci95": metrics.wilson_interval(correct, n),
-        "accuracy_ci95_grouped": (by_group(right, np.ones(n, bool))),
+        "accuracy_ci95_grouped": by_group(right, everything),
         "grouping": grouping,
         "groups": len(set(groups)),
         "balanced_accuracy": balanced["value"],
@@ -68,7 +71,7 @@ def measure(
         "calibration": _calibration(labels, probabilities, right, seed),
         "selective": selective(known, right, threshold)
         | {
-            "coverage_ci95_grouped": by_group(accepted, np.ones(n, bool)),
+            "coverage_ci95_grouped": by_group(accepted, everything),
             "risk_ci95_grouped": by_group(~right, accepted),
         },
     }
