@@ -67,6 +67,14 @@ def test_a_large_set_with_mistakes_needs_no_note() -> None:
     assert notes_on(logits, labels, calibrate(logits, labels, np.ones(3))) == ()
 
 
+def test_a_model_that_knows_frequencies_alone_is_told() -> None:
+    labels = (np.arange(400) % 20 == 0).astype(np.int64)
+    logits = np.random.default_rng(0).normal(0, 40, (400, 2))
+    assert "no better than how frequent" in " ".join(
+        notes_on(logits, labels, calibrate(logits, labels, np.ones(2)))
+    )
+
+
 @given(
     scores=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=300),
     keep=st.floats(0.5, 1.0),

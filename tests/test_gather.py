@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import signwise
@@ -11,7 +13,14 @@ from signwise.config import TrainConfig
 from signwise.data.images import read_image
 from signwise.data.prepared import load_data
 from signwise.training import negatives
-from signwise.training.gather import HELD_OUT_RANGE, RENDERED_RANGE, gather, rendered
+from signwise.training.gather import (
+    HELD_OUT_RANGE,
+    MOST_WEIGHT,
+    RENDERED_RANGE,
+    balancing_weights,
+    gather,
+    rendered,
+)
 from toy import toy_folder, toy_strangers
 
 CLASSES = ("vorrang", "halt")
@@ -43,9 +52,19 @@ def test_weights_make_rare_classes_count_as_much(tmp_path: Path) -> None:
         config = TrainConfig(unknown="none", class_weights=choice)  # type: ignore[arg-type]
         data = gather(prepared, config, 8)[0]
         own = np.bincount(data.labels[data.train_rows])
-        wanted = own.sum() / (2 * own) if choice == "auto" else np.ones(2)
+        wanted = balancing_weights(own) if choice == "auto" else np.ones(2)
         assert data.class_weights == pytest.approx(wanted)
     assert counts[0] == 3 * counts[1]
+
+
+@given(st.lists(st.integers(1, 10_000), min_size=2, max_size=20))
+def test_weights_balance_as_far_as_is_safe(sizes: list[int]) -> None:
+    counts = np.array(sizes)
+    weights = balancing_weights(counts)
+    assert weights @ counts == pytest.approx(counts.sum(), rel=1e-5)
+    assert weights.max() <= MOST_WEIGHT * weights.min() * (1 + 1e-5)
+    if counts.max() <= MOST_WEIGHT * counts.min():
+        assert weights == pytest.approx(counts.sum() / (len(counts) * counts))
 
 
 def test_too_many_strangers_for_memory_are_drawn_from(

@@ -129,6 +129,26 @@ def test_no_error_in_fifteen_signs_is_fifteen_trials() -> None:
     assert interval == pytest.approx(metrics.wilson_interval(15, 15))
 
 
+def test_one_mistake_more_makes_nobody_surer() -> None:
+    groups = np.repeat(np.arange(14), 30)
+    bounds = []
+    for wrong in range(0, 60, 5):
+        correct = np.ones(420, bool)
+        correct[:wrong] = False
+        bounds.append(metrics.grouped_bootstrap(correct, groups)[0])
+    assert bounds[0] == pytest.approx(metrics.wilson_interval(14, 14)[0])
+    assert max(bounds) == bounds[0]
+    # Signs that fail as a whole beside stray mistakes: 3 % and 1 %.
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(200):
+        fails = rng.random(14) < 0.03
+        correct = (rng.random(420) >= 0.01) & ~fails[groups]
+        low, high = metrics.grouped_bootstrap(correct, groups, samples=500)
+        held += low <= 0.97 * 0.99 <= high
+    assert held >= 0.93 * 200
+
+
 def test_grouped_interval_holds_the_truth_where_others_do_not() -> None:
     # Fifteen signs, as in a small test split; a sign tends to be read right, or wrong, as a whole.
     rng = np.random.default_rng(0)

@@ -78,6 +78,8 @@ def test_what_is_not_known_is_said() -> None:
     text = verdict(found | {"groups_seen_in_training": None})
     assert "trained on other pictures of the same signs is not known" in text
     folder = figures(grouping="duplicates") | {"data_sha256": None}
+    unknown_too = verdict(folder | {"groups_seen_in_training": None})
+    assert "trained on other pictures of the same signs is not known" in unknown_too
     assert "training and in test" not in grouping_statement(folder)
     assert "8 signs are too few" in grouping_statement(found)
 

@@ -167,7 +167,12 @@ def test_a_run_goes_on_from_another_folder_and_without_the_weights_it_began_from
 def test_changed_strangers_are_refused(data: Path, tmp_path: Path) -> None:
     strangers = toy_strangers(tmp_path / "strangers", 3)
     out = tmp_path / "run"
+    Image.new("RGB", (20, 20), (200, 10, 10)).save(strangers / "plain.bmp")
     signwise.train(data, out, **SMALL | {"unknown": str(strangers), "epochs": 1})
+    # Of the same size, but another picture.
+    Image.new("RGB", (20, 20), (10, 10, 200)).save(strangers / "plain.bmp")
+    with pytest.raises(SignwiseError, match="--resume: what --unknown holds changed"):
+        signwise.train(data, out, resume=True)
     (strangers / "00000.png").unlink()
     with pytest.raises(SignwiseError, match=r"--resume: .*strangers changed since"):
         signwise.train(data, out, resume=True)

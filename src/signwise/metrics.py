@@ -51,8 +51,9 @@ def grouped_bootstrap(
 
     Pictures of one sign are no independent trials: whole groups are drawn anew (percentile
     bootstrap; Davison and Hinkley 1997, "Bootstrap Methods and their Application", 3.8). Alone it
-    would say [1, 1] when nothing is wrong, so it is widened to cover Wilson's interval by picture
-    and `_two_stage_error`, which with no error at all is Wilson's interval on the number of groups.
+    would say [1, 1] when nothing is wrong, so it is widened to cover Wilson's interval by picture,
+    `_two_stage_error`, and Wilson's interval on the number of groups if nothing were wrong: one
+    mistake more makes nobody surer that no group fails as a whole.
     """
     right = np.asarray(correct, dtype=np.float64)
     if len(right) == 0:
@@ -68,10 +69,12 @@ def grouped_bootstrap(
     means = (draws @ kinds[:, 1]) / (draws @ kinds[:, 0])
     low, high = np.percentile(means, [2.5, 97.5])
     by_picture = wilson_interval(float(right.sum()), len(right))
+    perfect = wilson_interval(len(size), len(size))
     assert by_picture is not None
+    assert perfect is not None
     return [
-        float(min(low, by_picture[0], 1 - _two_stage_error(size - hits, size))),
-        float(max(high, by_picture[1], _two_stage_error(hits, size))),
+        float(min(low, by_picture[0], perfect[0], 1 - _two_stage_error(size - hits, size))),
+        float(max(high, by_picture[1], 1 - perfect[0], _two_stage_error(hits, size))),
     ]
 
 

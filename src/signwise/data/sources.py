@@ -112,7 +112,8 @@ def _list_csv(source: Path, skipped: Counter[str]) -> pd.DataFrame:
                 "must name it once, and commas stand between the columns"
             )
     table = table.reindex(columns=["path", "label", "group", "split"], fill_value="").astype(object)
-    table["label"] = table["label"].str.strip()
+    for name in ("path", "label"):
+        table[name] = table[name].str.strip()
     wanted = table["split"].str.strip().str.casefold()
     wrong = ~wanted.isin(["", *SPLIT_NAMES])
     if wrong.any():

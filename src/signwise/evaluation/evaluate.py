@@ -1,7 +1,6 @@
 """How good a model is: metrics.json, predictions.csv, plots and a report, from the very file."""
 
 import warnings
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +28,7 @@ from signwise.files import (
     write_text,
 )
 from signwise.inference.model_file import find_model
-from signwise.inference.predictor import Predictor
+from signwise.inference.predictor import Predictor, printable_path
 from signwise.progress import track
 
 CHUNK = 1024
@@ -109,10 +108,10 @@ def _evaluate(
         grouping=pictures.grouping,
         seed=seed,
     )
-    strangers = None if unknown is None else _strangers(predictor, Path(unknown))
+    strangers = None if unknown is None else _strangers(predictor, run, pictures, Path(unknown))
     if strangers is not None:
         figures["unknown"] = measure_unknown(known, strangers.known, predictor.threshold)
-        figures["unknown"] |= _strangers_met(run, pictures, strangers)
+        figures["unknown"] |= _strangers_met(run, strangers)
     if corruptions:
         figures["corruptions"] = measure_corruptions(
             predictor,
@@ -167,11 +166,6 @@ def _warn(figures: dict[str, Any], folder: Path) -> None:
             f"{unknown['seen_in_training']} of {unknown['n']} pictures of --unknown were trained "
             "against: the figures say nothing about new strangers"
         )
-    if unknown.get("same_as_known"):
-        texts.append(
-            f"{unknown['same_as_known']} of {unknown['n']} pictures of --unknown are among those "
-            "of the classes: give others"
-        )
     earlier = folder / "metrics.json"
     if earlier.is_file():
         old = read_json(earlier)
@@ -209,42 +203,60 @@ def _score(
     return scores
 
 
-def _strangers(predictor: Predictor, folder: Path) -> Strangers:
-    skipped: Counter[str] = Counter()
-    paths = list(walk(folder, skipped))
-    used, labels, known, problems = [], [], [], []
-    with track("Unknown", len(paths)) as advance:
-        for path, prediction in zip(paths, predictor.stream(paths), strict=True):
+def _strangers(
+    predictor: Predictor, run: Path | None, pictures: Pictures, folder: Path
+) -> Strangers:
+    """Score the pictures of the folder, but those that are, byte for byte, of the classes."""
+    known_as = dict(pictures.labels_by_sha256)
+    if run is not None:
+        manifest = read_manifest(run / "manifest.csv")
+        known_as |= dict(zip(manifest["sha256"], manifest["label"], strict=True))
+    known_as.pop("", None)  # of files that could not be read
+    used, hashes, problems = [], [], []
+    for path in walk(folder):
+        try:
+            sha256 = sha256_file(Path(path))
+        except OSError:
+            sha256 = ""  # the predictor says why
+        if sha256 in known_as:
+            text = f"the same picture is one of {known_as[sha256]}"
+            problems.append({"path": printable_path(path), "problem": text})
+        else:
+            used.append(path)
+            hashes.append(sha256)
+    rows, labels, known = [], [], []
+    with track("Unknown", len(used)) as advance:
+        for row, prediction in enumerate(predictor.stream(used)):
             advance(1)
             if prediction.error is None:
-                used.append(path)
+                rows.append(row)
                 labels.append(str(prediction.label))
                 known.append(prediction.known)
             else:
                 problems.append({"path": str(prediction.path), "problem": prediction.error})
-    if not used:
+    if not rows:
         raise SignwiseError(
-            f"--unknown {folder} holds no usable picture: give pictures of no class"
+            f"--unknown {folder} holds no usable picture"
+            + (f" ({problems[0]['problem']})" if problems else "")
+            + ": give pictures of no class"
         )
     return Strangers(
-        paths=used, labels=labels, known=np.array(known, np.float32), problems=problems
+        paths=[used[row] for row in rows],
+        sha256=[hashes[row] for row in rows],
+        labels=labels,
+        known=np.array(known, np.float32),
+        problems=problems,
     )
 
 
-def _strangers_met(run: Path | None, pictures: Pictures, strangers: Strangers) -> dict[str, Any]:
-    """How many strangers are, byte for byte, pictures of the classes; and were trained against.
-
-    The second is None where there is no run to ask.
-    """
-    hashes = [sha256_file(Path(path)) for path in strangers.paths]
-    known = set(pictures.table["sha256"])
+def _strangers_met(run: Path | None, strangers: Strangers) -> dict[str, Any]:
+    """How many strangers were, byte for byte, trained against; None without a run to ask."""
+    if run is None:
+        return {"seen_in_training": None}
     trained: set[str] = set()
-    if run is not None and (run / STRANGERS).is_file():
+    if (run / STRANGERS).is_file():
         trained = set(read_table(run / STRANGERS)["sha256"])
-    return {
-        "same_as_known": sum(sha256 in known for sha256 in hashes),
-        "seen_in_training": None if run is None else sum(sha256 in trained for sha256 in hashes),
-    }
+    return {"seen_in_training": sum(sha256 in trained for sha256 in strangers.sha256)}
 
 
 def _seen_in_training(

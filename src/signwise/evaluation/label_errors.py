@@ -82,24 +82,28 @@ def label_errors_section(
     pictures: Pictures,
     probabilities: NDArray[np.float32],
     suspects: pd.DataFrame | None,
+    seen: int | None,
 ) -> Html:
     """The pictures whose label the model doubts, and what to do with them.
 
-    classes: the model's; probabilities (N, K).
+    classes: the model's; probabilities (N, K); seen: how many of the N were trained on, and so not
+    judged.
     """
     heading = "Labels worth a look"
     if suspects is None:
         return html.section(
             heading,
             html.paragraph(
-                "Not judged: that takes pictures of every class that the model was not trained on, "
-                f"and a balanced accuracy of {LEAST_BALANCED_ACCURACY:.0%} on them."
+                "Not judged: that takes, of every class, pictures of which it is known that the "
+                "model was not trained on them, and a balanced accuracy of "
+                f"{LEAST_BALANCED_ACCURACY:.0%}."
             ),
         )
+    judged = len(pictures.labels) - (seen or 0)
+    rest = f" {seen:,} more were trained on, and are not judged." if seen else ""
     if suspects.empty:
         return html.section(
-            heading,
-            html.paragraph(f"None of the {len(pictures.labels):,} labels is likely wrong."),
+            heading, html.paragraph(f"None of {judged:,} labels is likely wrong.{rest}")
         )
     items = [
         (
@@ -111,14 +115,14 @@ def label_errors_section(
             suspects.index[:SHOWN], suspects["label"], suspects["path"], strict=False
         )
     ]
-    count = f"{len(suspects):,} of {len(pictures.labels):,} labels are likely wrong"
+    count = f"{len(suspects):,} of {judged:,} labels are likely wrong"
     if len(suspects) > SHOWN:
         count += f", the likeliest {SHOWN} are shown"
     return html.section(
         heading,
         html.paragraph(
-            f"{count} (confident learning). Look at each. Where a label is wrong, correct it at "
-            "its source, or leave the picture out: keep its row alone in suspects.csv and run "
+            f"{count} (confident learning).{rest} Look at each. Where a label is wrong, correct it "
+            "at its source, or leave the picture out: keep its row alone in suspects.csv and run "
             "prepare with --exclude suspects.csv. To drop test pictures because the model "
             "disagrees would make its figures too good."
         ),

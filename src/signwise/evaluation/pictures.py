@@ -36,6 +36,8 @@ class Pictures:
     """csv, regex, track or duplicates: what a group is."""
     data_sha256: str | None
     """Of the manifest; None for a folder."""
+    labels_by_sha256: dict[str, str]
+    """Of every picture of the data, in whatever split."""
     problems: list[dict[str, str]]
 
 
@@ -44,6 +46,7 @@ class Strangers:
     """What the model answered to M pictures of none of its classes."""
 
     paths: list[str]
+    sha256: list[str]
     labels: list[str]
     known: NDArray[np.float32]
     """(M,)."""
@@ -94,6 +97,7 @@ def _prepared(folder: Path, split: str, classes: Sequence[str], size: int) -> Pi
         pixels=pixels[rows],
         grouping=data.grouping,
         data_sha256=data.sha256,
+        labels_by_sha256=dict(zip(data.table["sha256"], data.table["label"], strict=True)),
         problems=data.problems if split == "all" else [],
     )
 
@@ -123,6 +127,7 @@ def _folder(folder: Path, split: str, classes: Sequence[str], size: int) -> Pict
         pixels=pixels,
         grouping=found.grouping,
         data_sha256=None,
+        labels_by_sha256=dict(zip(found.table["sha256"], found.table["label"], strict=True)),
         problems=[
             {"path": printable_path(path), "problem": problem}
             for path, problem in zip(unusable["path"], unusable["problem"], strict=True)

@@ -49,7 +49,13 @@ def report(
         _summary(figures),
         classes_section(figures, charts["confusion_matrix.png"]),
         mistakes_section(predictor, pictures, answers),
-        label_errors_section(predictor.classes, pictures, answers.probabilities, suspects),
+        label_errors_section(
+            predictor.classes,
+            pictures,
+            answers.probabilities,
+            suspects,
+            figures["seen_in_training"],
+        ),
         _confidence(figures, answers.known, right, charts["reliability.png"]),
     ]
     if answers.strangers is not None:
@@ -83,6 +89,14 @@ def _summary(figures: dict[str, Any]) -> Html:
             html.warning(
                 f"Of {plural(leaks, name)} other pictures are in the training split, since the"
                 " split was given so: the figures are better than they will be on new ones."
+            )
+        )
+    met = (figures.get("unknown") or {}).get("seen_in_training")
+    if met:
+        parts.append(
+            html.warning(
+                f"{counted(met, figures['unknown']['n'])} strangers were trained against."
+                " What is said of strangers is too good for new ones."
             )
         )
     parts.append(html.figures(_cards(figures)))

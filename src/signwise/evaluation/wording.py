@@ -133,6 +133,8 @@ def verdict(figures: dict[str, Any]) -> str:
     if unknown:
         let_in = _number_or_none(unknown["accepted"])
         text += f" Of {unknown['n']:,} pictures of no class it takes {let_in} for one of its own."
+        if unknown.get("seen_in_training"):
+            text += f" {unknown['seen_in_training']:,} of these were trained against."
     return text + _what_is_not_known(figures)
 
 
@@ -165,8 +167,8 @@ def _what_is_not_known(figures: dict[str, Any]) -> str:
     """Whether the model has met these pictures, or others of the same signs, where nobody knows."""
     if figures["seen_in_training"] is None:
         return " Whether it was trained on any of these pictures is not known."
-    if figures["groups_seen_in_training"] is None and figures["grouping"] in GROUP_NAMES:
-        name = GROUP_NAMES[figures["grouping"]]
+    if figures["groups_seen_in_training"] is None:
+        name = GROUP_NAMES.get(figures["grouping"], "sign")
         return f" Whether it was trained on other pictures of the same {name}s is not known."
     return ""
 

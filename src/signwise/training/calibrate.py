@@ -106,6 +106,14 @@ def notes_on(logits: Array, labels: NDArray[np.int64], calibration: Calibration)
             f"no mistake on {len(labels)} validation pictures: the temperature says how sure that "
             "many pictures allow to be, and could not be measured on mistakes"
         )
+    frequent = np.bincount(labels, minlength=logits.shape[1]) / len(labels)
+    by_frequency = -float(np.log(frequent[labels]).mean())
+    of_truth = calibration.probabilities(logits)[np.arange(len(labels)), labels]
+    if len(labels) >= SMALL_VALIDATION_SET and -np.log(of_truth.clip(1e-12)).mean() >= by_frequency:
+        notes.append(
+            "the model tells the classes no better than how frequent they are does: train longer, "
+            "with a lower --learning-rate, or with --class-weights none"
+        )
     low, high = TEMPERATURE_RANGE
     if not low * 1.01 < temperature < high * 0.99:
         notes.append(f"the temperature stopped at its bound, {temperature:.2f}")

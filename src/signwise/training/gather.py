@@ -28,6 +28,7 @@ HELD_OUT_RANGE = (16, 256)
 """Rendered pictures that only the validation loss sees: a quarter as many as photos."""
 OWN_SHARE = 0.5
 """Rendered pictures of the user's own signs to each rendered negative."""
+MOST_WEIGHT = 3.0
 SURE_SHARE = 0.5
 """A class is taken for the sign that the backbone sees in this share of its pictures."""
 
@@ -65,8 +66,7 @@ def gather(
         extra_labels = np.append(extra_labels, np.full(stranger_count, len(codes)))
     weights = np.ones(len(codes), np.float32)
     if config.class_weights == "auto":
-        counts = np.bincount(labels[train], minlength=len(codes))
-        weights = (counts.sum() / (len(codes) * counts)).astype(np.float32)
+        weights = balancing_weights(np.bincount(labels[train], minlength=len(codes)))
     gathered = TrainingData(
         pixels=pixels,
         labels=labels,
@@ -79,6 +79,20 @@ def gather(
         class_weights=weights,
     )
     return gathered, hashes, problems
+
+
+def balancing_weights(counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Weights (K,) that make classes of these counts (K,) count alike, as far as is safe.
+
+    The mean over all pictures is 1. None weighs more than `MOST_WEIGHT` times another: the few
+    pictures of a very rare class would drive every step, and training diverges (LOG.md).
+    """
+    weights = counts.sum() / (len(counts) * counts)
+    most = MOST_WEIGHT * weights.min()
+    if weights.max() > most:
+        weights = np.minimum(weights, most)
+        weights *= counts.sum() / (weights @ counts)
+    return np.asarray(weights, np.float32)
 
 
 def rendered(

@@ -201,5 +201,6 @@ def folder_negatives(
                 hashes[path] = sha256
             advance(1)
     if not hashes:
-        raise SignwiseError(f"--unknown {folder}: no picture in it that can be used")
+        reason = f" ({problems[0]['problem']})" if problems else ""
+        raise SignwiseError(f"--unknown {folder}: no picture in it that can be used{reason}")
     return pixels[: len(hashes)], hashes, problems

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from signwise.config import TrainConfig
-from signwise.data.prepared import PreparedData, load_data, write_csv
+from signwise.data.prepared import PreparedData, load_data, read_table, write_csv
 from signwise.errors import SignwiseError
 from signwise.files import MARKER, STRANGERS, claim_directory, read_json, write_json, write_text
 from signwise.machine import available_cores
@@ -90,6 +90,7 @@ def train(
         with _claimed_run(out, config, prepared, resume), memory_in_words():
             training_data, strangers, problems = gather(prepared, config, size)
             if strangers:
+                _check_strangers(out, strangers)
                 table = pd.DataFrame({"path": strangers.keys(), "sha256": strangers.values()})
                 write_csv(out / STRANGERS, table)
             tracker = open_tracker(config.track, out, read_json(stored)["settings"])
@@ -200,6 +201,13 @@ def _open_run(out: Path, config: TrainConfig, prepared: PreparedData, resume: bo
             "versions": versions(),
         },
     )
+
+
+def _check_strangers(out: Path, strangers: dict[str, str]) -> None:
+    """What was trained against is what is there, byte for byte, where a run goes on."""
+    begun = (out / "last.safetensors").is_file() and (out / STRANGERS).is_file()
+    if begun and set(read_table(out / STRANGERS)["sha256"]) != set(strangers.values()):
+        raise SignwiseError(f"--resume: what --unknown holds changed since {out} was begun")
 
 
 def _fit(
