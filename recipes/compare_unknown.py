@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from signwise import metrics
+from signwise import detection
 from signwise.config import TrainConfig
 from signwise.data.synthetic import render_negatives
 from signwise.training.batches import TrainingData, steps_in_epoch, training_batches
@@ -189,8 +189,8 @@ def run_seed(
             {
                 "method": method,
                 "seed": seed,
-                "auroc": metrics.auroc(known, other)["value"],
-                "fpr_at_95_tpr": metrics.fpr_at_tpr(known, other)["value"],
+                "auroc": detection.auroc(known, other)["value"],
+                "fpr_at_95_tpr": detection.fpr_at_tpr(known, other)["value"],
                 "accuracy": right,
                 "known": len(known),
                 "strangers": len(other),

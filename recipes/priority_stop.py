@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from signwise import metrics
+from signwise import detection
 from signwise.config import TrainConfig
 from signwise.training.checkpoint import load_tensors, save_tensors
 from signwise.training.device import layout
@@ -102,9 +102,9 @@ def figures(
     return {
         "wrong": int((known.argmax(1) != codes).sum()),
         "of": len(codes),
-        "auroc": metrics.auroc(known.max(1), strangers.max(1))["value"],
-        "fpr_at_95_tpr": metrics.fpr_at_tpr(known.max(1), strangers.max(1))["value"],
-        "fpr_at_99_tpr": metrics.fpr_at_tpr(known.max(1), strangers.max(1), 0.99)["value"],
+        "auroc": detection.auroc(known.max(1), strangers.max(1))["value"],
+        "fpr_at_95_tpr": detection.fpr_at_tpr(known.max(1), strangers.max(1))["value"],
+        "fpr_at_99_tpr": detection.fpr_at_tpr(known.max(1), strangers.max(1), 0.99)["value"],
         "strangers": len(strangers),
     }
 

@@ -29,7 +29,7 @@ from onnxruntime.quantization import (
 from priority_stop import NUMBERS, SIZE, small_network, two_class_labels
 from torch import nn
 
-from signwise import __version__, metrics
+from signwise import __version__, detection, metrics
 from signwise.data.images import RESIZE_RULE
 from signwise.data.synthetic import GTSRB_DESIGNS, render_negatives
 from signwise.files import FORMAT, SHIPPED_MODELS, sha256_bytes, write_text
@@ -129,8 +129,8 @@ def held_out(
         "refused": int((known[own] < predictor.threshold).sum()),
         "strangers": len(other),
         "strangers_are": "other GTSRB classes" if (~own).any() else "rendered",
-        "auroc": metrics.auroc(known[own], other)["value"],
-        "fpr_at_95_tpr": metrics.fpr_at_tpr(known[own], other)["value"],
+        "auroc": detection.auroc(known[own], other)["value"],
+        "fpr_at_95_tpr": detection.fpr_at_tpr(known[own], other)["value"],
         "accepted_strangers": int((other >= predictor.threshold).sum()),
     }
 

@@ -23,7 +23,7 @@ from common import (
 )
 from torch import nn
 
-from signwise import metrics
+from signwise import detection
 from signwise.config import TrainConfig
 from signwise.training.checkpoint import save_tensors
 from signwise.training.model import build_model
@@ -47,7 +47,7 @@ def main() -> None:
         logits = all_logits(network, data.pixels, data.val_rows, SIZE)[:, :CLASSES]
         wrong = int((logits.argmax(1) != photos.labels[data.val_rows]).sum())
         other = all_logits(network, strangers, np.arange(len(strangers)), SIZE)[:, :CLASSES]
-        auroc = metrics.auroc(logits.max(1), other.max(1))["value"]
+        auroc = detection.auroc(logits.max(1), other.max(1))["value"]
         facts = {"wrong": wrong, "of": len(data.val_rows), "auroc_rendered": auroc}
         say(signs=epoch, seconds=seconds_since(start), **facts)
 

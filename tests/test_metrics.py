@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from signwise import metrics
+from signwise import detection, metrics
 from signwise.evaluation.measure import selective
 
 
@@ -77,23 +77,23 @@ def test_agrees_with_scikit_learn(data: tuple[np.ndarray, np.ndarray]) -> None:
 def test_auroc_and_fpr_agree_with_scikit_learn(known: list[int], unknown: list[int]) -> None:
     truth = np.r_[np.ones(len(known)), np.zeros(len(unknown))]
     scores = np.array(known + unknown) / 10
-    result = metrics.auroc(np.array(known) / 10, np.array(unknown) / 10)
+    result = detection.auroc(np.array(known) / 10, np.array(unknown) / 10)
     assert result["value"] == pytest.approx(sk.roc_auc_score(truth, scores))
     low, high = result["ci95"]
     assert 0 <= low <= result["value"] <= high <= 1
     fpr, tpr, _ = sk.roc_curve(truth, scores, drop_intermediate=False)
     wanted = fpr[np.argmax(tpr >= 0.95 - 1e-12)]
-    found = metrics.fpr_at_tpr(np.array(known) / 10, np.array(unknown) / 10)
+    found = detection.fpr_at_tpr(np.array(known) / 10, np.array(unknown) / 10)
     assert found["value"] == pytest.approx(wanted)
 
 
 def test_auroc_of_a_perfect_score_is_not_certain() -> None:
-    few = metrics.auroc([0.9] * 10, [0.1] * 10)
-    many = metrics.auroc([0.9] * 1000, [0.1] * 1000)
+    few = detection.auroc([0.9] * 10, [0.1] * 10)
+    many = detection.auroc([0.9] * 1000, [0.1] * 1000)
     assert few["value"] == many["value"] == 1
     assert few["ci95"][0] < 0.9
     assert 0.98 < many["ci95"][0] < 1
-    assert metrics.auroc([], [0.1])["value"] is None
+    assert detection.auroc([], [0.1])["value"] is None
 
 
 def test_infinite_loss_is_bounded_and_nothing_is_nan() -> None:

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from torchvision import models
 
 import signwise
-from signwise import metrics
+from signwise import detection
 from signwise.data.synthetic import GTSRB_DESIGNS, render_negatives, render_signs
 from signwise.files import SHIPPED_MODELS
 from signwise.inference.predictor import Predictor
@@ -49,7 +49,7 @@ def test_priority_stop_tells_rendered_signs_and_refuses_scenes() -> None:
     refused = predictor.scores(strangers)[1]
     for code, (probabilities, _) in enumerate(scores.values()):
         assert (probabilities.argmax(1) == code).mean() >= 0.9
-    assert metrics.auroc(known, refused)["value"] > 0.95
+    assert detection.auroc(known, refused)["value"] > 0.95
     assert (refused < predictor.threshold).mean() > 0.9
 
 

@@ -174,7 +174,7 @@ def test_changed_strangers_are_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(SignwiseError, match="--resume: what --unknown holds changed"):
         signwise.train(data, out, resume=True)
     (strangers / "00000.png").unlink()
-    with pytest.raises(SignwiseError, match=r"--resume: .*strangers changed since"):
+    with pytest.raises(SignwiseError, match="--resume: what --unknown holds changed"):
         signwise.train(data, out, resume=True)
 
 

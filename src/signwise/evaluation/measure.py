@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from signwise import metrics
+from signwise import detection, metrics
 from signwise.data.prepared import KNOWN_GROUPINGS
 
 Array = NDArray[Any]
@@ -124,8 +124,8 @@ def selective(known: Array, right: Array, threshold: float) -> dict[str, Any]:
 
 def measure_unknown(known: Array, strangers: Array, threshold: float) -> dict[str, Any]:
     """How well `known` tells pictures of the classes (N,) from those of none (M,); n counts M."""
-    auroc = metrics.auroc(known, strangers)
-    fpr = metrics.fpr_at_tpr(known, strangers)
+    auroc = detection.auroc(known, strangers)
+    fpr = detection.fpr_at_tpr(known, strangers)
     accepted = int((strangers >= np.float32(threshold)).sum())
     acceptance = metrics.rate(accepted, len(strangers))
     return {

@@ -12,9 +12,9 @@ from signwise.files import atomic_path
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 ROW_GROUP = 65_536
+"""Rows of one Parquet row group: what is held in memory."""
 LONGEST_LINE = 2**26
 """Characters; a row of ten thousand classes takes half a million."""
-"""Rows of one Parquet row group: what is held in memory."""
 
 
 class Writer(Protocol):

@@ -11,14 +11,12 @@ from signwise.config import UNKNOWN, TrainConfig
 from signwise.data.pixels import load_pixels
 from signwise.data.prepared import PreparedData
 from signwise.data.synthetic import render_negatives, render_signs
-from signwise.files import sha256_bytes
 from signwise.training.batches import TrainingData
 from signwise.training.negatives import (
     designs_named,
     designs_seen,
     folder_negatives,
     most_pictures,
-    stranger_paths,
 )
 
 RENDERED_EACH = 2
@@ -29,6 +27,7 @@ HELD_OUT_RANGE = (16, 256)
 OWN_SHARE = 0.5
 """Rendered pictures of the user's own signs to each rendered negative."""
 MOST_WEIGHT = 3.0
+"""How many times another's a class's weight in the loss may be."""
 SURE_SHARE = 0.5
 """A class is taken for the sign that the backbone sees in this share of its pictures."""
 
@@ -124,12 +123,3 @@ def rendered(
         pixels[rows] = render_signs(design, each, size, seed)
         labels[rows] = label
     return pixels, labels
-
-
-def strangers_sha256(config: TrainConfig) -> str | None:
-    """What the folder of `--unknown` holds, names and sizes, as a hash; None without a folder."""
-    if config.unknown in UNKNOWN:
-        return None
-    paths = map(Path, stranger_paths(Path(config.unknown)))
-    files = (f"{path} {path.stat().st_size if path.exists() else None}" for path in paths)
-    return sha256_bytes("\n".join(files).encode("utf-8", "surrogateescape"))

@@ -26,6 +26,7 @@ PICTURES_TO_SEE = 960
 PICTURES_OF_A_CLASS = (4, 16)
 LEAST_SHARE = 0.2
 MOST_BYTES = 2**30
+"""Of pictures to train against that are held in memory."""
 
 
 def shuffle_patches(pixels: Tensor, patches: int, generator: torch.Generator) -> Tensor:
@@ -158,13 +159,6 @@ def most_pictures(size: int) -> int:
     return MOST_BYTES // (size * size * 3)
 
 
-def stranger_paths(folder: Path) -> list[str]:
-    """The pictures under the folder; raises SignwiseError where it is not there."""
-    if not folder.is_dir():
-        raise SignwiseError(f"--unknown {folder}: no such folder; give synthetic, none or a folder")
-    return list(walk(folder))
-
-
 def folder_negatives(
     folder: Path, size: int, seed: int, known: Mapping[str, str]
 ) -> tuple[NDArray[np.uint8], dict[str, str], list[dict[str, str]]]:
@@ -174,8 +168,10 @@ def folder_negatives(
     no class. Of more than `most_pictures` a random choice. Raises SignwiseError where the folder is
     not there or has no picture that can be used.
     """
+    if not folder.is_dir():
+        raise SignwiseError(f"--unknown {folder}: no such folder; give synthetic, none or a folder")
     problems = []
-    paths = stranger_paths(folder)
+    paths = list(walk(folder))
     if len(paths) > most_pictures(size):
         choice = np.random.default_rng(seed).permutation(len(paths))[: most_pictures(size)]
         paths = [paths[index] for index in np.sort(choice)]

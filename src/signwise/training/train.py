@@ -25,7 +25,7 @@ from signwise.training.batches import TrainingData, steps_in_epoch, to_device
 from signwise.training.checkpoint import load_tensors, save_tensors
 from signwise.training.device import choose_device, layout, memory_in_words
 from signwise.training.finish import versions, write_results
-from signwise.training.gather import gather, strangers_sha256
+from signwise.training.gather import gather
 from signwise.training.learner import make_learner, restore_training_state, training_state
 from signwise.training.loop import Epoch, run_epoch
 from signwise.training.model import build_model, freeze_body
@@ -172,7 +172,6 @@ def _open_run(out: Path, config: TrainConfig, prepared: PreparedData, resume: bo
     settings = config.to_json()
     if not resume and (stored.is_file() or (out / "last.safetensors").is_file()):
         raise SignwiseError(f"{out} holds a run: give --out a new folder, or go on with --resume")
-    negatives = strangers_sha256(config)
     claim_directory(out, "run", replace=True)
     if stored.is_file():
         old = read_json(stored)
@@ -184,8 +183,6 @@ def _open_run(out: Path, config: TrainConfig, prepared: PreparedData, resume: bo
             )
         if old["data_sha256"] != prepared.sha256:
             raise SignwiseError(f"--resume: {prepared.directory} changed since {out} was started")
-        if old.get("unknown_sha256") != negatives:
-            raise SignwiseError(f"--resume: {config.unknown} changed since {out} was started")
         return
     write_csv(out / "manifest.csv", prepared.table)
     write_json(
@@ -197,7 +194,6 @@ def _open_run(out: Path, config: TrainConfig, prepared: PreparedData, resume: bo
             "grouping": prepared.grouping,
             "data": str(prepared.directory),
             "data_sha256": prepared.sha256,
-            "unknown_sha256": negatives,
             "versions": versions(),
         },
     )
@@ -207,7 +203,7 @@ def _check_strangers(out: Path, strangers: dict[str, str]) -> None:
     """What was trained against is what is there, byte for byte, where a run goes on."""
     begun = (out / "last.safetensors").is_file() and (out / STRANGERS).is_file()
     if begun and set(read_table(out / STRANGERS)["sha256"]) != set(strangers.values()):
-        raise SignwiseError(f"--resume: what --unknown holds changed since {out} was begun")
+        raise SignwiseError(f"--resume: what --unknown holds changed since {out} was started")
 
 
 def _fit(
