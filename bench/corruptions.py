@@ -18,7 +18,7 @@ from resnet import export_resnet18
 
 from signwise.evaluation.robustness import measure_corruptions
 from signwise.inference.predictor import Predictor
-from signwise.machine import available_cores
+from signwise.runtime import available_cores
 
 COUNT = 400
 GOAL_SECONDS = 60

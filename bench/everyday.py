@@ -21,7 +21,7 @@ from PIL import Image
 
 import signwise
 from signwise.data.walk import walk
-from signwise.machine import available_cores
+from signwise.runtime import available_cores
 
 SQUARES = 60
 LEAST_SIDE = 400

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import signwise
-from signwise.machine import available_cores
+from signwise.runtime import available_cores
 
 sys.path.append(str(Path(__file__).parent.parent / "recipes"))
 from tracks import track_sets

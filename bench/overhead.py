@@ -22,12 +22,12 @@ import torch
 from torch.nn import functional
 
 from signwise.config import IMAGE_SIZE, TrainConfig
-from signwise.machine import available_cores
+from signwise.runtime import available_cores
 from signwise.training.batches import TrainingData, to_device, training_batches
 from signwise.training.device import half_precision, layout
-from signwise.training.learner import make_learner
+from signwise.training.optim import make_learner
 from signwise.training.loop import train_one_epoch
-from signwise.training.model import build_model
+from signwise.training.network import build_model
 
 
 def random_data(pictures: int, folder: Path, exposed: bool) -> TrainingData:

@@ -31,7 +31,7 @@ import signwise
 from signwise.data.images import read_image
 from signwise.data.walk import walk
 from signwise.inference.predictor import Predictor
-from signwise.machine import available_cores
+from signwise.runtime import available_cores
 
 COUNT = 6000
 ROUNDS = 5

@@ -32,14 +32,14 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import models, transforms
 
 from signwise.config import IMAGE_SIZE, TrainConfig
-from signwise.data.prepared import PreparedData, load_data
-from signwise.machine import available_cores
+from signwise.data.manifest import PreparedData, load_data
+from signwise.runtime import available_cores
 from signwise.training import WAITING
 from signwise.training.device import layout
-from signwise.training.gather import gather
-from signwise.training.learner import make_learner
+from signwise.training.pools import gather
+from signwise.training.optim import make_learner
 from signwise.training.loop import run_epoch
-from signwise.training.model import build_model
+from signwise.training.network import build_model
 
 CPU = torch.device("cpu")
 

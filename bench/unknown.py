@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import signwise
-from signwise.machine import available_cores
+from signwise.runtime import available_cores
 
 OWN = (12, 14)
 GIVEN = 20

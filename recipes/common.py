@@ -19,13 +19,13 @@ from tracks import track_sets
 
 from signwise.config import TrainConfig
 from signwise.data.images import read_image
-from signwise.data.synthetic import GTSRB_DESIGNS, render_negatives, render_signs
+from signwise.synthetic import GTSRB_DESIGNS, render_negatives, render_signs
 from signwise.data.walk import walk
 from signwise.training.augment import batch_noise
 from signwise.training.batches import TrainingData, steps_in_epoch, training_batches
-from signwise.training.deployed import Normalise
+from signwise.training.graph import Normalise
 from signwise.training.device import half_precision, layout
-from signwise.training.learner import make_learner
+from signwise.training.optim import make_learner
 from signwise.training.loop import learning_rate, loss_of
 
 AVERAGE_DECAY = 0.998

@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from signwise import detection
+from signwise.metrics import detection
 from signwise.config import TrainConfig
-from signwise.data.synthetic import render_negatives
+from signwise.synthetic import render_negatives
 from signwise.training.batches import TrainingData, steps_in_epoch, training_batches
-from signwise.training.deployed import Normalise
+from signwise.training.graph import Normalise
 from signwise.training.device import half_precision, layout
-from signwise.training.learner import make_optimiser
+from signwise.training.optim import make_optimiser
 from signwise.training.loop import learning_rate, network_logits
-from signwise.training.model import build_model
+from signwise.training.network import build_model
 
 CLASSES = ("priority", "stop")
 KNOWN_NUMBERS = (12, 14)

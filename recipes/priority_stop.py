@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from signwise import detection
+from signwise.metrics import detection
 from signwise.config import TrainConfig
 from signwise.training.checkpoint import load_tensors, save_tensors
 from signwise.training.device import layout
-from signwise.training.model import build_model
+from signwise.training.network import build_model
 
 SIZE = 32
 WIDTHS = (32, 64, 128)

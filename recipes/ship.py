@@ -29,16 +29,17 @@ from onnxruntime.quantization import (
 from priority_stop import NUMBERS, SIZE, small_network, two_class_labels
 from torch import nn
 
-from signwise import __version__, detection, metrics
+from signwise import __version__, metrics
+from signwise.metrics import detection
 from signwise.data.images import RESIZE_RULE
-from signwise.data.synthetic import GTSRB_DESIGNS, render_negatives
+from signwise.synthetic import GTSRB_DESIGNS, render_negatives
 from signwise.files import FORMAT, SHIPPED_MODELS, sha256_bytes, write_text
 from signwise.inference.predictor import Predictor
-from signwise.training.calibrate import calibrate
+from signwise.training.calibration import calibrate
 from signwise.training.checkpoint import load_tensors, save_tensors
 from signwise.training.export import export_onnx
 from signwise.training.loop import network_logits
-from signwise.training.model import build_model
+from signwise.training.network import build_model
 
 # The middle of the sigmoid: as likely a picture of the class as not. A share of the validation
 # pictures, which the network has seen, would be too strict for photos that it has not.

@@ -23,10 +23,10 @@ from common import (
 )
 from torch import nn
 
-from signwise import detection
+from signwise.metrics import detection
 from signwise.config import TrainConfig
 from signwise.training.checkpoint import save_tensors
-from signwise.training.model import build_model
+from signwise.training.network import build_model
 
 SIZE = 64
 CLASSES = 43

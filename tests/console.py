@@ -2,7 +2,7 @@
 
 import pytest
 
-from signwise.cli import main
+from signwise.cli.main import main
 
 
 def failure(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from signwise.cli import main
-from signwise.data.synthetic import GTSRB_DESIGNS
+from signwise.cli.main import main
+from signwise.synthetic import GTSRB_DESIGNS
 from toy import toy_folder, toy_model
 
 DIGITS = (

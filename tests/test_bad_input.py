@@ -17,7 +17,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from signwise.cli import main
+from signwise.cli.main import main
 from toy import toy_folder, toy_model, toy_picture
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signwise.training.calibrate import (
+from signwise.training.calibration import (
     TEMPERATURE_RANGE,
     calibrate,
     fit_threshold,

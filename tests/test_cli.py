@@ -9,9 +9,9 @@ import pytest
 
 import signwise
 from console import failure
-from signwise import verbs
-from signwise.cli import main
-from signwise.verbs import VERBS
+from signwise.cli import verbs
+from signwise.cli.main import main
+from signwise.cli.verbs import VERBS
 from toy import toy_folder, toy_model, toy_strangers
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import signwise
 from console import failure
-from signwise.cli import main
+from signwise.cli.main import main
 
 TRAIN_FLAGS = """--out --epochs --batch-size --learning-rate --momentum --weight-decay
     --label-smoothing --image-size --model --weights --freeze --unknown --keep-known --class-weights

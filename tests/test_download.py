@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 import signwise.data.download as module
-from signwise.cli import main
+from signwise.cli.main import main
 from signwise.data.download import CHUNK_BYTES, DownloadResult, download
-from signwise.data.synthetic import GTSRB_DESIGNS
+from signwise.synthetic import GTSRB_DESIGNS
 from signwise.errors import SignwiseError
 from toy import toy_model, toy_picture
 

@@ -16,8 +16,8 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import signwise
-from signwise.cli import main
-from signwise.terminal import demo, show
+from signwise.cli.main import main
+from signwise.cli.terminal import demo, show
 
 SIZE = 16
 EPOCHS = 2

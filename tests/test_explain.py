@@ -11,8 +11,8 @@ from PIL import Image
 
 from signwise.errors import SignwiseError
 from signwise.evaluation import explain as explain_module
-from signwise.evaluation.explain import explain, occlusion_map
-from signwise.evaluation.heat import overlay, sheet
+from signwise.inference.explain import explain, occlusion_map
+from signwise.report.heat import overlay, sheet
 from signwise.inference.predictor import Predictor
 from toy import class_colour, toy_folder, toy_model
 
@@ -234,7 +234,7 @@ def test_a_name_that_is_not_utf8_is_explained(tmp_path: Path) -> None:
 
 def test_explaining_imports_nothing_heavy() -> None:
     program = (
-        "import sys; import signwise.evaluation.explain\n"
+        "import sys; import signwise.inference.explain\n"
         "print(*(name for name in sys.modules if '.' not in name))"
     )
     done = subprocess.run(

@@ -11,9 +11,9 @@ from PIL import Image
 import signwise
 from signwise.config import TrainConfig
 from signwise.data.images import read_image
-from signwise.data.prepared import load_data
+from signwise.data.manifest import load_data
 from signwise.training import negatives
-from signwise.training.gather import (
+from signwise.training.pools import (
     HELD_OUT_RANGE,
     MOST_WEIGHT,
     RENDERED_RANGE,

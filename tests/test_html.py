@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from signwise import html
+from signwise.report import html
 
 
 class Reader(HTMLParser):

@@ -14,7 +14,7 @@ from torch.nn import functional
 from signwise.config import TrainConfig
 from signwise.training import batches, loop
 from signwise.training.batches import TrainingData
-from signwise.training.learner import (
+from signwise.training.optim import (
     AVERAGE_DECAY,
     Learner,
     make_learner,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from signwise.data.manifest import scan
+from signwise.data.scan import scan
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
 

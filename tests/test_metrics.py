@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from signwise import detection, metrics
+from signwise import metrics
+from signwise.metrics import detection
 from signwise.evaluation.measure import selective
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torchvision import models
 
 from signwise.errors import SignwiseError
-from signwise.training.model import (
+from signwise.training.network import (
     build_model,
     freeze_body,
     set_training_mode,

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from signwise.errors import SignwiseError
 from signwise.inference import model_file, protobuf
-from signwise.inference.model_file import find_model, models, read_model, shipped_models
+from signwise.model_file.read import find_model, models, read_model, shipped_models
 from signwise.inference.predictor import Predictor
 from toy import toy_graph, toy_metadata, toy_model
 

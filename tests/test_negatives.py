@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from signwise.data.synthetic import render_signs
+from signwise.synthetic import render_signs
 from signwise.errors import SignwiseError
 from signwise.files import sha256_file
 from signwise.training import negatives

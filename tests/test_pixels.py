@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from signwise.data.images import read_image
-from signwise.data.parallel import map_chunks
+from signwise.parallel import map_chunks
 from signwise.data.pixels import cache_key, cache_path, create, load_pixels, seal
 from signwise.data.prepare import prepare
-from signwise.data.prepared import PreparedData, load_data
+from signwise.data.manifest import PreparedData, load_data
 from signwise.errors import SignwiseError
 from toy import toy_folder
 
@@ -122,7 +122,7 @@ def test_a_worker_that_dies_is_an_error() -> None:
 def test_a_script_without_a_main_guard_runs_once(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "from signwise.data.parallel import map_chunks\n"
+        "from signwise.parallel import map_chunks\n"
         "print('started')\n"
         "print(list(map_chunks(abs, [-1, -2], 'Numbers', 2, 1, workers=2)))\n"
     )

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from signwise import metrics, plot_confusion, plots
+from signwise import metrics
+from signwise.report import confusion_chart as plot_confusion
+from signwise.report import charts as plots
 
 
 def read(png: bytes) -> np.ndarray:

@@ -11,7 +11,7 @@ from PIL import Image
 from signwise.config import PrepareConfig
 from signwise.data.pixels import load_pixels
 from signwise.data.prepare import prepare
-from signwise.data.prepared import COLUMNS, SPLITS, load_data
+from signwise.data.manifest import COLUMNS, SPLITS, load_data
 from signwise.errors import SignwiseError
 from toy import toy_folder
 

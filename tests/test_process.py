@@ -48,7 +48,7 @@ def imported(code: str, *arguments: str) -> tuple[set[str], str]:
 
 def test_predict_imports_nothing_heavy(folder: Path) -> None:
     picture = next((folder / "photos").rglob("*.png"))
-    code = "from signwise.cli import main; main(sys.argv[1:])"
+    code = "from signwise.cli.main import main; main(sys.argv[1:])"
     modules, output = imported(code, "predict", str(folder / "toy.onnx"), str(picture))
     assert len(output.splitlines()) == 2
     assert not modules & set(HEAVY)
@@ -56,7 +56,7 @@ def test_predict_imports_nothing_heavy(folder: Path) -> None:
 
 
 def test_help_imports_nothing_but_python() -> None:
-    modules, output = imported("from signwise.cli import main; main(['--help'])")
+    modules, output = imported("from signwise.cli.main import main; main(['--help'])")
     assert "usage" in output
     assert not modules & {*HEAVY, "numpy", "onnxruntime", "tyro", "rich", "PIL"}
 
@@ -97,7 +97,7 @@ class Missing(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
 importlib.util.find_spec = lambda name, *rest: None if name in HEAVY else find_spec(name, *rest)
-from signwise.cli import main
+from signwise.cli.main import main
 status = main(sys.argv[1:])
 print("status", status)
 """

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from signwise.data.manifest import scan
+from signwise.data.scan import scan
 from signwise.data.quality import inspect_file
-from signwise.data.suspects import find_suspects
+from signwise.data.flagged import find_suspects
 from signwise.evaluation.label_errors import likely_errors
 
 

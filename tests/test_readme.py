@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import signwise
-from signwise.cli import _parse
-from signwise.verbs import VERBS
+from signwise.cli.main import _parse
+from signwise.cli.verbs import VERBS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from signwise.evaluation.measure import measure, measure_unknown
-from signwise.evaluation.wording import (
+from signwise.report.words import (
     UNIT,
     between,
     calibration_statement,

@@ -9,11 +9,11 @@ from safetensors import safe_open
 from torchvision import models
 
 import signwise
-from signwise import detection
-from signwise.data.synthetic import GTSRB_DESIGNS, render_negatives, render_signs
+from signwise.metrics import detection
+from signwise.synthetic import GTSRB_DESIGNS, render_negatives, render_signs
 from signwise.files import SHIPPED_MODELS
 from signwise.inference.predictor import Predictor
-from signwise.training.model import build_model
+from signwise.training.network import build_model
 
 BACKBONE = SHIPPED_MODELS / "signs" / "backbone.safetensors"
 SEED = 31_337

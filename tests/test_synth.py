@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from signwise.data.synthetic import DESIGNS, render_signs, synth
+from signwise.synthetic import DESIGNS, render_signs, synth
 from signwise.errors import SignwiseError
 
 

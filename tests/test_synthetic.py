@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from signwise.data.synthetic import (
+from signwise.synthetic import (
     DESIGNS,
     GTSRB_DESIGNS,
     design_of,
     render_negatives,
     render_signs,
 )
-from signwise.data.synthetic.designs import draw_face, lookalikes
-from signwise.data.synthetic.render import negative_kind
-from signwise.data.synthetic.shapes import paint
-from signwise.data.synthetic.workers import run
+from signwise.synthetic.designs import draw_face, lookalikes
+from signwise.synthetic.render import negative_kind
+from signwise.synthetic.shapes import paint
+from signwise.synthetic.workers import run
 from signwise.errors import SignwiseError
 
 OWN = frozenset({"priority", "stop"})
@@ -115,7 +115,7 @@ def test_the_number_of_processes_changes_nothing() -> None:
 
 def test_a_script_without_a_main_guard_can_use_several_processes() -> None:
     script = (
-        "from signwise.data.synthetic import render_signs\n"
+        "from signwise.synthetic import render_signs\n"
         "print(render_signs('stop', 70, 8, 0, workers=2).shape)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
@@ -164,7 +164,7 @@ def test_excluded_designs_appear_nowhere_in_a_negative(monkeypatch: pytest.Monke
         seen.append(design)
         return draw_face(design, rng)
 
-    monkeypatch.setattr("signwise.data.synthetic.render.draw_face", spy)
+    monkeypatch.setattr("signwise.synthetic.render.draw_face", spy)
     exclude = frozenset({"yield", "no_entry", *OWN})
     render_negatives(200, 8, seed=0, exclude=exclude, workers=1)
     assert len(seen) > 150

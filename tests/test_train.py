@@ -14,13 +14,13 @@ from torch import nn
 
 import signwise
 from signwise.data.pixels import load_pixels
-from signwise.data.prepared import load_data
+from signwise.data.manifest import load_data
 from signwise.errors import SignwiseError
 from signwise.inference.predictor import Predictor
 from signwise.training import loop
-from signwise.training.calibrate import calibrate
+from signwise.training.calibration import calibrate
 from signwise.training.checkpoint import load_tensors, save_tensors
-from signwise.training.model import build_model
+from signwise.training.network import build_model
 from toy import toy_folder, toy_strangers
 
 SMALL = {"model": "shufflenet_v2_x0_5", "weights": "none", "epochs": 2, "batch_size": 16}

@@ -4,23 +4,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from signwise.cli.demo import demo as demo
     from signwise.config import PrepareConfig as PrepareConfig
     from signwise.config import TrainConfig as TrainConfig
     from signwise.data.download import download as download
     from signwise.data.images import read_image as read_image
+    from signwise.data.manifest import load_data as load_data
     from signwise.data.pixels import load_pixels as load_pixels
     from signwise.data.prepare import prepare as prepare
-    from signwise.data.prepared import load_data as load_data
-    from signwise.data.synthetic import synth as synth
-    from signwise.demonstration import demo as demo
     from signwise.errors import SignwiseError as SignwiseError
     from signwise.errors import UnreadableImage as UnreadableImage
     from signwise.evaluation.evaluate import evaluate as evaluate
-    from signwise.evaluation.explain import explain as explain
-    from signwise.inference.model_file import models as models
+    from signwise.inference.explain import explain as explain
     from signwise.inference.predict import predict as predict
     from signwise.inference.predictor import Prediction as Prediction
     from signwise.inference.predictor import Predictor as Predictor
+    from signwise.model_file.read import models as models
+    from signwise.synthetic import synth as synth
     from signwise.training.train import train as train
 
     __version__: str
@@ -35,16 +35,16 @@ _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "SignwiseError": ("signwise.errors", ()),
     "UnreadableImage": ("signwise.errors", ()),
     "read_image": ("signwise.data.images", ()),
-    "load_data": ("signwise.data.prepared", _TRAIN),
+    "load_data": ("signwise.data.manifest", _TRAIN),
     "load_pixels": ("signwise.data.pixels", _TRAIN),
-    "demo": ("signwise.demonstration", _TRAIN),
-    "synth": ("signwise.data.synthetic", _TRAIN),
+    "demo": ("signwise.cli.demo", _TRAIN),
+    "synth": ("signwise.synthetic", _TRAIN),
     "download": ("signwise.data.download", _DOWNLOAD),
     "prepare": ("signwise.data.prepare", _TRAIN),
     "train": ("signwise.training.train", _TRAIN),
     "evaluate": ("signwise.evaluation.evaluate", _TRAIN),
-    "explain": ("signwise.evaluation.explain", ()),
-    "models": ("signwise.inference.model_file", ()),
+    "explain": ("signwise.inference.explain", ()),
+    "models": ("signwise.model_file.read", ()),
     "predict": ("signwise.inference.predict", ()),
     "Prediction": ("signwise.inference.predictor", ()),
     "Predictor": ("signwise.inference.predictor", ()),

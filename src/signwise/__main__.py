@@ -2,6 +2,6 @@
 
 import sys
 
-from signwise.cli import main
+from signwise.cli.main import main
 
 sys.exit(main())

@@ -1,10 +1,15 @@
-"""The few exceptions a user can meet."""
+"""The few exceptions a user can meet, and how their texts name what was given.
+
+A text names an argument in backticks, as the Python function has it: "`batch_size` must be at least
+2". The command line shows its own spelling instead, `--batch-size` or `SOURCE`; see
+`cli.main.in_flags`.
+"""
 
 import importlib.util
 
 
 class SignwiseError(ValueError):
-    """What a user did can't be done: one line that names the file or flag, and the mend."""
+    """What was asked for can't be done: one line that names the file or argument, and the fix."""
 
 
 class UnreadableImage(SignwiseError):

@@ -1,28 +1,28 @@
-"""Atomic writes, output directories and hashes."""
+"""Atomic writes, output folders, JSON files and hashes."""
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Iterator
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias, TypeVar
+
+import msgspec
 
 from signwise.errors import SignwiseError
 
+Record = TypeVar("Record")
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
 MARKER = ".signwise"
-STRANGERS = "unknown.csv"
-"""What a run trained against from `--unknown FOLDER`: path and sha256."""
-METADATA_KEY = "signwise"
-"""The entry of model.onnx that says what it is."""
-FORMAT = 1
-"""The newest format of that entry, which this version writes."""
-UMASK = os.umask(0)
-"""Read once: to ask for it is to change it, for all threads, for a moment."""
-os.umask(UMASK)
-SHIPPED_MODELS = Path(__file__).parent / "models"
+"""The file that says which verb an output folder is of."""
 
 
 @contextmanager
@@ -34,18 +34,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    suffix = f".partial{path.suffix}"
+    temporary = path.with_name(f".{secrets.token_hex(6)}.partial{path.suffix}")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=suffix)
+        # Made by the system's own rules, so that a result is as readable as any other new file.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
         error.filename = str(path)  # and not the temporary one, which nobody knows
         raise
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes files private; a result should be as readable as any other new file.
-        temporary.chmod(0o666 & ~UMASK)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -70,17 +67,37 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Json) -> None:
     """Write JSON that a person can read; NaN is an error, since JSON has none."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path) -> Json:
     """Read a JSON file; raises SignwiseError that names the file."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content: Json = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise SignwiseError(f"{path} is no readable JSON file ({error})") from None
+    return content
+
+
+def read_record(path: Path, kind: type[Record]) -> Record:
+    """Read a JSON file that signwise wrote into a record of this type.
+
+    What the record does not name is left alone. Raises SignwiseError that names the file and what
+    is wrong in it.
+    """
+    try:
+        return msgspec.json.decode(Path(path).read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise SignwiseError(f"{path} is not as signwise writes it ({error})") from None
+
+
+@dataclass(frozen=True)
+class _Marker:
+    """The content of `MARKER`."""
+
+    kind: str
 
 
 def sha256_bytes(content: bytes) -> str:
@@ -94,49 +111,60 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def claim_directory(out: Path, kind: str, *, replace: bool) -> Path:
+def printable_path(path: str | os.PathLike[str]) -> str:
+    r"""The path as valid text: bytes of a file name that are not UTF-8 become \xNN."""
+    text = os.fspath(path)
+    if text.isascii():
+        return text
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
+def claim_folder(out: Path, kind: str) -> Path:
     """Make `out`, marked as signwise's own output of this kind, and return it.
 
-    Raises SignwiseError where `out` is a file, holds what signwise did not write, holds output of
-    another kind, or holds output already and `replace` is false. Nothing is deleted but the
-    temporary files that a killed process left.
+    Output of this kind may be there already. Raises SignwiseError where `out` is a file, or holds
+    what signwise did not write or output of another kind. Nothing is deleted but the temporary
+    files that a killed process left.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
-        raise SignwiseError(f"{out} is a file: give --out a folder")
+        raise SignwiseError(f"{out} is a file: give `out` a folder")
     marker = out / MARKER
     if out.is_dir() and any(out.iterdir()):
-        owner = read_json(marker).get("kind") if marker.is_file() else None
+        owner = read_record(marker, _Marker).kind if marker.is_file() else None
         if owner is None:
             raise SignwiseError(
-                f"{out} holds files that signwise did not write: give --out a new folder"
+                f"{out} holds files that signwise did not write: give `out` a new folder"
             )
         if owner != kind:
-            raise SignwiseError(f"{out} holds signwise {owner} output: give --out another folder")
-        if not replace:
-            raise SignwiseError(f"{out} holds a {kind} already: give --out a new folder")
+            raise SignwiseError(f"{out} holds signwise {owner} output: give `out` another folder")
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob(".*.partial*"):
-        left.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            left.unlink()
     if not marker.is_file():
         write_json(marker, {"kind": kind})
     return out
 
 
 @contextmanager
-def claimed(out: Path, kind: str) -> Iterator[Path]:
-    """Hold `out`, which may have output of this kind already; see `claim_directory`.
+def output_folder(
+    out: Path, kind: str, *, keep: Callable[[Path], bool] = lambda _: False
+) -> Iterator[Path]:
+    """Hold `out` as the output folder of a verb while the verb writes into it.
 
-    If an error comes before anything is written, what was made here goes again.
+    Where the block fails, a folder that held nothing before is as it was, so that nothing stands in
+    the way of the corrected command; unless `keep` says of what was written that it is of use. See
+    `claim_folder` for what is refused.
     """
-    existed = Path(out).is_dir()
-    marked = (Path(out) / MARKER).is_file()
-    folder = claim_directory(out, kind, replace=True)
+    out = Path(out)
+    existed, marked = out.is_dir(), (out / MARKER).is_file()
+    folder = claim_folder(out, kind)
     try:
         yield folder
     except BaseException:
-        if not marked and all(path.name == MARKER for path in folder.iterdir()):
-            (folder / MARKER).unlink()
-            if not existed:
-                folder.rmdir()
+        if not marked and not keep(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            if existed:
+                folder.mkdir(exist_ok=True)
         raise

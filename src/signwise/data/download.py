@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from signwise.errors import SignwiseError
-from signwise.files import claim_directory
+from signwise.files import claim_folder
 from signwise.progress import track
+from signwise.results import Problem
 
 # The German Traffic Sign Recognition Benchmark: Stallkamp, Schlipsing, Salmen, Igel, "Man vs.
 # computer: benchmarking machine learning algorithms for traffic sign recognition", Neural Networks
@@ -46,7 +47,7 @@ class DownloadResult:
     out: Path
     counts: dict[str, int]
     """Pictures in train and test."""
-    problems: list[dict[str, str]]
+    problems: list[Problem]
     classes: tuple[str, ...]
 
 
@@ -70,7 +71,7 @@ def download(
     if dataset != "gtsrb":
         raise SignwiseError(f"download {dataset}: there is only gtsrb")
     names = _class_names(classes)
-    out = claim_directory(Path(out), "download", replace=True)
+    out = claim_folder(Path(out), "download")
     training, test, labels = (_fetch(name, _url, known) for name, known in _archives.items())
     counts = {
         "train": _unpack(out / "train", training, _training_pictures(names)),
@@ -80,7 +81,7 @@ def download(
 
 
 def _class_names(classes: Mapping[int, str] | Sequence[str]) -> dict[int, str]:
-    from signwise.data.synthetic import GTSRB_DESIGNS
+    from signwise.synthetic import GTSRB_DESIGNS
 
     if not classes:
         return {number: f"{number:02d}_{name}" for number, name in enumerate(GTSRB_DESIGNS)}
@@ -91,15 +92,15 @@ def _class_names(classes: Mapping[int, str] | Sequence[str]) -> dict[int, str]:
         for item in classes:
             digits, equals, name = item.partition("=")
             if not (digits.isdecimal() and equals and name):
-                raise SignwiseError(f"--classes {item}: give NUMBER=NAME, as 12=priority")
+                raise SignwiseError(f"`classes` {item}: give NUMBER=NAME, as 12=priority")
             names[int(digits)] = name
     for number, name in names.items():
         if number not in range(len(GTSRB_DESIGNS)):
-            raise SignwiseError(f"--classes {number}={name}: GTSRB's classes are 0 to 42")
+            raise SignwiseError(f"`classes` {number}={name}: GTSRB's classes are 0 to 42")
         if not name or re.search(r'[\\/:*?"<>|\0]|^\.', name) or name.casefold() == "unknown":
-            raise SignwiseError(f"--classes {number}={name}: a name that a folder can have, please")
+            raise SignwiseError(f"`classes` {number}={name}: a name that a folder can have, please")
     if len(set(names.values())) != len(names):
-        raise SignwiseError("--classes gives two classes one name")
+        raise SignwiseError("`classes` gives two classes one name")
     return names
 
 

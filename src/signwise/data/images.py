@@ -163,7 +163,7 @@ def _check_pixels(size: tuple[int, ...], max_pixels: int) -> None:
     if count == 0:
         raise UnreadableImage("no pixels")
     if count > max_pixels:
-        raise UnreadableImage(f"{count:,} pixels, more than --max-pixels {max_pixels:,}")
+        raise UnreadableImage(f"{count:,} pixels, more than the limit of {max_pixels:,}")
 
 
 def _unidentified(head: bytes) -> str:
@@ -198,7 +198,7 @@ def _reason(error: Exception, max_pixels: int) -> str:
     if isinstance(error, Image.DecompressionBombError):
         count = re.search(r"\d+", text)
         pixels = f"{int(count[0]):,}" if count else "too many"
-        return f"{pixels} pixels, more than --max-pixels {max_pixels:,}"
+        return f"{pixels} pixels, more than the limit of {max_pixels:,}"
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, IsADirectoryError):

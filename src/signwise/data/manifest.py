@@ -1,175 +1,127 @@
-"""A folder or a CSV of pictures -> a table, one row a picture, problems included."""
+"""What `prepare` wrote, read back: the table of usable pictures and where they are."""
 
-import os
-from collections import Counter
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from signwise.config import IMAGE_SIZE, MAX_PIXELS
-from signwise.data.duplicates import near_pairs
-from signwise.data.parallel import map_chunks
-from signwise.data.pixels import create
-from signwise.data.quality import Batch, Inspection, inspect_batch
-from signwise.data.sources import list_source
-from signwise.data.split import group_pictures
 from signwise.errors import SignwiseError
+from signwise.files import MARKER, printable_path, read_record, sha256_file, write_bytes
+from signwise.results import Problem
 
-CHUNK = 64
-LOOKS = ("brightness", "contrast", "sharpness")
+COLUMNS = ("path", "label", "group", "split", "width", "height", "sha256", "problem")
+SPLITS = ("train", "val", "test")
 
 
-@dataclass(kw_only=True)
-class Scan:
-    """What lies in SOURCE: N pictures, usable or not."""
+@dataclass(frozen=True, kw_only=True)
+class PreparedData:
+    """A prepared data set of N usable pictures in K classes."""
 
+    directory: Path
     root: Path
-    """The folder that the paths in the table are relative to."""
+    """The folder that `path` in the table is relative to."""
+    classes: tuple[str, ...]
+    """In the order of the network's outputs."""
     table: pd.DataFrame
-    """The columns of manifest.csv, in the order of the paths; index 0 to N - 1."""
-    looks: pd.DataFrame
-    """Row by row with the table: brightness, contrast, sharpness (see quality.Inspection)."""
-    pairs: NDArray[np.intp]
-    """Near duplicates among the usable pictures: rows of the table (P, 2)."""
+    """The N usable rows of manifest.csv in the order of the pixels, index 0 to N - 1."""
+    problems: list[Problem]
+    """The rows that can't be used: path and problem."""
+    grouping: str
+    """csv, regex, track or duplicates: what a group is."""
+    image_size: int
+    max_pixels: int
+    sha256: str
+    """Of manifest.csv."""
+
+
+def load_data(directory: str | Path) -> PreparedData:
+    """Read a folder that `prepare` wrote; raises SignwiseError that names what is missing."""
+    directory = Path(directory)
+    manifest, facts_path = directory / "manifest.csv", directory / "data.json"
+    for path in (facts_path, manifest):
+        if not path.is_file():
+            # A folder that prepare did not make is likely what it wants to read.
+            photos = directory.is_dir() and not (directory / MARKER).is_file()
+            source, out = (directory, "DATA") if photos else ("SOURCE", directory)
+            raise SignwiseError(
+                f"{directory} is no prepared data, it has no {path.name}: "
+                f"run signwise prepare {source} --out {out} first"
+            )
+    facts = read_record(facts_path, _Facts)
+    table = read_manifest(manifest)
+    sha256 = sha256_file(manifest)
+    if facts.manifest_sha256 != sha256:
+        raise SignwiseError(
+            f"{manifest} and data.json do not belong together, as after an interrupted prepare: "
+            f"run signwise prepare again"
+        )
+    usable = table["problem"] == ""
+    return PreparedData(
+        directory=directory,
+        table=table[usable].reset_index(drop=True),
+        problems=problems_in(table),
+        sha256=sha256,
+        root=Path(facts.root),
+        classes=facts.classes,
+        grouping=facts.grouping,
+        image_size=facts.settings.image_size,
+        max_pixels=facts.settings.max_pixels,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Settings:
+    """What is needed of the settings in data.json."""
+
+    image_size: int
+    max_pixels: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    """What data.json adds to the manifest."""
+
+    root: str
     classes: tuple[str, ...]
     grouping: str
-    """csv, regex, track or duplicates."""
-    split_given: bool
-    skipped: Counter[str]
-    """How many entries were left out, by reason."""
-    warnings: list[str]
+    settings: _Settings
+    manifest_sha256: str
 
 
-def scan(
-    source: str | Path,
-    *,
-    group: str | None = None,
-    image_size: int = IMAGE_SIZE,
-    max_pixels: int = MAX_PIXELS,
-    pixels: Path | None = None,
-    exclude: Path | None = None,
-) -> Scan:
-    """Read every picture of SOURCE once, in several processes.
-
-    With `pixels`, an array file is made there that has the pictures (N, S, S, 3) row by row.
-    Raises SignwiseError where SOURCE has no classes, an empty one, or one named unknown.
-    """
-    source = Path(source)
-    listing, root, skipped = list_source(source)
-    classes = tuple(sorted(set(listing["label"]) - {""}))
-    excluded, missed = _excluded(exclude, root, listing)
-    if excluded.any():
-        listing = listing[~excluded].reset_index(drop=True)
-        skipped[f"excluded by {exclude}"] = int(excluded.sum())
-    if listing.empty:
-        raise SignwiseError(f"{source} holds no pictures: give a folder with one folder a class")
-    if pixels is not None:
-        create(pixels, len(listing), image_size)
-    inspections = _inspect(listing, root, image_size, max_pixels, pixels)
-    table = listing.assign(
-        width=pd.array([found.width or None for found in inspections], dtype="Int64"),
-        height=pd.array([found.height or None for found in inspections], dtype="Int64"),
-        sha256=[found.sha256 for found in inspections],
-        problem=np.array(
-            [
-                given or found.problem
-                for given, found in zip(listing["problem"], inspections, strict=True)
-            ],
-            object,
-        ),
-    )
-    _mark_conflicts(table)
-    blank = bytes(256)
-    signatures = np.frombuffer(
-        b"".join(found.signature or blank for found in inspections), np.uint8
-    ).reshape(-1, 256)
-    fingerprints = np.array([found.fingerprint for found in inspections], np.uint64)
-    looks = pd.DataFrame({name: [getattr(found, name) for found in inspections] for name in LOOKS})
-    pairs = _near_pairs(table, fingerprints, signatures)
-    grouping, notes = group_pictures(table, pairs, group)
-    return Scan(
-        root=root,
-        table=table.drop(columns="within"),
-        looks=looks,
-        pairs=pairs,
-        classes=classes,
-        grouping=grouping,
-        split_given=bool((listing["split"] != "").any()),
-        skipped=skipped,
-        warnings=notes + missed,
-    )
-
-
-def _inspect(
-    listing: pd.DataFrame, root: Path, size: int, max_pixels: int, pixels: Path | None
-) -> list[Inspection]:
-    count = len(listing)
-    paths = [root / name for name in listing["path"]]
-    batches = [
-        Batch(
-            rows=range(start, min(start + CHUNK, count)),
-            paths=paths[start : start + CHUNK],
-            pixels=pixels,
-            size=size,
-            max_pixels=max_pixels,
-        )
-        for start in range(0, count, CHUNK)
+def problems_in(table: pd.DataFrame) -> list[Problem]:
+    """The rows of a manifest that can't be used."""
+    rows = table[table["problem"] != ""]
+    return [
+        Problem(path=printable_path(path), problem=problem)
+        for path, problem in zip(rows["path"], rows["problem"], strict=True)
     ]
-    results = map_chunks(inspect_batch, batches, "Pictures", count, CHUNK)
-    return [inspection for batch in results for inspection in batch]
 
 
-def _excluded(
-    exclude: Path | None, root: Path, listing: pd.DataFrame
-) -> tuple[NDArray[np.bool_], list[str]]:
-    """Which pictures (N,) `--exclude` names, and a warning where it names others."""
-    if exclude is None:
-        return np.zeros(len(listing), bool), []
+def read_manifest(path: Path) -> pd.DataFrame:
+    """A manifest.csv as a table: text as text, whatever it looks like; sizes as whole numbers."""
+    table = read_table(path)
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise SignwiseError(f"{path} has no column {missing[0]}: run signwise prepare again")
+    for name in ("width", "height"):
+        table[name] = pd.to_numeric(table[name]).astype("Int64")
+    return table
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV that signwise wrote, all of it as text; raises SignwiseError for what is no CSV."""
     try:
-        rows = pd.read_csv(
-            exclude, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
+        return pd.read_csv(
+            path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
         )
     except (OSError, ValueError) as error:
-        raise SignwiseError(f"--exclude {exclude} is no readable CSV ({error})") from None
-    if "path" not in rows.columns:
-        raise SignwiseError(f"--exclude {exclude} has no column path")
-    there = [os.path.normpath(root / name) for name in listing["path"]]
-    known = set(there)
-    named, unmatched = set(), []
-    for name in rows["path"]:
-        # A path from the root of the disk may go there by a link.
-        ways = (os.path.normpath(root / name), os.path.realpath(root / name))
-        way = next((way for way in ways if way in known), None)
-        if way is None:
-            unmatched.append(name)
-        else:
-            named.add(way)
-    warned = [
-        f"--exclude {exclude}: {len(unmatched):,} of {len(rows):,} rows name no picture of this "
-        f"source, the first is {unmatched[0]}"
-    ] if unmatched else []  # fmt: skip
-    return np.array([path in named for path in there], bool), warned
+        raise SignwiseError(f"{path} is no readable CSV ({error})") from None
 
 
-def _near_pairs(
-    table: pd.DataFrame, fingerprints: NDArray[np.uint64], signatures: NDArray[np.uint8]
-) -> NDArray[np.intp]:
-    usable = np.flatnonzero(table["problem"] == "")
-    # In the order of the content, so that renaming files changes no pair.
-    order = usable[np.argsort(table["sha256"].to_numpy(str)[usable], kind="stable")]
-    return order[near_pairs(fingerprints[order], signatures[order])]
-
-
-def _mark_conflicts(table: pd.DataFrame) -> None:
-    """Identical bytes under several labels: nobody knows which is right, so none is used."""
-    usable = table[(table["problem"] == "") & (table["sha256"] != "")]
-    labels = usable.groupby("sha256")["label"].transform("nunique")
-    for _, rows in usable[labels > 1].groupby("sha256"):
-        for index, label in rows["label"].items():
-            other = rows[rows["label"] != label].iloc[0]
-            table.loc[index, "problem"] = (
-                f"conflict: the same picture is labelled {other['label']} as {other['path']}"
-            )
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table whole or not at all; names that are no UTF-8 keep their bytes."""
+    text = table.to_csv(index=False, lineterminator="\n")
+    if "\r" in text:  # in a file name: left bare, readers would end the row there
+        text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))

@@ -5,6 +5,7 @@ from. NumPy reads no further than the array, so that any tool can open it.
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signwise.data.images import RESIZE_RULE, read_image
-from signwise.data.parallel import map_chunks
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.files import atomic_path, sha256_bytes
+from signwise.parallel import map_chunks
 
 if TYPE_CHECKING:  # the table is pandas, which a worker process need not load
-    from signwise.data.prepared import PreparedData
+    from signwise.data.manifest import PreparedData
 
 Pixels = NDArray[np.uint8]
 KEY_BYTES = 64
@@ -95,33 +96,54 @@ def _fill(data: "PreparedData", size: int, path: Path, key: str) -> None:
     count = len(data.table)
     with atomic_path(path) as temporary:
         create(temporary, count, size)
-        items = list(enumerate(zip(data.table["path"], data.table["sha256"], strict=True)))
+        paths, hashes = list(data.table["path"]), list(data.table["sha256"])
         chunks = [
-            (temporary, data.root, size, data.max_pixels, items[start : start + CHUNK])
+            _Chunk(
+                array=temporary,
+                root=data.root,
+                size=size,
+                max_pixels=data.max_pixels,
+                rows=range(start, min(start + CHUNK, count)),
+                paths=paths[start : start + CHUNK],
+                hashes=hashes[start : start + CHUNK],
+            )
             for start in range(0, count, CHUNK)
         ]
-        for problem in map_chunks(_fill_chunk, chunks, f"Pixels at {size}", count, CHUNK):
+        for problem in map_chunks(
+            _fill_chunk, chunks, total=count, chunk_size=CHUNK, description=f"Pixels at {size}"
+        ):
             if problem is not None:
                 raise SignwiseError(f"{problem}: run signwise prepare again")
         seal(temporary, np.arange(count), key)
 
 
-def _fill_chunk(
-    chunk: tuple[Path, Path, int, int, list[tuple[int, tuple[str, str]]]],
-) -> str | None:
+@dataclass(frozen=True, kw_only=True)
+class _Chunk:
+    """Pictures for one worker: rows of the array file, and what belongs there."""
+
+    array: Path
+    root: Path
+    size: int
+    max_pixels: int
+    rows: range
+    paths: list[str]
+    hashes: list[str]
+
+
+def _fill_chunk(chunk: _Chunk) -> str | None:
     """Write the pictures of one chunk; what is wrong with the first that can't be used."""
-    path, root, size, max_pixels, items = chunk
-    array = np.lib.format.open_memmap(path, mode="r+")
-    for index, (name, sha256) in items:
+    array = np.lib.format.open_memmap(chunk.array, mode="r+")
+    for row, name, sha256 in zip(chunk.rows, chunk.paths, chunk.hashes, strict=True):
+        path = chunk.root / name
         try:
-            content = (root / name).read_bytes()
+            content = path.read_bytes()
         except OSError as error:
-            return f"{root / name} can't be read ({error.strerror})"
+            return f"{path} can't be read ({error.strerror})"
         if sha256_bytes(content) != sha256:
-            return f"{root / name} has changed since it was prepared"
+            return f"{path} has changed since it was prepared"
         try:
-            array[index] = read_image(content, size, max_pixels=max_pixels)
+            array[row] = read_image(content, chunk.size, max_pixels=chunk.max_pixels)
         except UnreadableImage as error:
-            return f"{root / name}: {error}"
+            return f"{path}: {error}"
     array.flush()
     return None

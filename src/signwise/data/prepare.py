@@ -3,8 +3,6 @@
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,14 +11,16 @@ import numpy as np
 import pandas as pd
 
 from signwise.config import PrepareConfig
-from signwise.data.manifest import Scan, scan
+from signwise.data.flagged import find_flagged
+from signwise.data.manifest import COLUMNS, SPLITS, problems_in, write_csv
+from signwise.data.overview import data_overview
 from signwise.data.pixels import cache_key, cache_path, seal
-from signwise.data.prepared import COLUMNS, SPLITS, write_csv
-from signwise.data.report import data_report
-from signwise.data.split import assign_splits, count_leaks
-from signwise.data.suspects import find_suspects
+from signwise.data.scan import Scan, scan
+from signwise.data.split import Leaks, assign_splits, count_leaks
 from signwise.errors import SignwiseError
-from signwise.files import atomic_path, claim_directory, sha256_file, write_json, write_text
+from signwise.files import atomic_path, output_folder, sha256_file, write_json, write_text
+from signwise.report.data_page import data_page
+from signwise.results import Problem, to_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,8 @@ class PrepareResult:
 
     out: Path
     counts: dict[str, int]
-    """Pictures in train, val and test; problems, skipped entries, suspects, groups."""
-    problems: list[dict[str, str]]
+    """Pictures in train, val and test; problems, skipped entries, flagged pictures, groups."""
+    problems: list[Problem]
     """The pictures that could not be used: path and problem."""
     classes: tuple[str, ...]
     class_counts: dict[str, dict[str, int]]
@@ -53,12 +53,12 @@ def prepare(
     config = dataclasses.replace(config or PrepareConfig(), **changes)
     _check_apart(source, out)
     try:
-        with _claimed(out):
+        with output_folder(out, "data"):
             return _prepare(source, out, config)
     except OSError as error:
         place = Path(os.fsdecode(error.filename or out))
-        mend = "give --out elsewhere" if out in (place, *place.parents) else "make it readable"
-        raise SignwiseError(f"{place}: {error.strerror or error}: {mend}") from None
+        fix = "give `out` elsewhere" if out in (place, *place.parents) else "make it readable"
+        raise SignwiseError(f"{place}: {error.strerror or error}: {fix}") from None
 
 
 def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
@@ -84,8 +84,8 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
         table.loc[~usable, "split"] = ""
         leaks = count_leaks(table[usable])
         warnings = [*found.warnings, *_warnings(found, leaks, config)]
-        suspects = find_suspects(found)
-        report = data_report(source, found, suspects, config, leaks, warnings, pixels)
+        flagged = find_flagged(found)
+        overview = data_overview(source, found, flagged, config, leaks, warnings, pixels)
         for stale in out.glob("pixels-*.npy"):
             stale.unlink()
         seal(
@@ -94,12 +94,12 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
             cache_key(list(table["sha256"][usable]), config.image_size),
         )
     manifest = out / "manifest.csv"
-    written = [manifest, out / "data.json", cache, out / "report.html", out / "suspects.csv"]
+    written = [manifest, out / "data.json", cache, out / "report.html", out / "flagged.csv"]
     write_csv(manifest, table[list(COLUMNS)])
     if config.exclude is None or config.exclude.resolve() != written[-1].resolve():
         # Else it is the user's now: written anew, it would forget what was excluded.
-        write_csv(out / "suspects.csv", suspects)
-    write_text(out / "report.html", report)
+        write_csv(out / "flagged.csv", flagged)
+    write_text(out / "report.html", data_page(overview))
     written += _copy_split(out, found, copy=config.copy)
     class_counts = _class_counts(table[usable], found.classes)
     write_json(
@@ -109,16 +109,16 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
             "source": str(source),
             "root": str(found.root),
             "classes": list(found.classes),
-            "counts": class_counts,
+            "counts": to_json(class_counts),
             "grouping": found.grouping,
-            "groups": table[usable].groupby("label")["group"].nunique().to_dict(),
+            "groups": to_json(table[usable].groupby("label")["group"].nunique().to_dict()),
             "split_given": found.split_given,
-            "leaks": leaks,
+            "leaks": to_json(leaks),
             "seed": config.seed,
             "settings": config.to_json(),
             "problems": int((~usable).sum()),
-            "skipped": dict(found.skipped),
-            "warnings": warnings,
+            "skipped": to_json(found.skipped),
+            "warnings": list(warnings),
             "manifest_sha256": sha256_file(manifest),
         },
     )
@@ -129,13 +129,10 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
             **counts,
             "problems": int((~usable).sum()),
             "skipped": sum(found.skipped.values()),
-            "suspects": suspects["path"].nunique(),
+            "flagged": flagged["path"].nunique(),
             "groups": table[usable]["group"].nunique(),
         },
-        problems=[
-            {"path": str(path), "problem": str(problem)}
-            for path, problem in zip(table["path"][~usable], table["problem"][~usable], strict=True)
-        ],
+        problems=problems_in(table),
         classes=found.classes,
         class_counts=class_counts,
         grouping=found.grouping,
@@ -148,24 +145,9 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
 def _check_apart(source: Path, out: Path) -> None:
     here, there = source.resolve(), out.resolve()
     if here == there or here in there.parents:
-        raise SignwiseError(f"--out {out} lies in {source}: give a folder elsewhere")
+        raise SignwiseError(f"`out` {out} lies in {source}: give a folder elsewhere")
     if source.is_dir() and there in here.parents:
-        raise SignwiseError(f"{source} lies in --out {out}: give a folder elsewhere")
-
-
-@contextmanager
-def _claimed(out: Path) -> Iterator[None]:
-    """Hold `out` as ours; if nothing comes of it, a folder made for it goes again."""
-    existed = out.exists()
-    claim_directory(out, "data", replace=True)
-    for left in out.glob(".*.partial*"):  # by a prepare that was killed
-        left.unlink()
-    try:
-        yield
-    except BaseException:
-        if not existed:
-            shutil.rmtree(out)
-        raise
+        raise SignwiseError(f"{source} lies in `out` {out}: give a folder elsewhere")
 
 
 def _check_classes(source: Path, found: Scan, config: PrepareConfig) -> None:
@@ -198,24 +180,24 @@ def _check_copy(classes: tuple[str, ...], config: PrepareConfig) -> None:
     for name in classes:
         if config.copy and (PurePosixPath(name).name != name or name.startswith(".")):
             raise SignwiseError(
-                f"--copy: class {name!r} can't be the name of a folder: rename it, or leave --copy"
+                f"`copy`: class {name!r} can't be a folder's name: rename it, or leave `copy` out"
             )
 
 
-def _warnings(found: Scan, leaks: dict[str, int], config: PrepareConfig) -> list[str]:
+def _warnings(found: Scan, leaks: Leaks, config: PrepareConfig) -> list[str]:
     usable = found.table[found.table["problem"] == ""]
     warnings = []
     if found.split_given and config.split != PrepareConfig().split:
-        warnings.append("--split has no effect: the source brings its own split, which is kept")
-    if leaks["groups"]:
+        warnings.append("`split` has no effect: the source brings its own split, which is kept")
+    if leaks.groups:
         warnings.append(
-            f"leak: {leaks['groups']} groups with {leaks['pictures']} pictures lie in more than "
+            f"leak: {leaks.groups} groups with {leaks.pictures} pictures lie in more than "
             f"one split of {found.root.name}, so test figures will be too good"
         )
     if found.grouping == "duplicates":
         warnings.append(
             "physical signs are not known for all pictures, which are grouped by likeness then: "
-            "photos of one sign may lie in train and test (say --group REGEX, or a CSV with a "
+            "photos of one sign may lie in train and test (give `group`, or a CSV with a "
             "column group)"
         )
     for split in SPLITS:

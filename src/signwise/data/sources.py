@@ -3,36 +3,48 @@
 import os
 import warnings
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from signwise.data.prepared import SPLITS
+from signwise.data.manifest import SPLITS
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
-def list_source(source: Path) -> tuple[pd.DataFrame, Path, Counter[str]]:
-    """The rows path, label, group, split, problem, and `within`: the path within the class.
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The pictures that a source names."""
 
-    With them come the folder that the paths are relative to, and what was left out, by reason.
+    table: pd.DataFrame
+    """The columns path, label, group, split, problem, and `within`: the path within the class."""
+    root: Path
+    """The folder that the paths are relative to."""
+    skipped: Counter[str]
+    """How many entries were left out, by reason."""
+
+
+def list_source(source: Path) -> Listing:
+    """The pictures of a folder or a CSV.
+
     Raises SignwiseError where SOURCE has no classes, an empty one, or one named unknown.
     """
     skipped: Counter[str] = Counter()
     if source.is_file():
-        listing = _list_csv(source, skipped)
-        _check_labels(source, listing)
-        return listing, source.resolve().parent, skipped
+        table = _list_csv(source, skipped)
+        _check_labels(source, table)
+        return Listing(table=table, root=source.resolve().parent, skipped=skipped)
     if not source.is_dir():
         raise SignwiseError(f"{source} does not exist: give a folder of pictures, or a CSV")
     rows = _list_folder(source, skipped)
     columns = ("path", "label", "group", "split", "problem", "within")
-    listing = pd.DataFrame(rows, columns=list(columns), dtype=object)
-    _check_labels(source, listing)
-    return listing, source.resolve(), skipped
+    table = pd.DataFrame(rows, columns=list(columns), dtype=object)
+    _check_labels(source, table)
+    return Listing(table=table, root=source.resolve(), skipped=skipped)
 
 
 def _list_folder(source: Path, skipped: Counter[str]) -> list[tuple[str, ...]]:
@@ -140,12 +152,12 @@ def _list_csv(source: Path, skipped: Counter[str]) -> pd.DataFrame:
     return table[~repeated].reset_index(drop=True)
 
 
-def _check_labels(source: Path, listing: pd.DataFrame) -> None:
-    for name in sorted(set(listing["label"])):
+def _check_labels(source: Path, table: pd.DataFrame) -> None:
+    for name in sorted(set(table["label"])):
         if not name.isprintable():
             raise SignwiseError(f"{source}: a class is named {name!r}: rename it in plain letters")
         if name.strip().casefold() == "unknown":
             raise SignwiseError(
                 f"{source}: no class can be named {name}: take it out of there, and give its "
-                f"pictures to train as --unknown FOLDER"
+                f"pictures to train as `unknown` FOLDER"
             )

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from signwise.data.duplicates import leaders
-from signwise.data.prepared import SPLITS
+from signwise.data.manifest import SPLITS
 from signwise.errors import SignwiseError
 
 TRACK = re.compile(r"(?:^|/)(\d{5})_\d{5}\.[^./]+$")
@@ -101,14 +102,23 @@ def _spread(target: NDArray[np.int_], members: list[int], wanted: list[int]) -> 
             target[held[richest][-1]] = split
 
 
-def count_leaks(table: pd.DataFrame) -> dict[str, int]:
+@dataclass(frozen=True, kw_only=True)
+class Leaks:
+    """What lies in more than one split."""
+
+    groups: int
+    pictures: int
+    """In these groups."""
+
+
+def count_leaks(table: pd.DataFrame) -> Leaks:
     """How many groups, with how many pictures, lie in more than one split."""
     # Not by pandas' groupby: its strings can't hold a name that is no UTF-8.
     splits: dict[str, set[str]] = {}
     for group, split in zip(table["group"], table["split"], strict=True):
         splits.setdefault(group, set()).add(split)
     leaking = {group for group, found in splits.items() if len(found) > 1}
-    return {"groups": len(leaking), "pictures": sum(group in leaking for group in table["group"])}
+    return Leaks(groups=len(leaking), pictures=sum(group in leaking for group in table["group"]))
 
 
 def _by_track(rows: pd.DataFrame) -> list[str]:
@@ -124,15 +134,15 @@ def _by_regex(rows: pd.DataFrame, group: str) -> list[str]:
     try:
         pattern = re.compile(group)
     except re.error as error:
-        raise SignwiseError(f"--group {group!r} is no regular expression: {error}") from None
+        raise SignwiseError(f"`group` {group!r} is no regular expression: {error}") from None
     if not pattern.groups:
-        raise SignwiseError(f"--group {group!r} captures nothing: put (...) round the sign's name")
+        raise SignwiseError(f"`group` {group!r} captures nothing: put (...) round the sign's name")
     names = []
     for label, within in zip(rows["label"], rows["within"], strict=True):
         match = pattern.search(within)
         if match is None or match[1] is None:
             raise SignwiseError(
-                f"--group {group!r} does not match {label}/{within}: it must match every picture"
+                f"`group` {group!r} does not match {label}/{within}: it must match every picture"
             )
         names.append(f"{label}/{match[1]}")
     return names

@@ -2,36 +2,45 @@
 
 import warnings
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from signwise import plot_confusion, plots
-from signwise.data.prepared import KNOWN_GROUPINGS, read_manifest, read_table
-from signwise.data.walk import walk
+from signwise.config import dotted
+from signwise.data.manifest import read_manifest, read_table
+from signwise.data.unknown import LISTING, iter_unknown
 from signwise.errors import SignwiseError
-from signwise.evaluation.label_errors import find_label_suspects
-from signwise.evaluation.measure import measure, measure_unknown
+from signwise.evaluation.examples import pick_accepted, pick_mistakes, review_labels
+from signwise.evaluation.label_errors import find_label_errors
+from signwise.evaluation.measure import measure
 from signwise.evaluation.outputs import predictions_table, write_results
-from signwise.evaluation.pictures import Answers, Pictures, Strangers, read_pictures
-from signwise.evaluation.report import report
+from signwise.evaluation.pictures import Answers, Pictures, UnknownAnswers, read_pictures
 from signwise.evaluation.robustness import measure_corruptions
-from signwise.files import (
-    SHIPPED_MODELS,
-    STRANGERS,
-    claimed,
-    read_json,
-    sha256_file,
-    write_bytes,
-    write_text,
-)
-from signwise.inference.model_file import find_model
-from signwise.inference.predictor import Predictor, printable_path
+from signwise.files import Json, output_folder, read_record, write_bytes, write_text
+from signwise.inference.predictor import Predictor
+from signwise.metrics.detection import unknown_figures
+from signwise.metrics.selective import risk_coverage
+from signwise.model_file.read import SHIPPED_MODELS, find_model
 from signwise.progress import track
+from signwise.report.charts import reliability
+from signwise.report.confusion_chart import confusion_matrix
+from signwise.report.evaluation_page import EvaluationPage, Origin, evaluation_page
+from signwise.results import (
+    KNOWN_GROUPINGS,
+    Epoch,
+    Evaluation,
+    Problem,
+    RunConfig,
+    read_history,
+    to_json,
+)
 
 CHUNK = 1024
+"""Pictures that are scored at a time."""
+Split = Literal["train", "val", "test", "all"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,18 +49,28 @@ class EvaluateResult:
 
     out: Path
     counts: dict[str, int]
-    """images, correct, wrong, refused (by the threshold), unreadable, unknown (strangers)."""
-    problems: list[dict[str, str]]
-    """Pictures that could not be used: path and problem."""
-    metrics: dict[str, Any]
-    """The content of metrics.json."""
+    """images, correct, wrong, refused (by the threshold), unreadable, unknown (of no class),
+    flagged (labels)."""
+    problems: list[Problem]
+    """Pictures that could not be used."""
+    evaluation: Evaluation
+
+    @property
+    def metrics(self) -> dict[str, Json]:
+        """The content of metrics.json."""
+        return self.evaluation.to_json()
+
+    def to_json(self) -> dict[str, Json]:
+        """The result as `--json` prints it."""
+        fields = {k: to_json(value) for k, value in vars(self).items() if k != "evaluation"}
+        return fields | {"metrics": self.metrics}
 
 
 def evaluate(
     model: str | Path,
     data: str | Path,
     *,
-    split: Literal["train", "val", "test", "all"] = "test",
+    split: Split = "test",
     unknown: str | Path | None = None,
     corruptions: bool = False,
     out: str | Path | None = None,
@@ -61,24 +80,27 @@ def evaluate(
 
     What is measured is model.onnx itself. Writes metrics.json, predictions.csv,
     confusion_matrix.png, reliability.png and report.html into `out`, by default
-    RUN/evaluation/<split or folder name>; and suspects.csv, which `prepare --exclude` reads: of the
+    RUN/evaluation/<split or folder name>; and flagged.csv, which `prepare --exclude` reads: of the
     pictures that the run was not trained on those whose label is likely wrong. `unknown`: a folder
     of pictures of no class. `seed`: of the bootstrap and the corruptions. Raises SignwiseError for
     a model or data that can't be used, for a class that the model does not know, and without `out`
     where the model is no run.
     """
-    if split not in ("train", "val", "test", "all"):
-        raise SignwiseError(f"--split must be train, val, test or all, not {split}")
+    if split not in get_args(Split):
+        raise SignwiseError(f"`split` must be train, val, test or all, not {split}")
     predictor = Predictor(model)
     run = _run_of(model)
-    if out is None and run is None:
-        raise SignwiseError(f"{model} is no run directory: say with --out where to write")
     if unknown is not None and not Path(unknown).is_dir():
-        raise SignwiseError(f"--unknown {unknown} is no folder: give a folder of pictures")
+        raise SignwiseError(f"`unknown` {unknown} is no folder: give a folder of pictures")
+    if out is None and run is None:
+        raise SignwiseError(f"{model} is no run directory: say with `out` where to write")
     pictures = read_pictures(data, split, predictor.classes, predictor.image_size)
-    place = Path(out) if out is not None else _default_out(run, pictures.name)
-    with claimed(place, "evaluation") as folder:
-        return _evaluate(predictor, run, pictures, folder, unknown, seed, corruptions=corruptions)
+    place = run / "evaluation" / pictures.name if run is not None and out is None else out
+    assert place is not None, "checked above"
+    with output_folder(Path(place), "evaluation") as folder:
+        return _evaluate(
+            predictor, run, pictures, folder, unknown=unknown, seed=seed, corruptions=corruptions
+        )
 
 
 def _evaluate(
@@ -86,93 +108,122 @@ def _evaluate(
     run: Path | None,
     pictures: Pictures,
     folder: Path,
+    *,
     unknown: str | Path | None,
     seed: int,
-    *,
     corruptions: bool,
 ) -> EvaluateResult:
-    probabilities, known = _score(predictor, pictures.pixels)
+    answers = _answers(predictor, pictures.pixels)
+    of_unknown = (
+        None if unknown is None else _unknown_answers(predictor, run, pictures, Path(unknown))
+    )
     groups = list(pictures.table["group"])
-    figures: dict[str, Any] = {
-        "data": pictures.name,
-        "split": pictures.split,
-        "data_sha256": pictures.data_sha256,
-    }
-    figures |= measure(
-        predictor.classes,
+    seen = _seen_in_training(run, pictures)
+    evaluation = measure(
         pictures.labels,
-        probabilities,
-        known,
+        answers.probabilities,
+        answers.known,
+        classes=predictor.classes,
         threshold=predictor.threshold,
         groups=groups,
         grouping=pictures.grouping,
         seed=seed,
-    )
-    strangers = None if unknown is None else _strangers(predictor, run, pictures, Path(unknown))
-    if strangers is not None:
-        figures["unknown"] = measure_unknown(known, strangers.known, predictor.threshold)
-        figures["unknown"] |= _strangers_met(run, strangers)
-    if corruptions:
-        figures["corruptions"] = measure_corruptions(
+        data=pictures.name,
+        split=pictures.split,
+        data_sha256=pictures.data_sha256,
+        unknown=None
+        if of_unknown is None
+        else unknown_figures(
+            answers.known,
+            of_unknown.known,
+            predictor.threshold,
+            seen_in_training=_unknown_seen_in_training(run, of_unknown),
+        ),
+        corruptions=measure_corruptions(
             predictor,
             pictures.labels,
             pictures.pixels,
             groups if pictures.grouping in KNOWN_GROUPINGS else None,
             seed,
         )
-    seen, siblings = _seen_in_training(run, pictures)
-    figures["seen_in_training"] = None if seen is None else int(seen.sum())
-    figures["groups_seen_in_training"] = siblings
-    _warn(figures, folder)
-    suspects = None if seen is None else find_label_suspects(pictures, probabilities, ~seen)
-    answers = Answers(probabilities=probabilities, known=known, strangers=strangers)
-    charts = {
-        "confusion_matrix.png": plot_confusion.confusion_matrix(
-            predictor.classes, figures["confusion_matrix"]
+        if corruptions
+        else None,
+        seen_in_training=None if seen is None else int(seen.pictures.sum()),
+        groups_seen_in_training=None if seen is None else seen.groups,
+    )
+    _warn(evaluation, folder)
+    flagged = None
+    if seen is not None:
+        flagged = find_label_errors(pictures, answers.probabilities, ~seen.pictures)
+    problems = pictures.problems + ([] if of_unknown is None else of_unknown.problems)
+    confusion_chart = confusion_matrix(predictor.classes, evaluation.confusion_matrix)
+    reliability_chart = reliability(evaluation.calibration.bins)
+    right = answers.probabilities.argmax(axis=1) == pictures.labels
+    page = EvaluationPage(
+        evaluation=evaluation,
+        confusion_chart=confusion_chart,
+        reliability_chart=reliability_chart,
+        risk_coverage=risk_coverage(answers.known, right),
+        known=answers.known,
+        known_of_unknown=None if of_unknown is None else of_unknown.known,
+        mistakes=pick_mistakes(predictor, pictures, answers),
+        wrong=evaluation.n - evaluation.correct,
+        review=review_labels(
+            predictor, pictures, answers, flagged, evaluation.seen_in_training or 0
         ),
-        "reliability.png": plots.reliability(figures["calibration"]["bins"]),
-    }
-    page = report(predictor, pictures, figures, answers, suspects, charts, run)
-    write_results(folder, figures, predictions_table(predictor, pictures, answers), suspects)
-    for name, chart in charts.items():
-        write_bytes(folder / name, chart)
-    write_text(folder / "report.html", page)
+        accepted_unknown=[] if of_unknown is None else pick_accepted(predictor, of_unknown),
+        history=_history(run),
+        origin=_origin(predictor, run, problems),
+    )
+    write_results(folder, evaluation, predictions_table(predictor, pictures, answers), flagged)
+    write_bytes(folder / "confusion_matrix.png", confusion_chart)
+    write_bytes(folder / "reliability.png", reliability_chart)
+    write_text(folder / "report.html", evaluation_page(page))
     return EvaluateResult(
         out=folder,
         counts={
-            "images": figures["n"],
-            "correct": figures["correct"],
-            "wrong": figures["n"] - figures["correct"],
-            "refused": figures["n"] - figures["selective"]["accepted"],
-            "unreadable": len(pictures.problems) + len(strangers.problems if strangers else []),
-            "unknown": len(strangers.known) if strangers else 0,
-            "suspects": 0 if suspects is None else len(suspects),
+            "images": evaluation.n,
+            "correct": evaluation.correct,
+            "wrong": page.wrong,
+            "refused": evaluation.selective.rejected,
+            "unreadable": len(problems),
+            "unknown": 0 if of_unknown is None else len(of_unknown.known),
+            "flagged": 0 if flagged is None else len(flagged),
         },
-        problems=pictures.problems + (strangers.problems if strangers else []),
-        metrics=figures,
+        problems=problems,
+        evaluation=evaluation,
     )
 
 
-def _warn(figures: dict[str, Any], folder: Path) -> None:
+def _warn(evaluation: Evaluation, folder: Path) -> None:
     """Say what a reader of the figures must know, and what they replace."""
-    n, seen, unknown = figures["n"], figures["seen_in_training"], figures.get("unknown") or {}
+    n, unknown = evaluation.n, evaluation.unknown
     texts = []
-    if seen:
+    if evaluation.seen_in_training:
         texts.append(
-            f"{seen} of {n} pictures were trained on: the figures say nothing about new pictures"
+            f"{evaluation.seen_in_training} of {n} pictures were trained on: "
+            "the figures say nothing about new pictures"
         )
-    if unknown.get("seen_in_training"):
+    if unknown is not None and unknown.seen_in_training:
         texts.append(
-            f"{unknown['seen_in_training']} of {unknown['n']} pictures of --unknown were trained "
-            "against: the figures say nothing about new strangers"
+            f"{unknown.seen_in_training} of {unknown.n} pictures of `unknown` were trained "
+            "against: the figures say nothing about new pictures of no class"
         )
     earlier = folder / "metrics.json"
     if earlier.is_file():
-        old = read_json(earlier)
-        if (old.get("data_sha256"), old.get("n")) != (figures["data_sha256"], n):
+        old = read_record(earlier, _Earlier)
+        if (old.data_sha256, old.n) != (evaluation.data_sha256, n):
             texts.append(f"{folder} held an evaluation on other data, which this one replaces")
     for text in texts:
         warnings.warn(text, stacklevel=4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Earlier:
+    """What is needed of an earlier metrics.json."""
+
+    n: int
+    data_sha256: str | None
 
 
 def _run_of(model: str | Path) -> Path | None:
@@ -181,14 +232,12 @@ def _run_of(model: str | Path) -> Path | None:
     return folder if (folder / "manifest.csv").is_file() and not shipped else None
 
 
-def _default_out(run: Path | None, name: str) -> Path:
-    assert run is not None
-    return run / "evaluation" / name
+def _run_config(run: Path | None) -> RunConfig | None:
+    config = None if run is None else run / "config.json"
+    return read_record(config, RunConfig) if config is not None and config.is_file() else None
 
 
-def _score(
-    predictor: Predictor, pixels: NDArray[np.uint8]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _answers(predictor: Predictor, pixels: NDArray[np.uint8]) -> Answers:
     probabilities, known = [], []
     with track("Evaluate", len(pixels)) as advance:
         for start in range(0, len(pixels), CHUNK):
@@ -197,83 +246,92 @@ def _score(
             probabilities.append(first)
             known.append(second)
             advance(len(part))
-    scores = np.concatenate(probabilities), np.concatenate(known)
-    if not all(np.isfinite(part).all() for part in scores):
+    found = Answers(probabilities=np.concatenate(probabilities), known=np.concatenate(known))
+    if not (np.isfinite(found.probabilities).all() and np.isfinite(found.known).all()):
         raise SignwiseError(f"{predictor.path} gives answers that are no numbers: train again")
-    return scores
+    return found
 
 
-def _strangers(
+def _unknown_answers(
     predictor: Predictor, run: Path | None, pictures: Pictures, folder: Path
-) -> Strangers:
-    """Score the pictures of the folder, but those that are, byte for byte, of the classes."""
-    known_as = dict(pictures.labels_by_sha256)
+) -> UnknownAnswers:
+    """The answers to the pictures of the folder, but those that are, byte for byte, of the classes.
+
+    In bounded memory, since there may be many.
+    """
+    labels_by_sha256 = dict(pictures.labels_by_sha256)
     if run is not None:
         manifest = read_manifest(run / "manifest.csv")
-        known_as |= dict(zip(manifest["sha256"], manifest["label"], strict=True))
-    known_as.pop("", None)  # of files that could not be read
-    used, hashes, problems = [], [], []
-    for path in walk(folder):
-        try:
-            sha256 = sha256_file(Path(path))
-        except OSError:
-            sha256 = ""  # the predictor says why
-        if sha256 in known_as:
-            text = f"the same picture is one of {known_as[sha256]}"
-            problems.append({"path": printable_path(path), "problem": text})
-        else:
-            used.append(path)
-            hashes.append(sha256)
-    rows, labels, known = [], [], []
-    with track("Unknown", len(used)) as advance:
-        for row, prediction in enumerate(predictor.stream(used)):
-            advance(1)
-            if prediction.error is None:
-                rows.append(row)
-                labels.append(str(prediction.label))
-                known.append(prediction.known)
-            else:
-                problems.append({"path": str(prediction.path), "problem": prediction.error})
-    if not rows:
-        raise SignwiseError(
-            f"--unknown {folder} holds no usable picture"
-            + (f" ({problems[0]['problem']})" if problems else "")
-            + ": give pictures of no class"
-        )
-    return Strangers(
-        paths=[used[row] for row in rows],
-        sha256=[hashes[row] for row in rows],
-        labels=labels,
-        known=np.array(known, np.float32),
+        labels_by_sha256 |= dict(zip(manifest["sha256"], manifest["label"], strict=True))
+    problems: list[Problem] = []
+    paths, hashes, probabilities, known = [], [], [], []
+    found = iter_unknown(folder, predictor.image_size, labels_by_sha256, problems)
+    while batch := list(islice(found, predictor.batch_size)):
+        paths += [picture.path for picture in batch]
+        hashes += [picture.sha256 for picture in batch]
+        first, second = predictor.scores(np.stack([picture.pixels for picture in batch]))
+        probabilities.append(first)
+        known.append(second)
+    return UnknownAnswers(
+        paths=paths,
+        sha256=hashes,
+        probabilities=np.concatenate(probabilities),
+        known=np.concatenate(known),
         problems=problems,
     )
 
 
-def _strangers_met(run: Path | None, strangers: Strangers) -> dict[str, Any]:
-    """How many strangers were, byte for byte, trained against; None without a run to ask."""
+def _unknown_seen_in_training(run: Path | None, unknown: UnknownAnswers) -> int | None:
+    """How many were, byte for byte, trained against; None without a run to ask."""
     if run is None:
-        return {"seen_in_training": None}
-    trained: set[str] = set()
-    if (run / STRANGERS).is_file():
-        trained = set(read_table(run / STRANGERS)["sha256"])
-    return {"seen_in_training": sum(sha256 in trained for sha256 in strangers.sha256)}
+        return None
+    listing = run / LISTING
+    trained = set(read_table(listing)["sha256"]) if listing.is_file() else set()
+    return sum(sha256 in trained for sha256 in unknown.sha256)
 
 
-def _seen_in_training(
-    run: Path | None, pictures: Pictures
-) -> tuple[NDArray[np.bool_] | None, int | None]:
-    """Which pictures (N,) were trained on, byte for byte; and of how many groups others were.
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What was trained on."""
 
-    The second is None where it can't be known: names of groups mean something in their data alone.
-    """
+    pictures: NDArray[np.bool_]
+    """(N,), which of the pictures, byte for byte."""
+    groups: int | None
+    """Of how many of the other pictures' groups; None where it can't be known: names of groups mean
+    something in their data alone."""
+
+
+def _seen_in_training(run: Path | None, pictures: Pictures) -> _Seen | None:
+    """What the run was trained on; None without a run to ask."""
     if run is None:
-        return None, None
+        return None
     manifest = read_manifest(run / "manifest.csv")
     trained = manifest[(manifest["split"] == "train") & (manifest["problem"] == "")]
     table = pictures.table
     seen = table["sha256"].isin(set(trained["sha256"])).to_numpy()
-    config = run / "config.json"
-    same = config.is_file() and read_json(config).get("data_sha256") == pictures.data_sha256
-    if not same or pictures.data_sha256 is None or pictures.grouping not in KNOWN_GROUPINGS:
-        return seen, None
-    return seen, len(set(table["group"][~seen]) & set(trained["group"]))
+    config = _run_config(run)
+    same = config is not None and config.data_sha256 == pictures.data_sha256
+    groups = None
+    if same and pictures.grouping in KNOWN_GROUPINGS:
+        groups = len(set(table["group"][~seen]) & set(trained["group"]))
+    return _Seen(pictures=seen, groups=groups)
+
+
+def _history(run: Path | None) -> list[Epoch]:
+    file = None if run is None else run / "history.csv"
+    return read_history(file) if file is not None and file.is_file() else []
+
+
+def _origin(predictor: Predictor, run: Path | None, problems: list[Problem]) -> Origin:
+    record, config = predictor.record, _run_config(run)
+    return Origin(
+        model=str(predictor.path.absolute()),
+        image_size=predictor.image_size,
+        resize=record.resize,
+        temperature=record.temperature,
+        trained_on=record.data_sha256,
+        signwise_version=record.signwise_version,
+        settings={} if config is None else dotted(config.settings),
+        versions={} if config is None else config.versions,
+        problems=problems,
+    )

@@ -1,142 +1,147 @@
-"""metrics.json from what the model answered: plain JSON types, None where not measurable."""
+"""Every figure of an evaluation, from what the model answered."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from signwise import detection, metrics
-from signwise.data.prepared import KNOWN_GROUPINGS
-
-Array = NDArray[Any]
+from signwise.metrics.calibration import (
+    brier,
+    ece_by_chance,
+    expected_calibration_error,
+    negative_log_likelihood,
+    reliability_bins,
+)
+from signwise.metrics.classification import balanced_accuracy, confusion_matrix, per_class
+from signwise.metrics.rates import grouped_bootstrap, interval_of_mean, rate
+from signwise.metrics.selective import accepted, selective
+from signwise.results import (
+    KNOWN_GROUPINGS,
+    CalibrationFigures,
+    ClassFigures,
+    CorruptionFigures,
+    Evaluation,
+    Interval,
+    Rate,
+    UnknownFigures,
+)
 
 
 def measure(
-    classes: Sequence[str],
-    labels: Array,
-    probabilities: Array,
-    known: Array,
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.floating],
+    known: NDArray[np.floating],
     *,
+    classes: Sequence[str],
     threshold: float,
     groups: Sequence[str],
     grouping: str,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Every figure of labels (N,) int, probabilities (N, K) and known (N,).
+    seed: int,
+    data: str,
+    split: str,
+    data_sha256: str | None,
+    unknown: UnknownFigures | None = None,
+    corruptions: CorruptionFigures | None = None,
+    seen_in_training: int | None = None,
+    groups_seen_in_training: int | None = None,
+) -> Evaluation:
+    """All figures of labels (N,), probabilities (N, K), known (N,) and groups (N,).
 
     Accuracy, confusion matrix and the classes' figures take the largest probability, whatever the
-    threshold; what `known` refuses at the threshold counts in `selective` alone.
+    threshold; what is rejected at the threshold counts in `selective` alone. What is measured
+    elsewhere is taken as it is given.
     """
     predicted = probabilities.argmax(axis=1)
     right = predicted == labels
-    n, correct = len(labels), int(right.sum())
-    confusion = metrics.confusion_matrix(labels, predicted, len(classes))
-    balanced = metrics.balanced_accuracy(confusion)
     signs = np.asarray(list(groups)) if grouping in KNOWN_GROUPINGS else None
 
-    def by_group(hits: Array, rows: Array) -> metrics.Interval | None:
+    def by_group(hits: NDArray[np.bool_], rows: NDArray[np.bool_]) -> Interval | None:
         if signs is None:
             return None
-        return metrics.grouped_bootstrap(hits[rows], signs[rows], seed=seed)
+        return grouped_bootstrap(hits[rows], signs[rows], seed=seed)
 
-    everything = np.ones(n, bool)
-    accepted = known >= np.float32(threshold)
-    per_class_grouped = None
-    if signs is not None:
-        per_class_grouped = {
-            name: {
-                "groups": len(set(signs[labels == index])),
-                "recall_ci95": by_group(right, labels == index),
-                "precision_ci95": by_group(right, predicted == index),
-            }
-            for index, name in enumerate(classes)
-        }
-    return {
-        "classes": list(classes),
-        "n": n,
-        "correct": correct,
-        "accuracy": correct / n if n else None,
-        "accuracy_ci95": metrics.wilson_interval(correct, n),
-        "accuracy_ci95_grouped": by_group(right, everything),
-        "grouping": grouping,
-        "groups": len(set(groups)),
-        "balanced_accuracy": balanced["value"],
-        "balanced_accuracy_ci95": balanced["ci95"],
-        "balanced_accuracy_ci95_grouped": _balanced_grouped(confusion, per_class_grouped),
-        "loss": metrics.negative_log_likelihood(labels, probabilities),
-        "confusion_matrix": confusion.tolist(),
-        "per_class": dict(zip(classes, metrics.per_class(confusion), strict=True)),
-        "per_class_grouped": per_class_grouped,
-        "calibration": _calibration(labels, probabilities, right, seed),
-        "selective": selective(known, right, threshold)
-        | {
-            "coverage_ci95_grouped": by_group(accepted, everything),
-            "risk_ci95_grouped": by_group(~right, accepted),
-        },
-    }
-
-
-def _balanced_grouped(
-    confusion: Array, per_class: dict[str, dict[str, Any]] | None
-) -> metrics.Interval | None:
-    if per_class is None:
-        return None
-    recalls = [
-        (row[index] / row.sum(), found["recall_ci95"])
-        for index, (row, found) in enumerate(zip(confusion, per_class.values(), strict=True))
-        if row.sum()
+    everything = np.ones(len(labels), bool)
+    answered = accepted(known, threshold)
+    confusion = confusion_matrix(labels, predicted, len(classes))
+    class_figures = [
+        _with_groups(
+            figures,
+            groups=None if signs is None else len(set(signs[labels == index])),
+            recall=by_group(right, labels == index),
+            precision=by_group(right, predicted == index),
+        )
+        for index, figures in enumerate(per_class(confusion))
     ]
-    return metrics.interval_of_mean(*zip(*recalls, strict=True)) if recalls else None
+    correct = int(right.sum())
+    return Evaluation(
+        data=data,
+        split=split,
+        data_sha256=data_sha256,
+        classes=tuple(classes),
+        n=len(labels),
+        correct=correct,
+        accuracy=rate(correct, len(labels), by_group(right, everything)),
+        grouping=grouping,
+        groups=len(set(groups)),
+        balanced_accuracy=_with_interval(balanced_accuracy(confusion), class_figures),
+        loss=negative_log_likelihood(labels, probabilities),
+        confusion_matrix=tuple(tuple(row) for row in confusion.tolist()),
+        per_class=dict(zip(classes, class_figures, strict=True)),
+        calibration=measure_calibration(labels, probabilities, seed),
+        selective=selective(
+            known,
+            right,
+            threshold,
+            coverage_grouped=by_group(answered, everything),
+            risk_grouped=by_group(~right, answered),
+        ),
+        unknown=unknown,
+        corruptions=corruptions,
+        seen_in_training=seen_in_training,
+        groups_seen_in_training=groups_seen_in_training,
+    )
 
 
-def _calibration(labels: Array, probabilities: Array, right: Array, seed: int) -> dict[str, Any]:
+def measure_calibration(
+    labels: NDArray[np.int64], probabilities: NDArray[np.floating], seed: int
+) -> CalibrationFigures:
+    """Whether the largest of the probabilities (N, K) means what it says, given labels (N,)."""
     confidence = probabilities.max(axis=1)
-    bins = metrics.reliability_bins(confidence, right)
-    return {
-        "n": len(labels),
-        "ece": metrics.expected_calibration_error(bins),
-        "ece_by_chance": metrics.ece_by_chance(confidence, seed=seed),
-        "brier": metrics.brier(labels, probabilities),
-        "bins": bins,
-    }
+    bins = reliability_bins(confidence, probabilities.argmax(axis=1) == labels)
+    return CalibrationFigures(
+        n=len(labels),
+        ece=expected_calibration_error(bins),
+        ece_by_chance=ece_by_chance(confidence, seed=seed),
+        brier=brier(labels, probabilities),
+        bins=bins,
+    )
 
 
-def selective(known: Array, right: Array, threshold: float) -> dict[str, Any]:
-    """Coverage, the share of pictures that get an answer, and risk, the share of errors among them.
-
-    `aurc` is the area under the risk-coverage curve: the mean risk over all thresholds.
-    """
-    accepted = known >= np.float32(threshold)  # as Predictor compares
-    coverage = metrics.rate(int(accepted.sum()), len(known))
-    risk = metrics.rate(int((accepted & ~right).sum()), int(accepted.sum()))
-    return {
-        "threshold": threshold,
-        "n": len(known),
-        "accepted": int(accepted.sum()),
-        "coverage": coverage["value"],
-        "coverage_ci95": coverage["ci95"],
-        "risk": risk["value"],
-        "risk_ci95": risk["ci95"],
-        "aurc": float(metrics.risk_coverage(known, right)[1].mean()) if len(known) else None,
-    }
+def _with_groups(
+    figures: ClassFigures,
+    *,
+    groups: int | None,
+    recall: Interval | None,
+    precision: Interval | None,
+) -> ClassFigures:
+    return replace(
+        figures,
+        groups=groups,
+        recall=replace(figures.recall, ci95_grouped=recall),
+        precision=replace(figures.precision, ci95_grouped=precision),
+    )
 
 
-def measure_unknown(known: Array, strangers: Array, threshold: float) -> dict[str, Any]:
-    """How well `known` tells pictures of the classes (N,) from those of none (M,); n counts M."""
-    auroc = detection.auroc(known, strangers)
-    fpr = detection.fpr_at_tpr(known, strangers)
-    accepted = int((strangers >= np.float32(threshold)).sum())
-    acceptance = metrics.rate(accepted, len(strangers))
-    return {
-        "n": len(strangers),
-        "n_known": len(known),
-        "auroc": auroc["value"],
-        "auroc_ci95": auroc["ci95"],
-        "fpr_at_95_tpr": fpr["value"],
-        "fpr_at_95_tpr_ci95": fpr["ci95"],
-        "acceptance_rate": acceptance["value"],
-        "acceptance_rate_ci95": acceptance["ci95"],
-        "accepted": accepted,
-        "threshold": threshold,
-    }
+def _with_interval(balanced: Rate, class_figures: Sequence[ClassFigures]) -> Rate:
+    """The balanced accuracy with its interval by group, from those of the recalls."""
+    recalls = [
+        (figures.recall.value, figures.recall.ci95_grouped)
+        for figures in class_figures
+        if figures.support
+    ]
+    shares = [value for value, _ in recalls if value is not None]
+    bounds = [interval for _, interval in recalls if interval is not None]
+    if not bounds:
+        return balanced
+    return replace(balanced, ci95_grouped=interval_of_mean(shares, bounds))

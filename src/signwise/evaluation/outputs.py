@@ -1,4 +1,4 @@
-"""What an evaluation leaves for other programs: metrics.json, predictions.csv, suspects.csv."""
+"""What an evaluation leaves for other programs: metrics.json, predictions.csv, flagged.csv."""
 
 import json
 import re
@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from signwise.data.prepared import write_csv
+from signwise.data.manifest import write_csv
 from signwise.evaluation.pictures import Answers, Pictures
-from signwise.files import write_text
-from signwise.inference.predictor import UNKNOWN, Predictor, printable_path
+from signwise.files import printable_path, write_text
+from signwise.inference.predictor import UNKNOWN, Predictor
+from signwise.metrics.selective import accepted
+from signwise.results import Evaluation
 
 
 def predictions_table(predictor: Predictor, pictures: Pictures, answers: Answers) -> pd.DataFrame:
@@ -22,7 +24,7 @@ def predictions_table(predictor: Predictor, pictures: Pictures, answers: Answers
     table = pictures.table
     columns: dict[str, Any] = {
         "path": [printable_path(path) for path in table["path"]],
-        "label": np.where(known < np.float32(predictor.threshold), UNKNOWN, names),
+        "label": np.where(accepted(known, predictor.threshold), names, UNKNOWN),
         "confidence": probabilities.max(axis=1),
         "known": known,
     }
@@ -41,16 +43,16 @@ def predictions_table(predictor: Predictor, pictures: Pictures, answers: Answers
 
 
 def write_results(
-    folder: Path, figures: dict[str, Any], frame: pd.DataFrame, suspects: pd.DataFrame | None
+    folder: Path, evaluation: Evaluation, predictions: pd.DataFrame, flagged: pd.DataFrame | None
 ) -> None:
-    """Write the three files; without suspects an earlier suspects.csv goes."""
-    text = json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Write the three files; without flagged labels an earlier flagged.csv goes."""
+    text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     # A row of the confusion matrix, or an interval, on one line: only JSON's own line breaks are
     # real ones, so nothing inside a name is touched.
     text = re.sub(r"\[\n[-+.\deE,\s]*\]", lambda found: " ".join(found[0].split()), text)
     write_text(folder / "metrics.json", text)
-    write_csv(folder / "predictions.csv", frame)
-    if suspects is None:
-        (folder / "suspects.csv").unlink(missing_ok=True)
+    write_csv(folder / "predictions.csv", predictions)
+    if flagged is None:
+        (folder / "flagged.csv").unlink(missing_ok=True)
     else:
-        write_csv(folder / "suspects.csv", suspects)
+        write_csv(folder / "flagged.csv", flagged)

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from signwise.data.manifest import scan
+from signwise.data.manifest import load_data, problems_in
 from signwise.data.pixels import load_pixels
-from signwise.data.prepared import load_data
+from signwise.data.scan import scan
 from signwise.errors import SignwiseError
-from signwise.inference.predictor import printable_path
+from signwise.results import Problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,30 +38,30 @@ class Pictures:
     """Of the manifest; None for a folder."""
     labels_by_sha256: dict[str, str]
     """Of every picture of the data, in whatever split."""
-    problems: list[dict[str, str]]
+    problems: list[Problem]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strangers:
+class UnknownAnswers:
     """What the model answered to M pictures of none of its classes."""
 
     paths: list[str]
     sha256: list[str]
-    labels: list[str]
+    probabilities: NDArray[np.float32]
+    """(M, K)."""
     known: NDArray[np.float32]
     """(M,)."""
-    problems: list[dict[str, str]]
+    problems: list[Problem]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What the model answered to the N pictures, and to strangers where there are any."""
+    """What the model answered to the N pictures."""
 
     probabilities: NDArray[np.float32]
     """(N, K)."""
     known: NDArray[np.float32]
     """(N,)."""
-    strangers: Strangers | None
 
 
 def read_pictures(data: str | Path, split: str, classes: Sequence[str], size: int) -> Pictures:
@@ -73,7 +73,7 @@ def read_pictures(data: str | Path, split: str, classes: Sequence[str], size: in
     folder = Path(data)
     if not folder.is_dir():
         raise SignwiseError(
-            f"--data {data} is no folder: give what prepare wrote, or class folders"
+            f"`data` {data} is no folder: give what prepare wrote, or class folders"
         )
     if (folder / "data.json").is_file() or (folder / "manifest.csv").is_file():
         return _prepared(folder, split, classes, size)
@@ -86,7 +86,7 @@ def _prepared(folder: Path, split: str, classes: Sequence[str], size: int) -> Pi
     pixels = load_pixels(data, size)
     rows = _of_split(data.table, split)
     if not len(rows):
-        raise SignwiseError(f"{folder} has no usable picture in split {split}: choose --split all")
+        raise SignwiseError(f"{folder} has no usable picture in split {split}: choose `split` all")
     table = _with_full_paths(data.table.iloc[rows], data.root)
     return Pictures(
         name=split,
@@ -114,7 +114,7 @@ def _folder(folder: Path, split: str, classes: Sequence[str], size: int) -> Pict
     if usable.empty:
         raise SignwiseError(
             f"{folder} has no usable picture"
-            + (f" in split {split}: choose --split all" if has_splits else ": give class folders")
+            + (f" in split {split}: choose `split` all" if has_splits else ": give class folders")
         )
     table = _with_full_paths(usable, found.root)
     unusable = _with_full_paths(chosen[chosen["problem"] != ""], found.root)
@@ -128,10 +128,7 @@ def _folder(folder: Path, split: str, classes: Sequence[str], size: int) -> Pict
         grouping=found.grouping,
         data_sha256=None,
         labels_by_sha256=dict(zip(found.table["sha256"], found.table["label"], strict=True)),
-        problems=[
-            {"path": printable_path(path), "problem": problem}
-            for path, problem in zip(unusable["path"], unusable["problem"], strict=True)
-        ],
+        problems=problems_in(unusable),
     )
 
 
@@ -155,7 +152,7 @@ def _check_classes(found: Sequence[str], classes: Sequence[str], folder: Path) -
     strange = [name for name in found if name not in set(classes)]
     if strange:
         raise SignwiseError(
-            f"--data {folder}: the model does not know {', '.join(strange)}; the data's classes are"
+            f"`data` {folder}: the model does not know {', '.join(strange)}; the data's classes are"
             f" {', '.join(found)}, the model's {', '.join(classes)}: give pictures of the model's"
-            " classes, others with --unknown"
+            " classes, others with `unknown`"
         )

@@ -13,6 +13,7 @@ from signwise.errors import SignwiseError
 from signwise.inference.predictor import UNKNOWN, Prediction, Predictor, is_picture
 from signwise.inference.tables import CsvWriter, open_table
 from signwise.progress import track
+from signwise.results import Problem, Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +23,11 @@ class PredictResult:
     out: Path | None
     counts: dict[str, int]
     """images, predicted, unknown (of those), unreadable, skipped (files that are no pictures)."""
-    problems: list[dict[str, str]]
+    problems: list[Problem]
     """Pictures that could not be used: path and problem."""
     labels: dict[str, int]
     """How many pictures got each label."""
-    rows: list[dict[str, Any]]
+    rows: list[Row]
     """One a picture, in input order; empty where `keep_rows` was false."""
 
 
@@ -54,8 +55,8 @@ def predict(
     columns = column_names(predictor.classes)
     counts = Counter(dict.fromkeys(("images", "predicted", "unknown", "unreadable"), 0))
     labels = Counter(dict.fromkeys((*predictor.classes, UNKNOWN), 0))
-    problems: list[dict[str, str]] = []
-    rows: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    rows: list[Row] = []
     table = nullcontext() if out is None else open_table(Path(out), columns)
     # Rows on standard output are progress enough.
     progress = nullcontext() if total is None or out is None else track("predict", total)
@@ -72,7 +73,7 @@ def predict(
             else:
                 counts["unreadable"] += 1
                 path = prediction.path or f"picture {number}"
-                problems.append({"path": path, "problem": prediction.error})
+                problems.append(Problem(path=path, problem=prediction.error))
             row = _row(prediction, predictor.classes)
             for writer in writers:
                 writer.write(row)
@@ -94,7 +95,7 @@ def column_names(classes: Iterable[str]) -> list[str]:
     return ["path", "label", "confidence", "known", *(f"p_{name}" for name in classes), "error"]
 
 
-def _row(prediction: Prediction, classes: tuple[str, ...]) -> list[Any]:
+def _row(prediction: Prediction, classes: tuple[str, ...]) -> list[str | float | None]:
     return [
         prediction.path,
         prediction.label,
@@ -136,7 +137,7 @@ def _at_least_one(found: Iterator[Any], skipped: Counter[str]) -> Iterator[Any]:
     if empty:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items()))
         raise SignwiseError(
-            "IMAGES holds no picture"
+            "`images` holds no picture"
             + (f" (skipped: {reasons})" if reasons else "")
             + ": give picture files, or a folder of them"
         )

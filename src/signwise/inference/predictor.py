@@ -1,5 +1,6 @@
 """model.onnx and pictures to predictions, through ONNX Runtime."""
 
+import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -14,9 +15,10 @@ from PIL import Image
 
 from signwise.data.images import read_image
 from signwise.errors import SignwiseError, UnreadableImage
-from signwise.inference.model_file import ModelFile, read_model
-from signwise.machine import available_cores, default_batch_size
-from signwise.runtime import onnxruntime
+from signwise.files import Json, printable_path
+from signwise.metrics.selective import accepted
+from signwise.model_file.read import ModelFile, read_model
+from signwise.runtime import available_cores, default_batch_size, onnx_runtime
 
 UNKNOWN = "unknown"
 # Pictures that a decoding thread takes at once: enough to hide the cost of handing them over.
@@ -67,18 +69,19 @@ class Predictor:
         threads: int | None = None,
     ) -> None:
         if threshold is not None and not 0 <= threshold <= 1:
-            raise SignwiseError(f"--threshold must be between 0 and 1, not {threshold}")
+            raise SignwiseError(f"`threshold` must be between 0 and 1, not {threshold}")
         if batch_size is not None and batch_size < 1:
-            raise SignwiseError(f"--batch-size must be at least 1, not {batch_size}")
+            raise SignwiseError(f"`batch_size` must be at least 1, not {batch_size}")
         if threads is not None and threads < 1:
-            raise SignwiseError(f"--threads must be at least 1, not {threads}")
+            raise SignwiseError(f"`threads` must be at least 1, not {threads}")
         file = read_model(model)
         self.path = file.path
-        self.classes = file.classes
-        self.image_size = file.image_size
-        self.threshold = file.threshold if threshold is None else float(threshold)
-        self.metadata = file.metadata
-        self.batch_size = batch_size or default_batch_size(file.image_size)
+        self.record = file.record
+        self.classes = file.record.classes
+        self.image_size = file.record.image_size
+        self.threshold = file.record.threshold if threshold is None else float(threshold)
+        self.metadata: dict[str, Json] = json.loads(file.metadata)
+        self.batch_size = batch_size or default_batch_size(self.image_size)
         self.threads = threads or available_cores()
         self._session = _session(file, self.threads)
 
@@ -172,8 +175,7 @@ class Predictor:
         pixels = batch[0].pixels if len(batch) == 1 else np.concatenate([d.pixels for d in batch])
         probabilities, known = self.scores(pixels)
         finite = np.isfinite(probabilities).all(axis=1) & np.isfinite(known)
-        # float32 on both sides: a threshold that was read off a row keeps that very row.
-        refused = known < np.float32(self.threshold)
+        answered = accepted(known, self.threshold)
         best = probabilities.argmax(axis=1)
         at = 0
         for decoded in batch:
@@ -185,7 +187,7 @@ class Predictor:
                     values = [_shortest(value) for value in probabilities[at]]
                     yield Prediction(
                         path=path,
-                        label=UNKNOWN if refused[at] else self.classes[best[at]],
+                        label=self.classes[best[at]] if answered[at] else UNKNOWN,
                         confidence=values[best[at]],
                         known=_shortest(known[at]),
                         probabilities=dict(zip(self.classes, values, strict=True)),
@@ -208,14 +210,6 @@ def is_picture(images: Any) -> bool:
     )
 
 
-def printable_path(path: str | os.PathLike[str]) -> str:
-    r"""The path as valid text: bytes of a file name that are not UTF-8 become \xNN."""
-    text = os.fspath(path)
-    if text.isascii():
-        return text
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
-
-
 def _failed(path: str | None, error: str) -> Prediction:
     return Prediction(path, None, None, None, {}, error)
 
@@ -234,20 +228,24 @@ def _line(error: Exception) -> str:
 
 
 def _session(file: ModelFile, threads: int) -> Any:
-    """Build the session from the bytes that were checked, and check what goes in and out."""
-    onnxruntime.set_default_logger_severity(4)
-    options = onnxruntime.SessionOptions()
+    """Build the session from the bytes that were checked, and check what goes in and out.
+
+    Changes ONNX Runtime's own log level: its errors are raised, and need not be printed too.
+    """
+    runtime = onnx_runtime()
+    runtime.set_default_logger_severity(4)
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     # Threads that spin while they wait take the cores from those that decode: a fifth slower here.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # errors are raised; what ONNX Runtime prints is for its makers
     try:
-        session = onnxruntime.InferenceSession(
+        session = runtime.InferenceSession(
             file.content, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime's errors share no narrower class
         raise SignwiseError(f"{file.path} can't be run ({_line(error)}): train again") from None
-    side, classes = file.image_size, len(file.classes)
+    side, classes = file.record.image_size, len(file.record.classes)
     wanted: dict[str, tuple[str, list[int | None]]] = {
         "images": ("tensor(uint8)", [None, side, side, 3]),
         "probabilities": ("tensor(float)", [None, classes]),

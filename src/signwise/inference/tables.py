@@ -100,13 +100,13 @@ def open_table(path: Path, columns: Sequence[str]) -> Iterator[Writer]:
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise SignwiseError(f"--out {path}: its name must end in one of {', '.join(SUFFIXES)}")
+        raise SignwiseError(f"`out` {path}: its name must end in one of {', '.join(SUFFIXES)}")
     if path.is_dir():
-        raise SignwiseError(f"--out {path} is a folder: give a file name")
+        raise SignwiseError(f"`out` {path} is a folder: give a file name")
     if suffix == ".parquet":
         require_extra("parquet", "pyarrow")
     if path.exists() and not _is_ours(path, suffix, columns):
-        raise SignwiseError(f"--out {path} is a file that signwise did not write: give a new name")
+        raise SignwiseError(f"`out` {path} is a file that signwise did not write: give a new name")
     with atomic_path(path) as temporary:
         if suffix == ".parquet":
             table = ParquetWriter(temporary, columns)

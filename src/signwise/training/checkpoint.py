@@ -1,30 +1,50 @@
-"""Save and resume: tensors in safetensors, all else as JSON in its metadata; nothing is pickled."""
+"""Tensors in safetensors, all else as JSON in its metadata; nothing is pickled."""
 
-import json
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+import msgspec
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from signwise.errors import SignwiseError
-from signwise.files import write_bytes
+from signwise.files import Json, write_bytes
+from signwise.results import Epoch, json_document
+
+Facts = TypeVar("Facts")
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and JSON facts as one safetensors file, whole or not at all."""
+@dataclass(frozen=True, kw_only=True)
+class CheckpointFacts:
+    """What last.safetensors holds beside its tensors."""
+
+    history: tuple[Epoch, ...]
+    optimizer: Json
+    """See `optim.SavedState`."""
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], facts: object) -> None:
+    """Write tensors and a record, as JSON, as one safetensors file, whole or not at all."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # Not save_file: it has a temporary file of its own, which a kill would leave.
-    write_bytes(path, save(whole, metadata={"signwise": json.dumps(facts, allow_nan=False)}))
+    write_bytes(path, save(whole, metadata={"signwise": json_document(facts)}))
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and facts that `save_tensors` wrote; raises SignwiseError for another file."""
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file that `save_tensors` wrote; raises SignwiseError for another file."""
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["signwise"])
-            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise SignwiseError(f"{path} is no checkpoint of signwise ({error})") from None
+
+
+def load_facts(path: Path, kind: type[Facts]) -> Facts:
+    """The record in a file that `save_tensors` wrote; raises SignwiseError for another file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return msgspec.json.decode((file.metadata() or {})["signwise"], type=kind)
+    except (SafetensorError, OSError, KeyError, msgspec.MsgspecError) as error:
         raise SignwiseError(f"{path} is no checkpoint of signwise ({error})") from None

@@ -18,7 +18,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
     if not there[name]:
-        raise SignwiseError(f"--device {name}: this machine or this PyTorch has none; use auto")
+        raise SignwiseError(f"`device` {name}: this machine or this PyTorch has none; use auto")
     return torch.device(name)
 
 
@@ -37,14 +37,14 @@ def layout(device: torch.device) -> torch.memory_format:
 
 
 @contextmanager
-def memory_in_words() -> Iterator[None]:
-    """Raise SignwiseError where PyTorch or NumPy has no memory left, whichever way they say it."""
+def explain_memory_errors() -> Iterator[None]:
+    """Raise SignwiseError where PyTorch or NumPy runs out of memory, whichever way they say it."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         short = isinstance(error, MemoryError | torch.OutOfMemoryError)
         if short or "can't allocate memory" in str(error):
             raise SignwiseError(
-                "out of memory: set a smaller --batch-size or --image-size"
+                "out of memory: set a smaller `batch_size` or `image_size`"
             ) from None
         raise

@@ -1,26 +1,41 @@
 """The end of a run: calibrate, export model.onnx, draw the curves, write the model card."""
 
 import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from signwise import metrics, plots
-from signwise.config import UNKNOWN, TrainConfig
+from signwise.config import UNKNOWN, ResolvedConfig, TrainConfig, dotted
 from signwise.data.images import RESIZE_RULE
-from signwise.data.prepared import KNOWN_GROUPINGS, PreparedData
-from signwise.files import FORMAT, write_bytes, write_text
-from signwise.training.batches import TrainingData
-from signwise.training.calibrate import calibrate, fit_threshold, notes_on
-from signwise.training.card import model_card
-from signwise.training.deployed import read_logits
-from signwise.training.export import COMPARED_PICTURES, export_onnx
-from signwise.training.loop import Epoch, network_logits
+from signwise.data.manifest import SPLITS, PreparedData
+from signwise.files import write_bytes, write_text
+from signwise.metrics.rates import grouped_bootstrap, wilson_interval
+from signwise.metrics.selective import accepted
+from signwise.model_file.record import MeasuredSet, ModelFigures, ModelRecord
+from signwise.report.card import CardFacts, model_card
+from signwise.report.charts import curves
+from signwise.results import KNOWN_GROUPINGS, Epoch
+from signwise.training.calibration import calibrate, fit_threshold, notes_on
+from signwise.training.graph import COMPARED_PICTURES, answers_of, export_onnx
+from signwise.training.loop import network_logits
+from signwise.training.pools import TrainingData
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What a run came to, on its validation set of N pictures."""
+
+    figures: ModelFigures
+    """What model.onnx says of itself."""
+    warnings: list[str]
+    probabilities: NDArray[np.float32]
+    """(N, K)."""
 
 
 def versions() -> dict[str, str]:
@@ -29,77 +44,86 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in names}
 
 
-def write_results(
+def finish_run(
     out: Path,
     network: nn.Module,
     data: TrainingData,
-    config: TrainConfig,
+    config: ResolvedConfig,
     prepared: PreparedData,
-    history: list[Epoch],
+    history: Sequence[Epoch],
     best_epoch: int,
-) -> tuple[dict[str, Any], list[str], NDArray[np.float32]]:
+) -> Finished:
     """Calibrate on the validation set, export, draw and describe, with the network on the CPU.
 
-    Gives the figures, the warnings, and the probabilities (N, K) of the N validation pictures. The
-    model card is written last: where it stands, the run is complete.
+    The model card is written last: where it stands, the run is complete.
     """
-    labels = data.labels[data.val_rows]
-    logits = network_logits(network, data.pixels, data.val_rows, torch.device("cpu"))
+    labels = data.val.labels
+    logits = network_logits(network, data.val, torch.device("cpu"))
     own = logits[:, : data.classes].astype(np.float64)
-    calibration = calibrate(own, labels, data.class_weights)
-    temperature, offsets = calibration.temperature, calibration.offsets.tolist()
-    warnings = list(notes_on(own, labels, calibration))
+    calibration = calibrate(own, labels, data.class_weights, config.calibration)
+    warnings = list(notes_on(own, labels, calibration, config.calibration))
+    offsets = torch.tensor(calibration.offsets.tolist())
+    scale = config.calibration.known_scale
     probabilities, known = (
         answer.numpy()
-        for answer in read_logits(torch.from_numpy(logits), temperature, torch.tensor(offsets))
+        for answer in answers_of(torch.from_numpy(logits), calibration.temperature, offsets, scale)
     )
-    threshold = fit_threshold(known, config.keep_known) if data.exposed else 0.0
-    if not data.exposed and config.keep_known != TrainConfig().keep_known:
-        warnings.append("--keep-known has no effect: with --unknown none nothing is refused")
+    threshold = 0.0
+    if data.has_negatives:
+        threshold = fit_threshold(known, config.keep_known, config.calibration)
+    elif config.keep_known != TrainConfig().keep_known:
+        warnings.append("`keep_known` has no effect: with `unknown` none nothing is rejected")
     right = probabilities.argmax(1) == labels
     correct = int(right.sum())
-    interval = metrics.wilson_interval(correct, len(labels))
+    interval = wilson_interval(correct, len(labels))
     assert interval is not None, "train checks that there are validation pictures"
     grouped = None
     if prepared.grouping in KNOWN_GROUPINGS:
-        grouped = metrics.grouped_bootstrap(right, prepared.table["group"].iloc[data.val_rows])
-    figures = {
-        "validation": {
-            "n": len(labels),
-            "correct": correct,
-            "accuracy": correct / len(labels),
-            "accuracy_ci95": list(interval),
-            "accuracy_ci95_grouped": grouped,
-            "refused": int((known < threshold).sum()),
-        },
-        "best_epoch": best_epoch,
-        "notes": warnings,
-    }
-    metadata = {
-        "format": FORMAT,
-        "signwise_version": versions()["signwise"],
-        "classes": list(prepared.classes),
-        "image_size": data.pixels.shape[1],
-        "resize": RESIZE_RULE,
-        "temperature": temperature,
-        "offsets": offsets,
-        "threshold": threshold,
-        "unknown": config.unknown if config.unknown in UNKNOWN else "folder",
-        "model": config.model,
-        "data_sha256": prepared.sha256,
-        "grouping": prepared.grouping,
-        "figures": figures,
-    }
-    some = data.val_rows[:: max(1, len(labels) // COMPARED_PICTURES)]
-    difference = export_onnx(network, out / "model.onnx", np.asarray(data.pixels[some]), metadata)
-    write_bytes(
-        out / "curves.png",
-        plots.curves(
-            {name: [row.to_json()[name] for row in history] for name in history[0].to_json()}
+        grouped = grouped_bootstrap(right, prepared.table["group"].iloc[data.val.rows])
+    record = ModelRecord(
+        signwise_version=versions()["signwise"],
+        classes=prepared.classes,
+        image_size=config.image_size,
+        resize=RESIZE_RULE,
+        temperature=calibration.temperature,
+        offsets=tuple(calibration.offsets.tolist()),
+        threshold=threshold,
+        unknown=config.unknown if config.unknown in UNKNOWN else "folder",
+        model=config.model,
+        data_sha256=prepared.sha256,
+        grouping=prepared.grouping,
+        figures=ModelFigures(
+            validation=MeasuredSet(
+                n=len(labels),
+                correct=correct,
+                accuracy=correct / len(labels),
+                accuracy_ci95=interval,
+                accuracy_ci95_grouped=grouped,
+                refused=int((~accepted(known, threshold)).sum()),
+            ),
+            best_epoch=best_epoch,
+            notes=tuple(warnings),
         ),
     )
-    write_text(
-        out / "README.md",
-        model_card(metadata, config, prepared, data, history, difference, warnings),
+    every = np.arange(0, len(labels), max(1, len(labels) // COMPARED_PICTURES))
+    difference = export_onnx(network, out / "model.onnx", data.val.images(every), record, scale)
+    write_bytes(out / "curves.png", curves(history))
+    card = CardFacts(
+        record=record,
+        counts=_counts(prepared),
+        negatives=data.negatives,
+        history=history,
+        difference=difference,
+        warnings=warnings,
+        settings=dotted(config.to_json()),
     )
-    return figures, warnings, probabilities
+    write_text(out / "README.md", model_card(card))
+    return Finished(figures=record.figures, warnings=warnings, probabilities=probabilities)
+
+
+def _counts(prepared: PreparedData) -> dict[str, dict[str, int]]:
+    counts = prepared.table.groupby(["label", "split"]).size()
+    return {
+        name: {split: int(counts.get((name, split), 0)) for split in SPLITS}
+        for name in prepared.classes
+    }

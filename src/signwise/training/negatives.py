@@ -1,9 +1,14 @@
-"""Pictures of no class to train against: rendered, the user's own, and known ones destroyed."""
+"""The ways to make pictures to train against: what each adds to a batch, one function each.
+
+A further way is one more function in `NEGATIVES`, or in `DESTROYERS` where it makes a picture of no
+class out of one of the classes.
+
+Shapes: B pictures in a batch, K classes, S the side in pixels; pixels are float32 (B, 3, S, S) in
+[0, 1]. Labels 0 to K - 1 are the classes, K is unknown.
+"""
 
 import math
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,22 +16,142 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from signwise.data.images import read_image
-from signwise.data.synthetic import GTSRB_DESIGNS, design_of
-from signwise.data.walk import walk
-from signwise.errors import SignwiseError, UnreadableImage
-from signwise.files import sha256_bytes
-from signwise.progress import track
+from signwise.config import NegativesConfig
 from signwise.training.augment import uniform
-from signwise.training.deployed import Normalise
-from signwise.training.model import load_backbone
+from signwise.training.pools import TrainingData
 
-WAYS = 5
-PICTURES_TO_SEE = 960
-PICTURES_OF_A_CLASS = (4, 16)
-LEAST_SHARE = 0.2
-MOST_BYTES = 2**30
-"""Of pictures to train against that are held in memory."""
+OWN, RENDERED, FOLDER, DESTROYED, SWAPPED = range(5)
+"""Where a picture of a batch is from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Pictures on their way into the network."""
+
+    pictures: Tensor
+    """(B, 3, S, S)."""
+    labels: NDArray[np.int64]
+    """(B,)."""
+    origins: NDArray[np.int64]
+    """(B,), where each is from."""
+
+    def of(self, origin: int) -> NDArray[np.intp]:
+        """The rows of the pictures that are from there."""
+        return np.flatnonzero(self.origins == origin)
+
+    def add(self, pictures: Tensor, labels: NDArray[np.int64] | int, origin: int) -> "Batch":
+        """The batch with these pictures behind its own; one label may stand for all of them."""
+        count = len(pictures)
+        return Batch(
+            pictures=torch.cat((self.pictures, pictures)),
+            labels=np.append(self.labels, np.broadcast_to(labels, count)),
+            origins=np.append(self.origins, np.full(count, origin)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a way draws from."""
+
+    data: TrainingData
+    config: NegativesConfig
+    draws: np.random.Generator
+    """For which pictures are taken, on the CPU: to ask a GPU for them would wait for it."""
+    generator: torch.Generator
+    """For what becomes of them, on their device."""
+
+    def pick(self, rows: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+        """So many of the rows, each perhaps several times."""
+        return rows[self.draws.integers(len(rows), size=count)]
+
+
+def rendered(batch: Batch, source: Source) -> Batch:
+    """Rendered pictures, of other signs and of the classes' own."""
+    pool = source.data.rendered
+    if not len(pool):
+        return batch
+    count = round(len(batch.of(OWN)) * source.config.rendered)
+    rows = source.draws.integers(len(pool), size=count)
+    return batch.add(pool.take(rows, batch.pictures.device), pool.labels[rows], RENDERED)
+
+
+def from_folder(batch: Batch, source: Source) -> Batch:
+    """Pictures of the user's folder of no class.
+
+    These come on top and take no rendered picture's place, since rendered signs are of more kinds
+    than a folder is likely to hold.
+    """
+    pool = source.data.folder
+    if not len(pool):
+        return batch
+    count = math.ceil(len(batch.of(OWN)) * source.config.folder)
+    rows = source.draws.integers(len(pool), size=count)
+    return batch.add(pool.take(rows, batch.pictures.device), pool.labels[rows], FOLDER)
+
+
+def destroyed(batch: Batch, source: Source) -> Batch:
+    """Pictures of the classes, destroyed in each of the `DESTROYERS`' ways."""
+    count = max(len(DESTROYERS), round(len(batch.of(OWN)) * source.config.destroyed))
+    rows = source.pick(np.flatnonzero(batch.labels < source.data.classes), count)
+    picked = torch.from_numpy(rows).to(batch.pictures.device)
+    labels = torch.from_numpy(batch.labels).to(batch.pictures.device)[picked]
+    made = destroy(batch.pictures[picked], labels, source.config, source.generator)
+    return batch.add(made, source.data.classes, DESTROYED)
+
+
+def swapped(batch: Batch, source: Source) -> Batch:
+    """The user's pictures, each with the middle of a rendered negative."""
+    from_rendered = batch.of(RENDERED)
+    donors = from_rendered[batch.labels[from_rendered] == source.data.classes]
+    if not len(donors):
+        return batch
+    own = batch.of(OWN)
+    count = max(1, round(len(own) * source.config.swapped))
+    device = batch.pictures.device
+    # In this order: which pictures are drawn hangs on it.
+    into, middles = (
+        batch.pictures[torch.from_numpy(source.pick(rows, count)).to(device)]
+        for rows in (own, donors)
+    )
+    made = swap_centres(into, middles, source.config, source.generator)
+    return batch.add(made, source.data.classes, SWAPPED)
+
+
+NEGATIVES = (rendered, from_folder, destroyed, swapped)
+"""The ways, in the order in which they add to a batch; each sees what those before it added."""
+
+
+def add_negatives(batch: Batch, source: Source) -> Batch:
+    """The user's pictures, and after them what is trained against."""
+    for way in NEGATIVES:
+        batch = way(batch, source)
+    return batch
+
+
+def destroy(
+    pixels: Tensor, labels: Tensor, config: NegativesConfig, generator: torch.Generator
+) -> Tensor:
+    """Pictures of no class made of pictures of the classes: (B, 3, S, S) to the same shape.
+
+    Each part of the batch is destroyed in its own way, so B is at least the number of ways.
+    """
+    ways = len(DESTROYERS)
+    parts = zip(DESTROYERS, pixels.tensor_split(ways), labels.tensor_split(ways), strict=True)
+    return torch.cat([way(part, own, config, generator) for way, part, own in parts])
+
+
+def shuffled_finely(
+    pixels: Tensor, _: Tensor, config: NegativesConfig, generator: torch.Generator
+) -> Tensor:
+    """Small tiles of each picture in another order."""
+    return shuffle_patches(pixels, config.patches[0], generator)
+
+
+def shuffled_coarsely(
+    pixels: Tensor, _: Tensor, config: NegativesConfig, generator: torch.Generator
+) -> Tensor:
+    """Large tiles of each picture in another order."""
+    return shuffle_patches(pixels, config.patches[1], generator)
 
 
 def shuffle_patches(pixels: Tensor, patches: int, generator: torch.Generator) -> Tensor:
@@ -46,12 +171,14 @@ def shuffle_patches(pixels: Tensor, patches: int, generator: torch.Generator) ->
     return result
 
 
-def extreme_crops(pixels: Tensor, generator: torch.Generator) -> Tensor:
+def extreme_crops(
+    pixels: Tensor, _: Tensor, config: NegativesConfig, generator: torch.Generator
+) -> Tensor:
     """Show a corner or edge of each picture, blown up: less than a tenth of its area."""
     count = len(pixels)
-    zoom = uniform(count, 0.12, 0.3, generator).flatten()
+    zoom = uniform(count, *config.crop_zoom, generator).flatten()
     angle = uniform(count, 0, 2 * math.pi, generator).flatten()
-    reach = uniform(count, 0.5, 0.85, generator).flatten()
+    reach = uniform(count, *config.crop_reach, generator).flatten()
     zero = torch.zeros_like(zoom)
     rows = (
         torch.stack((zoom, zero, reach * torch.cos(angle)), 1),
@@ -64,7 +191,9 @@ def extreme_crops(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return crops
 
 
-def mixtures(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+def mixtures(
+    pixels: Tensor, labels: Tensor, config: NegativesConfig, generator: torch.Generator
+) -> Tensor:
     """Blend each picture evenly with one of another class; of no class of its own any more.
 
     Where the batch has one class only, the partner is shuffled, so that the blend is none either.
@@ -73,12 +202,12 @@ def mixtures(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tens
     order = torch.randperm(count, generator=generator, device=generator.device)
     partners = pixels[order]
     same = (labels[order] == labels)[:, None, None, None]
-    partners = torch.where(same, shuffle_patches(partners, 4, generator), partners)
-    share = uniform(count, 0.4, 0.6, generator)
+    partners = torch.where(same, shuffle_patches(partners, config.patches[1], generator), partners)
+    share = uniform(count, *config.mixture, generator)
     return share * pixels + (1 - share) * partners
 
 
-def textures(pixels: Tensor, generator: torch.Generator) -> Tensor:
+def textures(pixels: Tensor, _: Tensor, __: NegativesConfig, generator: torch.Generator) -> Tensor:
     """Keep each picture's spectrum of spatial frequencies and throw its phases away."""
     spectrum = torch.fft.rfft2(pixels).abs()
     noise = torch.randn(pixels[:, :1].shape, generator=generator, device=generator.device)
@@ -89,24 +218,13 @@ def textures(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return (drawn - drawn.mean((2, 3), keepdim=True) + mean).clamp(0, 1)
 
 
-def destroy(pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures of no class made of pictures of the classes: (B, 3, S, S) to the same shape.
-
-    Each fifth of the batch is destroyed in its own way, so B is at least 5.
-    """
-    first, second, third, fourth, fifth = pixels.tensor_split(WAYS)
-    return torch.cat(
-        (
-            shuffle_patches(first, 8, generator),
-            shuffle_patches(second, 4, generator),
-            extreme_crops(third, generator),
-            mixtures(fourth, labels.tensor_split(WAYS)[3], generator),
-            textures(fifth, generator),
-        )
-    )
+DESTROYERS = (shuffled_finely, shuffled_coarsely, extreme_crops, mixtures, textures)
+"""The ways to make a picture of no class out of one of the classes."""
 
 
-def swap_centres(pixels: Tensor, donors: Tensor, generator: torch.Generator) -> Tensor:
+def swap_centres(
+    pixels: Tensor, donors: Tensor, config: NegativesConfig, generator: torch.Generator
+) -> Tensor:
     """Put the middle of a donor, equally bright, into that of each picture: both (B, 3, S, S).
 
     Outline, colours and place stay; what stands in the middle of the sign goes, a fifth to somewhat
@@ -115,88 +233,9 @@ def swap_centres(pixels: Tensor, donors: Tensor, generator: torch.Generator) -> 
     side = pixels.shape[-1]
     place = torch.linspace(-1, 1, side, device=pixels.device)
     distance = torch.hypot(place, place[:, None])
-    radius = uniform(len(pixels), 0.5, 0.85, generator)
+    radius = uniform(len(pixels), *config.swap_radius, generator)
     # A soft edge: a sharp one would tell that something was put in.
     middle = torch.sigmoid((radius - distance) * 12)
     own, other = ((part.mean(1, keepdim=True) * middle).sum((2, 3)) for part in (pixels, donors))
     gain = (own / other.clamp_min(1e-3)).clamp(0.2, 4)[:, :, None, None]
     return pixels * (1 - middle) + (donors * gain).clamp(0, 1) * middle
-
-
-def designs_named(classes: tuple[str, ...]) -> frozenset[str]:
-    """The signs that the classes' names mean: no negative may show them."""
-    return frozenset(design for name in classes if (design := design_of(name)) is not None)
-
-
-@torch.inference_mode()
-def designs_seen(
-    pixels: NDArray[np.uint8], labels: NDArray[np.int64], rows: NDArray[np.int64]
-) -> dict[int, dict[str, float]]:
-    """The signs that the pictures of each class show, whatever its name, and in what share of them.
-
-    pixels (N, S, S, 3), labels (N,), and the rows to look at; the shipped backbone looks at a few
-    of each class, and a sign that it sees in less than a fifth of them does not count.
-    """
-    network, size = load_backbone()
-    seen: dict[int, dict[str, float]] = {}
-    present = np.unique(labels[rows])
-    few = int(np.clip(PICTURES_TO_SEE // len(present), *PICTURES_OF_A_CLASS))
-    for label in present:
-        own = rows[labels[rows] == label]
-        some = own[np.linspace(0, len(own) - 1, min(len(own), few)).astype(int)]
-        unit = torch.from_numpy(pixels[some]).permute(0, 3, 1, 2).float() / 255
-        scaled = functional.interpolate(unit, (size, size), mode="bilinear", antialias=True)
-        logits = network(Normalise().from_unit(scaled))[:, : len(GTSRB_DESIGNS)]
-        best = logits.max(1)
-        counts = best.indices[best.values > 0].bincount(minlength=len(GTSRB_DESIGNS))
-        shares = zip(GTSRB_DESIGNS, (counts / len(some)).tolist(), strict=True)
-        seen[int(label)] = {design: share for design, share in shares if share >= LEAST_SHARE}
-    return seen
-
-
-def most_pictures(size: int) -> int:
-    """How many pictures of this side may be trained against: they are held in memory."""
-    return MOST_BYTES // (size * size * 3)
-
-
-def folder_negatives(
-    folder: Path, size: int, seed: int, known: Mapping[str, str]
-) -> tuple[NDArray[np.uint8], dict[str, str], list[dict[str, str]]]:
-    """The pictures under the folder, (M, S, S, 3), their SHA-256 by path, and what can't be used.
-
-    `known` has the class of each picture of the classes by its SHA-256: the same bytes can't be of
-    no class. Of more than `most_pictures` a random choice. Raises SignwiseError where the folder is
-    not there or has no picture that can be used.
-    """
-    if not folder.is_dir():
-        raise SignwiseError(f"--unknown {folder}: no such folder; give synthetic, none or a folder")
-    problems = []
-    paths = list(walk(folder))
-    if len(paths) > most_pictures(size):
-        choice = np.random.default_rng(seed).permutation(len(paths))[: most_pictures(size)]
-        paths = [paths[index] for index in np.sort(choice)]
-    pixels = np.empty((len(paths), size, size, 3), np.uint8)
-    hashes: dict[str, str] = {}
-
-    def read(path: str) -> tuple[str, NDArray[np.uint8] | str]:
-        try:
-            content = Path(path).read_bytes()
-            sha256 = sha256_bytes(content)
-            if sha256 in known:
-                return sha256, f"the same picture is one of {known[sha256]}"
-            return sha256, read_image(content, size)
-        except (OSError, UnreadableImage) as error:
-            return "", (getattr(error, "strerror", None) or str(error)).lower()
-
-    with ThreadPoolExecutor() as pool, track("strangers", len(paths)) as advance:
-        for path, (sha256, picture) in zip(paths, pool.map(read, paths), strict=True):
-            if isinstance(picture, str):
-                problems.append({"path": path, "problem": picture})
-            else:
-                pixels[len(hashes)] = picture
-                hashes[path] = sha256
-            advance(1)
-    if not hashes:
-        reason = f" ({problems[0]['problem']})" if problems else ""
-        raise SignwiseError(f"--unknown {folder}: no picture in it that can be used{reason}")
-    return pixels[: len(hashes)], hashes, problems

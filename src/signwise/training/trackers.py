@@ -5,14 +5,16 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from signwise.files import read_json, write_json
-from signwise.plot_confusion import confusion_matrix
+from signwise.files import Json, read_record, write_json
+from signwise.report.confusion_chart import confusion_matrix
+from signwise.results import Epoch
 from signwise.training.tracking import Adapter, Outcome
 
 PROJECT = "signwise"
@@ -24,7 +26,7 @@ WANDB_INIT_SECONDS = 20
 class WandbAdapter:
     """A run of Weights & Biases; its offline files lie in the run's folder."""
 
-    def __init__(self, out: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, out: Path, settings: dict[str, Json]) -> None:
         import wandb
 
         offline = os.environ.get("WANDB_MODE", "online") in ("offline", "dryrun", "disabled")
@@ -43,9 +45,9 @@ class WandbAdapter:
         )
         _remember(out, "wandb", self._run.id)
 
-    def epoch(self, row: Mapping[str, float]) -> None:
+    def epoch(self, row: Epoch) -> None:
         """One step of the history."""
-        self._run.log(dict(row), step=int(row["epoch"]))
+        self._run.log(row.to_json(), step=row.epoch)
 
     def finish(self, outcome: Outcome) -> None:
         """Pictures at the last step, figures in the summary, the model as an artifact."""
@@ -77,7 +79,7 @@ class WandbAdapter:
 class TensorboardAdapter:
     """Event files, and model.onnx beside them, in the folder `tensorboard` of the run."""
 
-    def __init__(self, out: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, out: Path, settings: dict[str, Json]) -> None:
         self._folder = out / "tensorboard"
         self._settings = settings
         self._epoch = 0
@@ -93,13 +95,13 @@ class TensorboardAdapter:
         text = json.dumps(content, indent=2, ensure_ascii=False)
         self._writer.add_text(tag, f"```json\n{text}\n```", self._epoch)
 
-    def epoch(self, row: Mapping[str, float]) -> None:
+    def epoch(self, row: Epoch) -> None:
         """One point on each curve; what a killed run wrote from this epoch on is taken back."""
-        if self._epoch == 0 and row["epoch"] > 1:
+        if self._epoch == 0 and row.epoch > 1:
             self._writer.close()
-            self._writer = self._open(purge_step=int(row["epoch"]))
-        self._epoch = int(row["epoch"])
-        for name, value in row.items():
+            self._writer = self._open(purge_step=row.epoch)
+        self._epoch = row.epoch
+        for name, value in row.to_json().items():
             if name != "epoch":
                 self._writer.add_scalar(name, value, self._epoch)
         self._writer.flush()
@@ -124,7 +126,7 @@ class TensorboardAdapter:
 class MlflowAdapter:
     """A run in the experiment `signwise` of the store that MLFLOW_TRACKING_URI names."""
 
-    def __init__(self, out: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, out: Path, settings: dict[str, Json]) -> None:
         import mlflow
 
         self._mlflow = mlflow
@@ -137,7 +139,7 @@ class MlflowAdapter:
             self._client.update_run(known, status="RUNNING")
         _remember(out, "mlflow", self._run)
 
-    def _create(self, run_name: str, settings: Mapping[str, Any]) -> str:
+    def _create(self, run_name: str, settings: Mapping[str, Json]) -> str:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
         found = self._client.get_experiment_by_name(name)
         experiment = self._client.create_experiment(name) if found is None else found.experiment_id
@@ -146,10 +148,10 @@ class MlflowAdapter:
             self._client.log_param(run, key, value)
         return str(run)
 
-    def epoch(self, row: Mapping[str, float]) -> None:
+    def epoch(self, row: Epoch) -> None:
         """One point of each metric."""
-        for name, value in row.items():
-            self._client.log_metric(self._run, name, value, step=int(row["epoch"]))
+        for name, value in row.to_json().items():
+            self._client.log_metric(self._run, name, value, step=row.epoch)
 
     def finish(self, outcome: Outcome) -> None:
         """Figures as metrics; pictures, table and model as artifacts."""
@@ -166,7 +168,7 @@ class MlflowAdapter:
         client.set_terminated(run)
 
 
-ADAPTERS: dict[str, Callable[[Path, dict[str, Any]], Adapter]] = {
+ADAPTERS: dict[str, Callable[[Path, dict[str, Json]], Adapter]] = {
     "wandb": WandbAdapter,
     "tensorboard": TensorboardAdapter,
     "mlflow": MlflowAdapter,
@@ -177,10 +179,18 @@ def _chart(outcome: Outcome) -> bytes:
     return confusion_matrix(outcome.classes, outcome.confusion)
 
 
+@dataclass(frozen=True)
+class _Identity:
+    tracker: str
+    id: str
+
+
 def _identity(out: Path, tracker: str) -> str | None:
     file = out / IDENTITY
-    found = read_json(file) if file.is_file() else {}
-    return str(found["id"]) if found.get("tracker") == tracker else None
+    if not file.is_file():
+        return None
+    found = read_record(file, _Identity)
+    return found.id if found.tracker == tracker else None
 
 
 def _remember(out: Path, tracker: str, identity: str) -> None:

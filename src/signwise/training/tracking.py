@@ -16,7 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from signwise.config import dotted
 from signwise.errors import require_extra
+from signwise.files import Json
+from signwise.model_file.record import ModelFigures
+from signwise.results import Epoch
 
 FINISH_SECONDS = 60.0
 """How long the end of a run waits for a tracker, as for the upload of the model."""
@@ -49,7 +53,7 @@ class Outcome:
 class Adapter(Protocol):
     """What a tracker must do. It is made, and called, in the tracker's thread alone."""
 
-    def epoch(self, row: Mapping[str, float]) -> None:
+    def epoch(self, row: Epoch) -> None:
         """Record one row of history.csv."""
 
     def finish(self, outcome: Outcome) -> None:
@@ -70,11 +74,10 @@ class Tracker:
             self._thread = threading.Thread(target=self._work, args=(make,), daemon=True)
             self._thread.start()
 
-    def epoch(self, row: Mapping[str, Any]) -> None:
+    def epoch(self, row: Epoch) -> None:
         """Record one row of history.csv."""
         if self._thread is not None:
-            copied = dict(row)
-            self._calls.put(lambda adapter: adapter.epoch(copied))
+            self._calls.put(lambda adapter: adapter.epoch(row))
 
     def abandon(self) -> None:
         """Let the thread end, since the run has failed."""
@@ -94,7 +97,7 @@ class Tracker:
             self._calls.put(None)
             self._wait(self._thread)
         failure = "it did not answer in time" if self._thread.is_alive() else self._failure
-        return [] if failure is None else [f"--track {self._name} failed: {failure}"]
+        return [] if failure is None else [f"`track` {self._name} failed: {failure}"]
 
     def _wait(self, thread: threading.Thread) -> None:
         end = time.monotonic() + FINISH_SECONDS
@@ -122,10 +125,10 @@ def require_tracker(name: str) -> None:
         require_extra(EXTRAS[name][0], EXTRAS[name][1])
 
 
-def open_tracker(name: str, out: Path, settings: Mapping[str, Any]) -> Tracker:
+def open_tracker(name: str, out: Path, settings: Mapping[str, Json]) -> Tracker:
     """Start recording the run in the folder `out`, or go on with it where the tracker knows it.
 
-    `name` is none, wandb, tensorboard or mlflow.
+    `name` is none, wandb, tensorboard or mlflow; `settings` may be nested.
     """
     if name == "none":
         return Tracker(name, None)
@@ -133,13 +136,13 @@ def open_tracker(name: str, out: Path, settings: Mapping[str, Any]) -> Tracker:
     def make() -> Adapter:
         from signwise.training import trackers
 
-        return trackers.ADAPTERS[name](out, dict(settings))
+        return trackers.ADAPTERS[name](out, dotted(settings))
 
     return Tracker(name, make)
 
 
 def make_outcome(
-    figures: Mapping[str, Any],
+    figures: ModelFigures,
     classes: Sequence[str],
     labels: NDArray[np.int64],
     probabilities: NDArray[np.floating[Any]],
@@ -147,13 +150,13 @@ def make_outcome(
     model: Path,
 ) -> Outcome:
     """The outcome from labels (N,), probabilities (N, K) and pixels (N, S, S, 3) of validation."""
-    from signwise.metrics import confusion_matrix
+    from signwise.metrics.classification import confusion_matrix
 
     predicted = probabilities.argmax(axis=1)
     lead = probabilities.max(axis=1) - probabilities[np.arange(len(labels)), labels]
     worst = np.argsort(-lead, kind="stable")[:SHOWN_MISTAKES]
     return Outcome(
-        figures=flat(figures),
+        figures=flat(figures.to_json()),
         classes=tuple(classes),
         confusion=confusion_matrix(labels, predicted, len(classes)),
         mistakes=[
@@ -165,7 +168,7 @@ def make_outcome(
     )
 
 
-def flat(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+def flat(figures: Mapping[str, Json], prefix: str = "") -> dict[str, float]:
     """The numbers in nested figures by their path; an interval becomes `_low` and `_high`."""
     found: dict[str, float] = {}
     for key, value in figures.items():
@@ -174,6 +177,7 @@ def flat(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
             found |= flat(value, f"{name}/")
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             found[name] = value
-        elif key.endswith("ci95") and value is not None:
-            found |= {f"{name}_low": value[0], f"{name}_high": value[1]}
+        elif isinstance(value, list) and "ci95" in key:
+            bounds = zip(("low", "high"), value, strict=True)
+            found |= {f"{name}_{end}": float(str(bound)) for end, bound in bounds}
     return found

@@ -1,39 +1,37 @@
 """The verb train: prepared data -> a run directory with model.onnx, whole at every moment."""
 
-import csv
-import io
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from signwise.config import TrainConfig
-from signwise.data.prepared import PreparedData, load_data, read_table, write_csv
+from signwise.config import ResolvedConfig, TrainConfig
+from signwise.data.manifest import PreparedData, load_data, read_table, write_csv
+from signwise.data.unknown import LISTING, UnknownPictures
 from signwise.errors import SignwiseError
-from signwise.files import MARKER, STRANGERS, claim_directory, read_json, write_json, write_text
-from signwise.machine import available_cores
+from signwise.files import Json, output_folder, read_record, write_json, write_text
+from signwise.model_file.record import ModelFigures
 from signwise.progress import track
-from signwise.training.batches import TrainingData, steps_in_epoch, to_device
-from signwise.training.checkpoint import load_tensors, save_tensors
-from signwise.training.device import choose_device, layout, memory_in_words
-from signwise.training.finish import versions, write_results
-from signwise.training.gather import gather
-from signwise.training.learner import make_learner, restore_training_state, training_state
-from signwise.training.loop import Epoch, run_epoch
-from signwise.training.model import build_model, freeze_body
+from signwise.results import Epoch, Problem, RunConfig, history_csv, to_json
+from signwise.runtime import available_cores
+from signwise.training.batches import steps_in_epoch
+from signwise.training.checkpoint import CheckpointFacts, load_facts, load_tensors, save_tensors
+from signwise.training.device import choose_device, explain_memory_errors, layout
+from signwise.training.finish import Finished, finish_run, versions
+from signwise.training.loop import run_epoch
+from signwise.training.network import build_model, freeze_body
+from signwise.training.optim import SavedState, TrainState, load_state, make_train_state, save_state
+from signwise.training.pools import Gathered, TrainingData, gather, to_device
 from signwise.training.tracking import Tracker, make_outcome, open_tracker, require_tracker
 
 CHECKPOINT_TIME_SHARE = 0.05
-# What a run has written before its first checkpoint.
-FIRST_FILES = ("config.json", "manifest.csv", STRANGERS, "history.csv", "model.safetensors")
+"""Of the time of a run that may go into checkpoints."""
+CONFIG, LAST, BEST = "config.json", "last.safetensors", "model.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +40,22 @@ class TrainResult:
 
     out: Path
     counts: dict[str, int]
-    problems: list[dict[str, str]]
+    """epochs; pictures in train and val; negatives."""
+    problems: list[Problem]
     warnings: list[str]
     history: list[Epoch]
-    figures: dict[str, Any]
+    measured: ModelFigures
     """The validation figures that model.onnx carries."""
+
+    @property
+    def figures(self) -> dict[str, Json]:
+        """The same in JSON's types."""
+        return self.measured.to_json()
+
+    def to_json(self) -> dict[str, Json]:
+        """The result as `--json` prints it."""
+        fields = {name: to_json(value) for name, value in vars(self).items() if name != "measured"}
+        return fields | {"figures": self.figures}
 
 
 def train(
@@ -55,7 +64,7 @@ def train(
     config: TrainConfig | None = None,
     *,
     resume: bool = False,
-    **changes: Any,
+    **changes: object,
 ) -> TrainResult:
     """Train, calibrate and export; gives what was written to the run directory `out`.
 
@@ -65,55 +74,72 @@ def train(
     settings or data, and an architecture or weights that do not fit.
     """
     out = Path(out)
-    stored = out / "config.json"
+    stored = out / CONFIG
     if config is None:
         config = TrainConfig.from_file(stored) if resume and stored.is_file() else TrainConfig()
-    config = replace(config, **changes)
+    asked: TrainConfig = replace(config, **changes)  # type: ignore[arg-type]  # checked by it
     prepared = load_data(Path(data))
     _check_splits(prepared)
     pictures = int((prepared.table["split"] == "train").sum())
-    config = config.resolve(prepared.image_size, pictures)
-    size, weights = config.image_size, config.weights
-    assert size is not None, "resolve fills it"
-    assert weights is not None, "resolve fills it"
-    torch.set_num_threads(config.threads or available_cores())
-    device = choose_device(config.device)
-    require_tracker(config.track)
+    settings = asked.resolve(prepared.image_size, pictures)
+    torch.set_num_threads(settings.threads or available_cores())
+    device = choose_device(settings.device)
+    require_tracker(settings.track)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        outputs = len(prepared.classes) + (config.unknown != "none")
-        # A checkpoint holds all weights: what they once began from need not be there any more.
-        begun = resume and (out / "last.safetensors").is_file()
-        network = build_model(config.model, outputs, size, "none" if begun else weights)
-        if config.freeze:
-            freeze_body(network)
-        with _claimed_run(out, config, prepared, resume), memory_in_words():
-            training_data, strangers, problems = gather(prepared, config, size)
-            if strangers:
-                _check_strangers(out, strangers)
-                table = pd.DataFrame({"path": strangers.keys(), "sha256": strangers.values()})
-                write_csv(out / STRANGERS, table)
-            tracker = open_tracker(config.track, out, read_json(stored)["settings"])
+        torch.manual_seed(settings.seed)
+        network = _build(settings, prepared, begun=resume and (out / LAST).is_file())
+        _check_run(out, settings, prepared, resume=resume)
+        with (
+            output_folder(out, "run", keep=lambda folder: (folder / LAST).is_file()),
+            explain_memory_errors(),
+        ):
+            if not stored.is_file():
+                _write_config(out, settings, prepared)
+            gathered = gather(prepared, settings)
+            if gathered.unknown is not None:
+                _write_listing(out, gathered.unknown)
+            tracker = open_tracker(settings.track, out, settings.to_json())
             try:
                 network.to(device).to(memory_format=layout(device))
-                on_device = to_device(training_data, device)
-                history = _fit(network, on_device, config, device, out, tracker)
-                best, facts = load_tensors(out / "model.safetensors")
-                network.load_state_dict(best)
-                figures, warnings, probabilities = write_results(
-                    out, network.cpu(), training_data, config, prepared, history, facts["epoch"]
+                on_device = to_device(gathered.data, device)
+                history = _fit(network, on_device, settings, device, out, tracker)
+                network.load_state_dict(load_tensors(out / BEST))
+                best = load_facts(out / BEST, Epoch)
+                finished = finish_run(
+                    out, network.cpu(), gathered.data, settings, prepared, history, best.epoch
                 )
             except BaseException:
                 tracker.abandon()
                 raise
-    rows = training_data.val_rows
-    warnings += tracker.finish(
+    return _result(out, prepared, gathered, history, finished, tracker)
+
+
+def _build(settings: ResolvedConfig, prepared: PreparedData, *, begun: bool) -> nn.Module:
+    outputs = len(prepared.classes) + (settings.unknown != "none")
+    # A checkpoint holds all weights: what they once began from need not be there any more.
+    weights = "none" if begun else settings.weights
+    network = build_model(settings.model, outputs, settings.image_size, weights)
+    if settings.freeze:
+        freeze_body(network)
+    return network
+
+
+def _result(
+    out: Path,
+    prepared: PreparedData,
+    gathered: Gathered,
+    history: list[Epoch],
+    finished: Finished,
+    tracker: Tracker,
+) -> TrainResult:
+    data = gathered.data
+    failed = tracker.finish(
         lambda: make_outcome(
-            figures,
+            finished.figures,
             prepared.classes,
-            training_data.labels[rows],
-            probabilities,
-            np.asarray(training_data.pixels[rows]),
+            data.val.labels,
+            finished.probabilities,
+            data.val.images(np.arange(len(data.val))),
             out / "model.onnx",
         )
     )
@@ -121,14 +147,14 @@ def train(
         out=out,
         counts={
             "epochs": len(history),
-            "train": len(training_data.train_rows),
-            "val": len(training_data.val_rows),
-            "negatives": int((training_data.extra_labels == training_data.classes).sum()),
+            "train": len(data.train),
+            "val": len(data.val),
+            "negatives": data.negatives,
         },
-        problems=problems,
-        warnings=warnings,
+        problems=[] if gathered.unknown is None else gathered.unknown.problems,
+        warnings=finished.warnings + failed,
         history=history,
-        figures=figures,
+        measured=finished.figures,
     )
 
 
@@ -139,130 +165,120 @@ def _check_splits(prepared: PreparedData) -> None:
         if missing:
             raise SignwiseError(
                 f"{prepared.directory}: no {split} pictures of {missing[0]}: prepare again, with a "
-                f"--split that leaves some or, where the source brings its own split, with some in "
+                f"split that leaves some or, where the source brings its own split, with some in "
                 f"its {split}/"
             )
 
 
-@contextmanager
-def _claimed_run(
-    out: Path, config: TrainConfig, prepared: PreparedData, resume: bool
-) -> Iterator[None]:
-    """Hold `out` as this run's; what an error ends before its first checkpoint goes again.
-
-    Otherwise it would stand in the way of the corrected command.
-    """
-    existed, held = out.is_dir(), (out / "config.json").is_file()
-    _open_run(out, config, prepared, resume)
-    try:
-        yield
-    except SignwiseError:
-        if not held and not (out / "last.safetensors").is_file():
-            for name in FIRST_FILES:
-                (out / name).unlink(missing_ok=True)
-            if not existed:
-                shutil.rmtree(out)
-            elif not any(path.name != MARKER for path in out.iterdir()):
-                (out / MARKER).unlink()  # a tracker may have left its own files
-        raise
-
-
-def _open_run(out: Path, config: TrainConfig, prepared: PreparedData, resume: bool) -> None:
-    stored = out / "config.json"
-    settings = config.to_json()
-    if not resume and (stored.is_file() or (out / "last.safetensors").is_file()):
-        raise SignwiseError(f"{out} holds a run: give --out a new folder, or go on with --resume")
-    claim_directory(out, "run", replace=True)
-    if stored.is_file():
-        old = read_json(stored)
-        changed = [name for name, value in settings.items() if old["settings"].get(name) != value]
-        if changed:
-            flags = ", ".join("--" + name.replace("_", "-") for name in changed)
-            raise SignwiseError(
-                f"--resume: {flags} changed since {out} was started: start a new run"
-            )
-        if old["data_sha256"] != prepared.sha256:
-            raise SignwiseError(f"--resume: {prepared.directory} changed since {out} was started")
+def _check_run(
+    out: Path, settings: ResolvedConfig, prepared: PreparedData, *, resume: bool
+) -> None:
+    """A run is neither overwritten, nor resumed under other settings or on other data."""
+    stored = out / CONFIG
+    if not resume and (stored.is_file() or (out / LAST).is_file()):
+        raise SignwiseError(f"{out} holds a run: give `out` a new folder, or go on with `resume`")
+    if not stored.is_file():
         return
+    old = read_record(stored, RunConfig)
+    changed = [
+        name for name, value in settings.to_json().items() if old.settings.get(name) != value
+    ]
+    if changed:
+        names = ", ".join(f"`{name}`" for name in changed)
+        raise SignwiseError(f"`resume`: {names} changed since {out} was started: start a new run")
+    if old.data_sha256 != prepared.sha256:
+        raise SignwiseError(f"`resume`: {prepared.directory} changed since {out} was started")
+
+
+def _write_config(out: Path, settings: ResolvedConfig, prepared: PreparedData) -> None:
     write_csv(out / "manifest.csv", prepared.table)
-    write_json(
-        stored,
-        {
-            "settings": settings,
-            "seed": config.seed,
-            "classes": list(prepared.classes),
-            "grouping": prepared.grouping,
-            "data": str(prepared.directory),
-            "data_sha256": prepared.sha256,
-            "versions": versions(),
-        },
+    record = RunConfig(
+        settings=settings.to_json(),
+        seed=settings.seed,
+        classes=prepared.classes,
+        grouping=prepared.grouping,
+        data=str(prepared.directory),
+        data_sha256=prepared.sha256,
+        versions=versions(),
     )
+    write_json(out / CONFIG, to_json(record))
 
 
-def _check_strangers(out: Path, strangers: dict[str, str]) -> None:
-    """What was trained against is what is there, byte for byte, where a run goes on."""
-    begun = (out / "last.safetensors").is_file() and (out / STRANGERS).is_file()
-    if begun and set(read_table(out / STRANGERS)["sha256"]) != set(strangers.values()):
-        raise SignwiseError(f"--resume: what --unknown holds changed since {out} was started")
+def _write_listing(out: Path, unknown: UnknownPictures) -> None:
+    """List what is trained against; where a run goes on it must be the same, byte for byte."""
+    listing = out / LISTING
+    begun = (out / LAST).is_file() and listing.is_file()
+    if begun and set(read_table(listing)["sha256"]) != set(unknown.sha256):
+        raise SignwiseError(f"`resume`: what `unknown` holds changed since {out} was started")
+    write_csv(listing, pd.DataFrame({"path": unknown.paths, "sha256": unknown.sha256}))
 
 
 def _fit(
     network: nn.Module,
     data: TrainingData,
-    config: TrainConfig,
+    settings: ResolvedConfig,
     device: torch.device,
     out: Path,
     tracker: Tracker,
 ) -> list[Epoch]:
-    learner = make_learner(network, config)
+    """Train to the last epoch, from the last checkpoint where there is one; keep the best weights.
+
+    Checkpoints are written as often as `CHECKPOINT_TIME_SHARE` allows, and at the end.
+    """
+    state = make_train_state(network, settings)
     history: list[Epoch] = []
-    last, best_file = out / "last.safetensors", out / "model.safetensors"
     best_loss = float("inf")
-    if last.is_file():
-        state, facts = load_tensors(last)
-        restore_training_state(learner, state)
-        history = [Epoch(**row) for row in facts["history"]]
-        _write_history(out, history)  # a kill may have fallen between the checkpoint and this file
+    if (out / LAST).is_file():
+        facts = load_facts(out / LAST, CheckpointFacts)
+        tensors = load_tensors(out / LAST)
+        load_state(state, SavedState(tensors=tensors, optimizer=facts.optimizer))
+        history = list(facts.history)
+        # A kill may have fallen between the checkpoint and the history.
+        write_text(out / "history.csv", history_csv(history))
         # The best weights may be newer than the checkpoint: a kill fell between the two writes.
-        best_loss = load_tensors(best_file)[1]["val_loss"]
-    steps = steps_in_epoch(len(data.train_rows), config.batch_size)
-    epochs = config.epochs
-    assert epochs is not None, "resolve fills it"
-    best: tuple[dict[str, torch.Tensor], Epoch] | None = None
+        best_loss = load_facts(out / BEST, Epoch).val_loss
+    steps = steps_in_epoch(len(data.train), settings.batch_size)
+    best: _Best | None = None
     saved_at, cost = time.perf_counter(), 0.0
-    with track("training", epochs * steps) as advance:
+    with track("training", settings.epochs * steps) as advance:
         advance(len(history) * steps)
-        for number in range(len(history) + 1, epochs + 1):
-            epoch = run_epoch(learner, data, config, number, device, advance)
+        for number in range(len(history) + 1, settings.epochs + 1):
+            epoch = run_epoch(state, data, settings, number, device, advance=advance)
             history.append(epoch)
             if not np.isfinite(epoch.train_loss + epoch.val_loss):
                 raise SignwiseError(
-                    f"the loss is no number any more in epoch {number}: lower --learning-rate "
+                    f"the loss is no number any more in epoch {number}: lower `learning_rate` "
                     "in a new run"
                 )
-            tracker.epoch(epoch.to_json())
+            tracker.epoch(epoch)
             if epoch.val_loss < best_loss:
                 best_loss = epoch.val_loss
-                best = (
-                    {k: v.cpu().clone() for k, v in learner.averaged.state_dict().items()},
-                    epoch,
-                )
+                best = _Best(epoch=epoch, weights=_copied(state.averaged.state_dict()))
             now = time.perf_counter()
-            if number == epochs or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
-                if best:
-                    save_tensors(best_file, best[0], best[1].to_json())
-                facts = {"history": [row.to_json() for row in history], "seed": config.seed}
-                save_tensors(last, training_state(learner), facts)
+            if number == settings.epochs or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
+                _save(out, state, history, best)
                 best = None
                 saved_at = time.perf_counter()
                 cost = saved_at - now
-            _write_history(out, history)
+            write_text(out / "history.csv", history_csv(history))
     return history
 
 
-def _write_history(out: Path, history: list[Epoch]) -> None:
-    table = io.StringIO()
-    writer = csv.DictWriter(table, list(history[0].to_json()), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row.to_json() for row in history)
-    write_text(out / "history.csv", table.getvalue())
+@dataclass(frozen=True, kw_only=True)
+class _Best:
+    """The best weights since the last checkpoint."""
+
+    epoch: Epoch
+    weights: dict[str, Tensor]
+
+
+def _copied(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.cpu().clone() for name, value in weights.items()}
+
+
+def _save(out: Path, state: TrainState, history: list[Epoch], best: _Best | None) -> None:
+    if best is not None:
+        save_tensors(out / BEST, best.weights, best.epoch)
+    saved = save_state(state)
+    facts = CheckpointFacts(history=tuple(history), optimizer=saved.optimizer)
+    save_tensors(out / LAST, saved.tensors, facts)

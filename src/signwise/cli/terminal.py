@@ -1,0 +1,267 @@
+"""How results look in a terminal: one function a verb, from its result to what rich prints."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import msgspec
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from signwise.files import Json
+from signwise.model_file.read import ModelsResult
+from signwise.model_file.record import ModelFigures
+from signwise.report.words import between, counted, percent, rates, score, verdict
+from signwise.results import Problem
+
+if TYPE_CHECKING:
+    from signwise.cli.demo import DemoResult
+    from signwise.data.download import DownloadResult
+    from signwise.data.prepare import PrepareResult
+    from signwise.evaluation.evaluate import EvaluateResult
+    from signwise.inference.explain import ExplainResult
+    from signwise.inference.predict import PredictResult
+    from signwise.synthetic import SynthResult
+    from signwise.training.train import TrainResult
+
+SPLITS = ("train", "val", "test")
+SHOWN_PROBLEMS = 5
+SHOWN_CLASSES = 8
+LONGEST_HEADER = 48
+"""Letters of all classes together that stand above the columns of a matrix."""
+
+
+def show(parts: Sequence[RenderableType], file: TextIO) -> None:
+    """Print the parts, in colour where the file is a terminal."""
+    console = Console(file=file, highlight=False)
+    for part in parts:
+        # A path that is broken in two can't be copied: lines that hold one are made by `_line`.
+        console.print(part, soft_wrap=isinstance(part, Text))
+
+
+def synth(result: "SynthResult") -> list[RenderableType]:
+    """How many pictures of what were rendered, and where they are."""
+    counts = ", ".join(f"{count:,} {escape(name)}" for name, count in result.counts.items())
+    return [_wrote(result.out, "rendered pictures"), f"  {counts}"]
+
+
+def download(result: "DownloadResult") -> list[RenderableType]:
+    """How many pictures came, and where they are."""
+    counts = ", ".join(f"{count:,} {escape(name)}" for name, count in result.counts.items())
+    return [_wrote(result.out, "downloaded pictures"), f"  {counts}"]
+
+
+def prepare(result: "PrepareResult") -> list[RenderableType]:
+    """Pictures of each class and split, what could not be used, and where the report is."""
+    table = Table(title="Pictures", title_justify="left", title_style="bold")
+    table.add_column("class", style="bold", overflow="fold")
+    for split in SPLITS:
+        table.add_column(split, justify="right")
+    for label in result.classes[:SHOWN_CLASSES]:
+        counts = (result.class_counts[split].get(label, 0) for split in SPLITS)
+        table.add_row(escape(label), *(f"{count:,}" for count in counts))
+    if len(result.classes) > SHOWN_CLASSES:
+        table.add_row(f"and {len(result.classes) - SHOWN_CLASSES} more")
+    skipped = ", ".join(f"{count:,} {name}" for name, count in result.skipped.items())
+    flagged = result.counts["flagged"]
+    found = f"flagged.csv: {flagged:,} worth a look" if flagged else "flagged.csv"
+    return [
+        table,
+        f"grouped by {result.grouping}" + (f"; skipped: {escape(skipped)}" if skipped else ""),
+        *_problems(result.problems, str(Path(result.out) / "manifest.csv")),
+        *_warnings(result.warnings),
+        _wrote(result.out, f"manifest.csv, data.json, {found}, the pixel cache"),
+        _report(result.out),
+    ]
+
+
+def train(result: "TrainResult") -> list[RenderableType]:
+    """The validation figures with n and interval, and where the model is."""
+    found = result.measured.validation
+    assert found is not None, "training measures on the validation set"
+    interval = f"{between(found.accuracy_ci95)} by picture"
+    if found.accuracy_ci95_grouped is not None:
+        interval += f", {between(found.accuracy_ci95_grouped)} by sign or group"
+    return [
+        f"[bold]{percent(found.accuracy)}[/] right on the validation set: "
+        f"{counted(found.correct, found.n)}, 95 % interval {interval}; {found.refused:,} rejected. "
+        "The weights were chosen on these: evaluate tells more",
+        f"[dim]best of {len(result.history)} epochs: {result.measured.best_epoch}[/]",
+        *_problems(result.problems),
+        *_warnings(result.warnings),
+        _wrote(result.out, "model.onnx, history.csv, curves.png, README.md"),
+    ]
+
+
+def evaluate(result: "EvaluateResult") -> list[RenderableType]:
+    """The verdict with n, intervals and what is refused, the confusion matrix, the report."""
+    found = result.evaluation
+    flagged = result.counts["flagged"]
+    doubted = f", flagged.csv: {flagged:,} labels worth a look" if flagged else ""
+    return [
+        f"[bold]{escape(verdict(found))}[/]",
+        *(f"  {name}: {escape(text)}" for name, text in rates(found)),
+        _confusion(found.classes, found.confusion_matrix),
+        *_problems(result.problems),
+        _wrote(result.out, f"metrics.json, predictions.csv, plots{doubted}"),
+        _report(result.out),
+    ]
+
+
+def predict(result: "PredictResult") -> list[RenderableType]:
+    """How many pictures got which label, and where the rows are."""
+    labels = sorted(result.labels.items(), key=lambda item: -item[1])
+    found = [f"{count:,} {escape(name)}" for name, count in labels if count]
+    more = f" and {len(found) - SHOWN_CLASSES} more" if len(found) > SHOWN_CLASSES else ""
+    return [
+        f"{result.counts['predicted']:,} pictures: {', '.join(found[:SHOWN_CLASSES])}{more}",
+        *_problems(result.problems, str(result.out)),
+        _wrote(result.out),
+    ]
+
+
+def explain(result: "ExplainResult") -> list[RenderableType]:
+    """What each picture was taken for, and where its heat map is."""
+    table = Table(title="Explained", title_justify="left", title_style="bold")
+    for name in ("picture", "label", "heat map"):
+        table.add_column(name, overflow="fold")
+    table.add_column("confidence", justify="right")
+    for row in result.rows[:SHOWN_CLASSES]:
+        cells = (row["path"] or "", row["label"], row["file"])
+        table.add_row(*(escape(str(cell)) for cell in cells), _three(row["confidence"]))
+    return [table, *_problems(result.problems), _wrote(result.out, "explanations.csv, heat maps")]
+
+
+def models(result: ModelsResult) -> list[RenderableType]:
+    """One row a model that ships."""
+    if not result.rows:
+        return ["no model ships with this version"]
+    table = Table(title="Models that ship", title_justify="left", title_style="bold")
+    table.add_column("name", style="bold")
+    for name in ("classes", "pixels", "MB"):
+        table.add_column(name, justify="right")
+    table.add_column("figures", overflow="fold")
+    for row in result.rows:
+        numbers = (len(row["classes"]), row["image_size"], row["megabytes"])
+        table.add_row(
+            escape(row["name"]), *(f"{number:,}" for number in numbers), _figures(row["figures"])
+        )
+    return [table]
+
+
+def demo(result: "DemoResult") -> list[RenderableType]:
+    """The figures, what single pictures were taken for, and the path of the report."""
+    table = Table(title="Predictions", title_justify="left", title_style="bold")
+    for name in ("picture", "shows", "label"):
+        table.add_column(name, overflow="fold")
+    for name in ("confidence", "known"):
+        table.add_column(name, justify="right")
+    for row in result.predictions:
+        right = row["label"] == row["shows"]
+        table.add_row(
+            escape(str(row["path"])),
+            escape(str(row["shows"])),
+            f"[{'green' if right else 'bold red'}]{escape(str(row['label']))}[/]",
+            _three(row["confidence"]),
+            _three(row["known"]),
+        )
+    shown = evaluate(result.evaluation)
+    place = next(at for at, part in enumerate(shown) if isinstance(part, Table)) + 1
+    return [*shown[:place], table, *shown[place:]]
+
+
+def _line(markup: str) -> Text:
+    """A line that is never broken, however narrow the terminal."""
+    return Text.from_markup(markup)
+
+
+def _wrote(path: Path | None, what: str = "") -> Text:
+    note = f" [dim]({what})[/]" if what else ""
+    return _line(f"[bold green]wrote[/] {escape(str(path))}{note}")
+
+
+def _report(folder: Path) -> Text:
+    return _line(f"[bold green]report[/] {escape(str(Path(folder) / 'report.html'))}")
+
+
+def _warnings(texts: Sequence[str]) -> list[RenderableType]:
+    return [f"[yellow]warning:[/] {escape(text)}" for text in texts]
+
+
+def _three(value: str | float | None) -> str:
+    return "" if value is None else f"{float(value):.3f}"
+
+
+def _problems(found: Sequence[Problem], where: str = "") -> list[RenderableType]:
+    """The first inputs that could not be used with their reasons, and how many more there are."""
+    if not found:
+        return []
+    noun = "input" if len(found) == 1 else "inputs"
+    lines = [_line(f"[bold yellow]{len(found):,} {noun} could not be used[/]")]
+    for problem in found[:SHOWN_PROBLEMS]:
+        lines.append(_line(f"  {escape(problem['path'])}: {escape(problem['problem'])}"))
+    if len(found) > SHOWN_PROBLEMS:
+        rest = f"  and {len(found) - SHOWN_PROBLEMS:,} more"
+        lines.append(_line(f"{rest}: see {escape(where)}" if where else rest))
+    return list(lines)
+
+
+def _figures(figures: dict[str, Json]) -> str:
+    """Each measured set of a model in a line: accuracy, and pictures of no class."""
+    lines = []
+    for name, found in msgspec.convert(figures, ModelFigures).measured.items():
+        signs = "" if found.signs is None else f" of {found.signs:,} signs"
+        text = (
+            f"{name.replace('_', ' ')}: {percent(found.accuracy)} right "
+            f"({counted(found.correct, found.n)} pictures{signs}; 95 % interval "
+            f"{between(found.accuracy_ci95)} by picture, {between(found.accuracy_ci95_grouped)} "
+            f"by sign; {found.refused:,} rejected)"
+        )
+        if found.unknown is not None:
+            text += (
+                f"; AUROC of known {score(found.unknown.auroc)} against {found.unknown.n:,} "
+                f"pictures of no class ({found.unknown.source}), "
+                f"{found.unknown.accepted:,} wrongly accepted"
+            )
+        lines.append(text)
+    return escape("\n".join(lines))
+
+
+def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> RenderableType:
+    """The confusion matrix; with many classes, its largest mistakes."""
+    if len(classes) > SHOWN_CLASSES or sum(map(len, classes)) > LONGEST_HEADER:
+        return _largest_mistakes(classes, matrix)
+    table = Table(title="Confusion matrix", title_justify="left", title_style="bold")
+    table.add_column("true \\ predicted", style="bold", overflow="fold")
+    for name in classes:
+        table.add_column(escape(name), justify="right", overflow="fold")
+    for i, row in enumerate(matrix):
+        table.add_row(escape(classes[i]), *(_cell(n, right=i == j) for j, n in enumerate(row)))
+    return table
+
+
+def _cell(count: int, *, right: bool) -> str:
+    if count == 0:
+        return "[dim]0[/]"
+    return f"[green]{count:,}[/]" if right else f"[bold red]{count:,}[/]"
+
+
+def _largest_mistakes(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> RenderableType:
+    mistakes = [
+        (count, classes[i], classes[j])
+        for i, row in enumerate(matrix)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    if not mistakes:
+        return f"Confusion matrix of {len(classes)} classes: no mistake"
+    title = f"Confusion matrix of {len(classes)} classes: its largest mistakes"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("true", overflow="fold")
+    table.add_column("predicted", overflow="fold")
+    table.add_column("pictures", justify="right")
+    for count, true, predicted in sorted(mistakes, reverse=True)[:SHOWN_CLASSES]:
+        table.add_row(escape(true), escape(predicted), f"{count:,}")
+    return table

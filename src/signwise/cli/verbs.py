@@ -1,0 +1,263 @@
+"""The verbs: thin functions whose signatures are their command lines.
+
+What a verb does is the Python function of the same name; it is imported when the verb runs.
+"""
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from io import TextIOWrapper
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, Protocol
+
+from signwise.cli.flags import in_flags
+from signwise.config import PrepareConfig, TrainConfig
+from signwise.results import Problem
+
+
+def demo(*, out: Path = Path("demo"), json: bool = False) -> int:
+    """Render signs, then prepare, train, evaluate, predict.
+
+    Args:
+        out: Folder to write; a demo that is there already is replaced.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(demo, json, lambda api: api.demo(out))
+
+
+def synth(
+    out: Path,
+    /,
+    *,
+    per_class: int = 500,
+    size: int = 64,
+    seed: int = 0,
+    classes: tuple[str, ...] = ("priority", "stop"),
+    negatives: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Render sign photos into OUT/<class>/*.png, several frames a sign.
+
+    Args:
+        out: Folder to write.
+        per_class: Pictures of each class.
+        size: Side of the pictures in pixels.
+        seed: The same seed renders the same pictures.
+        classes: The designs to render, one folder each.
+        negatives: Folder for pictures of none of the classes: other signs and scenes.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(
+        synth,
+        json,
+        lambda api: api.synth(
+            out,
+            per_class=per_class,
+            size=size,
+            seed=seed,
+            classes=classes,
+            negatives=negatives,
+        ),
+    )
+
+
+def download(
+    dataset: Literal["gtsrb"],
+    out: Path,
+    /,
+    *,
+    classes: tuple[str, ...] = (),
+    json: bool = False,
+) -> int:
+    """Fetch a public data set into OUT/train and OUT/test.
+
+    Args:
+        dataset: gtsrb, the German Traffic Sign Recognition Benchmark (about 360 MB).
+        out: Folder to write; a download that is there already is replaced.
+        classes: Numbers and folder names, as 12=priority 14=stop; all 43 unless given.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(download, json, lambda api: api.download(dataset, out, classes=classes))
+
+
+def prepare(
+    source: Path,
+    /,
+    *,
+    out: Path,
+    config: Path | None = None,  # noqa: ARG001 (cli reads it before, for the defaults)
+    settings: PrepareConfig = PrepareConfig(),
+    json: bool = False,
+) -> int:
+    """Scan a folder of photos, report on it, split it, cache it.
+
+    Args:
+        source: Folder with one sub-folder a class, or train/ val/ test/ of these, or a CSV.
+        out: Folder to write; data that is there already is replaced.
+        config: JSON file of settings; flags override it.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(prepare, json, lambda api: api.prepare(source, out, settings))
+
+
+def train(
+    data: Path,
+    /,
+    *,
+    out: Path,
+    config: Path | None = None,  # noqa: ARG001 (cli reads it before, for the defaults)
+    settings: TrainConfig = TrainConfig(),
+    resume: bool = False,
+    json: bool = False,
+) -> int:
+    """Train on what prepare wrote, calibrate, and export model.onnx.
+
+    Args:
+        data: What prepare wrote.
+        out: Run folder to write.
+        config: JSON file of settings, or a run's config.json; flags override it.
+        resume: Go on from the last checkpoint in the run folder.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(train, json, lambda api: api.train(data, out, settings, resume=resume))
+
+
+def evaluate(
+    model: str,
+    /,
+    *,
+    data: Path,
+    split: Literal["train", "val", "test", "all"] = "test",
+    unknown: Path | None = None,
+    corruptions: bool = False,
+    out: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Measure a model on labelled photos: true numbers, a report.
+
+    Args:
+        model: Run folder, model.onnx, or the name of a model that ships.
+        data: What prepare wrote, or a folder with one sub-folder a class.
+        split: The pictures to measure on; a folder without splits is measured whole.
+        unknown: Folder of pictures of no class, to measure how many are wrongly accepted.
+        corruptions: Also measure under 15 common corruptions at 5 severities each.
+        out: Folder to write, unless into the run; an evaluation there already is replaced.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(
+        evaluate,
+        json,
+        lambda api: api.evaluate(
+            model, data, split=split, unknown=unknown, corruptions=corruptions, out=out
+        ),
+    )
+
+
+def predict(
+    model: str,
+    images: tuple[str, ...],
+    /,
+    *,
+    out: Path | None = None,
+    threshold: float | None = None,
+    batch_size: int | None = None,
+    json: bool = False,
+) -> int:
+    """Answer one row a picture: its class, or `unknown`.
+
+    Args:
+        model: Run folder, model.onnx, or the name of a model that ships.
+        images: Pictures, and folders of pictures.
+        out: File to write: .csv, .jsonl or .parquet; CSV on standard output unless given.
+        threshold: Least `known` that is no `unknown`, unless the model's own.
+        batch_size: Pictures in one pass through the network, unless by their size.
+        json: Print the result as one JSON document on standard output.
+    """
+    stream = None if out or json else sys.stdout
+    return _run(
+        predict,
+        json,
+        lambda api: api.predict(
+            model,
+            images,
+            out=out,
+            threshold=threshold,
+            batch_size=batch_size,
+            stream=stream,
+            keep_rows=json,
+        ),
+        shown=stream is None,
+    )
+
+
+def explain(
+    model: str, images: tuple[str, ...], /, *, out: Path = Path("explain"), json: bool = False
+) -> int:
+    """Draw where the model looked: a heat map a picture.
+
+    Args:
+        model: Run folder, model.onnx, or the name of a model that ships.
+        images: Pictures, and folders of pictures.
+        out: Folder to write; heat maps that are there already are replaced.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(explain, json, lambda api: api.explain(model, images, out=out))
+
+
+def models(*, json: bool = False) -> int:
+    """List the models that ship, with their figures.
+
+    Args:
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(models, json, lambda api: api.models())
+
+
+VERBS: dict[str, Callable[..., int]] = {
+    verb.__name__: verb
+    for verb in (demo, synth, download, prepare, train, evaluate, predict, explain, models)
+}
+"""Every verb by name; how its result looks is the function of the same name in `terminal`."""
+
+
+class _Result(Protocol):
+    """What every verb's Python function returns."""
+
+    @property
+    def problems(self) -> Sequence[Problem]: ...
+
+
+def _run(
+    verb: Callable[..., int],
+    json: bool,
+    call: Callable[[ModuleType], _Result],
+    *,
+    shown: bool = True,
+) -> int:
+    """Call the Python function and show on standard output what it returned; gives the status.
+
+    Whatever is printed while it works goes to standard error: a failure leaves standard output
+    empty, and with `json` it gets the document alone. Without `shown` the verb has written its rows
+    already.
+    """
+    if (json or not shown) and isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # rows and JSON are data, whatever the terminal is
+    with contextlib.redirect_stdout(sys.stderr):
+        import signwise
+
+        result: Any = call(signwise)
+    if getattr(result, "warnings", None):
+        texts = [in_flags(text, verb) for text in result.warnings]
+        result = dataclasses.replace(result, warnings=texts)
+    if json:
+        from signwise.results import json_document
+
+        print(json_document(result))
+    elif shown:
+        from signwise.cli import terminal
+
+        terminal.show(getattr(terminal, verb.__name__)(result), sys.stdout)
+    sys.stdout.flush()
+    return 1 if result.problems else 0

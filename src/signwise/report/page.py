@@ -1,0 +1,130 @@
+"""Templates to text, and pictures to what a template shows: one HTML file that loads nothing.
+
+Whatever a template of HTML shows is escaped, so that a file or class name can't break a page.
+"""
+
+import base64
+import io
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from signwise.files import Json, printable_path
+from signwise.report import words
+
+SHARP = 128
+"""A smaller picture is enlarged by whole pixels to about this side: browsers blur what they
+enlarge."""
+PAGE_DPI = 100
+"""Pixels of the page to an inch of a chart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PagePicture:
+    """A picture as a page shows it."""
+
+    url: str
+    """The PNG itself, as a data: URL."""
+    width: int
+    """In pixels of the page."""
+    height: int
+    alt: str = ""
+    """What a screen reader says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thumbnail:
+    """Small pictures that belong together, side by side, and a caption of one or more lines."""
+
+    pictures: tuple[PagePicture, ...]
+    lines: tuple[str, ...]
+
+
+def render(template: str, **context: object) -> str:
+    """The text of a file of `templates` with what it is about; HTML is escaped in .html alone.
+
+    Raises jinja2.UndefinedError for a name that the template uses and the context lacks.
+    """
+    text = _environment().get_template(template).render(context)
+    # A name may hold bytes that are not UTF-8, or half of a character; a page may not.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def chart(png: bytes) -> PagePicture:
+    """A chart in the size that it was drawn for, with more pixels than the page for sharp screens.
+
+    Raises PIL.UnidentifiedImageError for bytes that are no picture.
+    """
+    with Image.open(io.BytesIO(png)) as image:
+        scale = PAGE_DPI / image.info.get("dpi", (PAGE_DPI, PAGE_DPI))[0]
+        width, height = (round(side * scale) for side in image.size)
+    return PagePicture(url=_data_url(png), width=width, height=height)
+
+
+def photo(pixels: NDArray[np.uint8], alt: str) -> PagePicture:
+    """A picture, uint8 (H, W, 3)."""
+    height, width = pixels.shape[:2]
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "png")
+    return PagePicture(url=_data_url(buffer.getvalue()), width=width, height=height, alt=alt)
+
+
+def whole_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A small picture (H, W, 3) enlarged by whole pixels; a large one as it is."""
+    factor = max(1, SHARP // len(pixels))
+    return np.repeat(np.repeat(pixels, factor, axis=0), factor, axis=1)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "percent": words.percent,
+        "between": words.between,
+        "score": words.score,
+        "number": words.number,
+        "plural": words.plural,
+        "intervals": words.intervals,
+        "short_path": words.short_path,
+        "printable": printable_path,
+        "count": _count,
+        "setting": _setting,
+        "markdown_cell": _markdown_cell,
+    }
+    environment.globals |= {"counted": words.counted}
+    return environment
+
+
+def _data_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _setting(value: Json) -> str:
+    """A setting as a person would write it."""
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " / ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _markdown_cell(text: str) -> str:
+    """Any text as one cell of a Markdown table, where it can be neither HTML nor a new column."""
+    line = " ".join(text.split())
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace("|", r"\|")

@@ -1,0 +1,136 @@
+"""Temperature, offsets and the threshold of `known`, all fitted on the validation set."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from signwise.config import CalibrationConfig
+
+SMALL_VALIDATION_SET = 100
+SCORE_ROUNDING = 1e-6
+"""For equal scores, where midway is the score itself."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How logits become probabilities: the softmax of logits / temperature - offsets."""
+
+    temperature: float
+    offsets: Array
+    """(K,), what weighting the classes in the loss had added to each."""
+
+    def probabilities(self, logits: Array) -> Array:
+        """Logits (N, K) to probabilities (N, K)."""
+        return np.exp(log_softmax(logits / self.temperature - self.offsets))
+
+
+def log_softmax(logits: Array) -> Array:
+    """Row-wise logarithm of the softmax, (N, K) to (N, K), without overflow."""
+    shifted = logits - logits.max(1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))
+
+
+def calibrate(
+    logits: Array,
+    labels: NDArray[np.int64],
+    class_weights: NDArray[np.floating[Any]],
+    config: CalibrationConfig,
+) -> Calibration:
+    """The calibration that maximises the likelihood of labels (N,) under logits (N, K).
+
+    One temperature rescales all logits (Guo et al., "On Calibration of Modern Neural Networks",
+    2017, section 4). A network trained with class_weights (K,) takes rare classes for more frequent
+    than they are: by the logarithm of the weights where it has learned the frequencies, by less
+    where it tells the classes apart without them. That share, 0 to 1, is fitted beside the
+    temperature (a bias of one parameter; of K in Alexandari et al., "Maximum Likelihood with
+    Bias-Corrected Calibration is Hard-To-Beat at Label Shift Adaptation", 2020). The targets are
+    Platt's, (n + 1) / (n + 2) for a class's own n pictures ("Probabilistic Outputs for Support
+    Vector Machines", 1999, section 2.2), so that a set without a mistake gives a confidence that
+    its size can back, and not certainty.
+    """
+    count, classes = logits.shape
+    own = np.bincount(labels, minlength=classes)[labels]
+    doubt = 1 / (own + 2)
+    targets = np.repeat((doubt / max(classes - 1, 1))[:, None], classes, 1)
+    targets[np.arange(count), labels] = 1 - doubt
+    added = np.log(np.asarray(class_weights, np.float64))
+    added -= added.mean()  # the same for every class changes no probability
+
+    def loss(parameters: Array) -> tuple[float, Array]:
+        sharpness, share = parameters
+        log_chances = log_softmax(sharpness * logits - share * added)
+        slope = (np.exp(log_chances) - targets) / count
+        value = -(targets * log_chances).sum() / count
+        return float(value), np.array([(slope * logits).sum(), -(slope @ added).sum()])
+
+    # Convex in the inverse temperature and the share, so that there is one valley.
+    low, high = config.temperature
+    found = minimize(
+        loss,
+        np.array([1.0, 1.0]),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(1 / high, 1 / low), (0, 1)],
+        options={"ftol": 1e-12, "gtol": 1e-8},
+    )
+    sharpness, share = found.x
+    return Calibration(temperature=float(1 / sharpness), offsets=share * added)
+
+
+def fit_threshold(
+    known: NDArray[np.float32], keep_known: float, config: CalibrationConfig
+) -> float:
+    """A threshold that keeps at least `keep_known` of the validation scores (N,), and no more.
+
+    It lies midway between the lowest score kept and the one rejected below it, so that the last
+    bits in which ONNX Runtime and torch differ change no answer. Where all are kept, the lowest of
+    a few scores says little about the share asked for: the threshold then is at most
+    `config.largest_threshold`, the middle of the classes' sigmoids.
+    """
+    scores = np.sort(known.astype(np.float64))
+    rejected = math.floor(len(scores) * (1 - keep_known) + 1e-9)
+    limit = (
+        scores[rejected - 1 : rejected + 1].mean()
+        if rejected
+        else min(scores[0], config.largest_threshold)
+    )
+    return max(float(limit) - SCORE_ROUNDING, 0.0)
+
+
+def notes_on(
+    logits: Array,
+    labels: NDArray[np.int64],
+    calibration: Calibration,
+    config: CalibrationConfig,
+) -> tuple[str, ...]:
+    """What the validation set was too small, or too easy, to tell."""
+    temperature = calibration.temperature
+    notes = []
+    if len(labels) < SMALL_VALIDATION_SET:
+        notes.append(
+            f"{len(labels)} validation pictures are too few to tell the temperature and the "
+            f"threshold well; {SMALL_VALIDATION_SET} would do"
+        )
+    if bool((calibration.probabilities(logits).argmax(1) == labels).all()):
+        notes.append(
+            f"no mistake on {len(labels)} validation pictures: the temperature says how sure that "
+            "many pictures allow to be, and could not be measured on mistakes"
+        )
+    frequent = np.bincount(labels, minlength=logits.shape[1]) / len(labels)
+    by_frequency = -float(np.log(frequent[labels]).mean())
+    of_truth = calibration.probabilities(logits)[np.arange(len(labels)), labels]
+    if len(labels) >= SMALL_VALIDATION_SET and -np.log(of_truth.clip(1e-12)).mean() >= by_frequency:
+        notes.append(
+            "the model tells the classes no better than how frequent they are does: train longer, "
+            "with a lower `learning_rate`, or with `class_weights` none"
+        )
+    low, high = config.temperature
+    if not low * 1.01 < temperature < high * 0.99:
+        notes.append(f"the temperature stopped at its bound, {temperature:.2f}")
+    return tuple(notes)

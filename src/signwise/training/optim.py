@@ -1,0 +1,155 @@
+"""What a training step changes: the network, its optimiser, and the moving average of its weights.
+
+The learning-rate schedule stands here too. A further optimiser is one more branch of
+`make_optimizer` and its name in the config: a checkpoint holds `state_dict()`, whatever it is.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from signwise.config import ScheduleConfig, TrainConfig
+from signwise.errors import SignwiseError
+from signwise.files import Json
+
+WEIGHTS, OPTIMIZER, AVERAGE = "weights.", "optimizer.", "average."
+"""How the names of a saved state's tensors begin."""
+
+
+def learning_rate(step: int, steps: int, peak: float, schedule: ScheduleConfig) -> float:
+    """The one-cycle schedule: linear up to `peak`, then down by a cosine.
+
+    Smith and Topin, "Super-Convergence", 2018.
+    """
+    warm_up = max(1, round(steps * schedule.warm_up))
+    if step < warm_up:
+        return peak * (schedule.start + (1 - schedule.start) * step / warm_up)
+    done = (step - warm_up) / max(1, steps - warm_up)
+    return peak * (schedule.end + (1 - schedule.end) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainState:
+    """A network in training."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: AveragedModel
+    """The moving average of the network's weights and batch statistics over the last steps: calmer
+    than the network itself, it is what is validated, kept and exported."""
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The network of averages."""
+        return self.average.module
+
+    def set_learning_rate(self, rate: float) -> None:
+        """The rate of the next step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def step(self) -> None:
+        """Follow the gradients once, and let the average follow."""
+        self.optimizer.step()
+        self.average.update_parameters(self.network)
+
+
+def make_train_state(network: nn.Module, config: TrainConfig) -> TrainState:
+    """The state of a network on its device before its first step, or before `load_state`.
+
+    The average follows Polyak and Juditsky, "Acceleration of Stochastic Approximation by
+    Averaging", 1992, but forgets: `config.optim.average_decay` of it stays at each step.
+    """
+    follow = get_ema_multi_avg_fn(config.optim.average_decay)  # type: ignore[no-untyped-call]
+    average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
+    return TrainState(network=network, optimizer=make_optimizer(network, config), average=average)
+
+
+def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """SGD with momentum; biases and batch-norm scales are not decayed."""
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(
+        [group for group in groups if group["params"]],
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        nesterov=config.optim.nesterov and config.momentum > 0,
+        fused=trainable[0].device.type != "mps",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedState:
+    """A train state as a checkpoint holds it."""
+
+    tensors: dict[str, Tensor]
+    """Weights, averages, and the optimiser's tensors by parameter number and name."""
+    optimizer: Json
+    """`optimizer.state_dict()` without its tensors."""
+
+
+def save_state(state: TrainState) -> SavedState:
+    """All that resuming needs."""
+    tensors = {WEIGHTS + name: value for name, value in state.network.state_dict().items()}
+    tensors |= {AVERAGE + name: value for name, value in state.average.state_dict().items()}
+    content = state.optimizer.state_dict()
+    numbers: dict[str, Json] = {}
+    for index, slots in content["state"].items():
+        for name, value in slots.items():
+            if isinstance(value, Tensor):
+                tensors[f"{OPTIMIZER}{index}.{name}"] = value
+            else:
+                numbers[f"{index}.{name}"] = value
+    return SavedState(
+        tensors=tensors, optimizer={"numbers": numbers, "param_groups": content["param_groups"]}
+    )
+
+
+def load_state(state: TrainState, saved: SavedState) -> None:
+    """Put back what `save_state` gave, on the state's own device.
+
+    Raises SignwiseError where it is of another network, another optimiser or another version.
+    """
+    other = SignwiseError(
+        "`resume`: the checkpoint is of another version of signwise: start a new run"
+    )
+    wanted, given = (
+        {name for name in tensors if not name.startswith(OPTIMIZER)}
+        for tensors in (save_state(state).tensors, saved.tensors)
+    )
+    if wanted != given or not isinstance(saved.optimizer, dict):
+        raise other
+    for prefix, module in ((WEIGHTS, state.network), (AVERAGE, state.average)):
+        module.load_state_dict(_below(prefix, saved.tensors))
+    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
+    slots: dict[int, dict[str, object]] = {}
+    try:
+        for name, tensor in _below(OPTIMIZER, saved.tensors).items():
+            index, _, slot = name.partition(".")
+            slots.setdefault(int(index), {})[slot] = _laid_out(tensor, parameters[int(index)])
+        numbers = saved.optimizer["numbers"]
+        for name, number in numbers.items() if isinstance(numbers, dict) else ():
+            index, _, slot = name.partition(".")
+            slots.setdefault(int(index), {})[slot] = number
+        groups = saved.optimizer["param_groups"]
+        state.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise other from None
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _laid_out(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """The tensor, in memory as its parameter: else a resumed step could differ in its last bits."""
+    if tensor.shape != parameter.shape:
+        return tensor
+    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
