@@ -1,27 +1,25 @@
-"""How many everyday pictures a model lets in: squares cut out of photos that nobody chose it on.
+"""How many everyday pictures are wrongly accepted: squares of photos that no choice was made on.
 
-    python bench/everyday.py PHOTOS RUN=DATA [RUN=DATA...]
+    python bench/everyday.py PHOTOS RUN=DATA [RUN=DATA...] [--name default]
 
 PHOTOS is any folder of pictures without the model's signs, such as the wallpapers of a Linux
 distribution; of each that is large enough 60 squares are cut, at random but the same each time, a
 thirtieth to nine tenths of its shorter side. Each run is measured on the test split of its own
-data. The last line is one JSON document.
+data; the figures are means over the runs. The last line is one JSON document.
 """
 
-import argparse
-import json
-import platform
 import random
+import statistics
 import tempfile
-import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import record
 from PIL import Image
 
 import signwise
 from signwise.data.walk import walk
-from signwise.runtime import available_cores
 
 SQUARES = 60
 LEAST_SIDE = 400
@@ -29,8 +27,21 @@ SIDES = (0.03, 0.9)
 SAVED_SIDE = 128
 
 
+@dataclass(frozen=True, kw_only=True)
+class EverydayRow:
+    """What one run answers to the squares."""
+
+    run: str
+    coverage: float
+    """Share of the test pictures of the classes that are accepted."""
+    auroc: float
+    fpr_at_95_tpr: float
+    acceptance: float
+    """Share of the squares that are wrongly accepted."""
+
+
 def cut(photos: Path, out: Path) -> int:
-    """Cut squares out of every photo into OUT; how many photos were large enough."""
+    """Cut squares out of every photo into OUT; how many there are."""
     draws = random.Random(0)
     used = 0
     for path in walk(photos):
@@ -45,34 +56,62 @@ def cut(photos: Path, out: Path) -> int:
             square.thumbnail((SAVED_SIDE, SAVED_SIDE))
             square.save(out / f"{used:04d}_{number:02d}.png")
         used += 1
-    return used
+    return used * SQUARES
 
 
-def main() -> None:
+def measure(run: str, data: str, squares: Path, out: Path) -> EverydayRow:
+    """One run on the squares and its own test pictures."""
+    found = signwise.evaluate(run, data, unknown=squares, out=out).evaluation
+    assert found.unknown is not None
+    coverage = found.selective.coverage.value
+    rates = (found.unknown.auroc, found.unknown.fpr_at_95_tpr, found.unknown.acceptance)
+    area, false_accepts, acceptance = (rate.value for rate in rates)
+    assert coverage is not None
+    assert area is not None
+    assert false_accepts is not None
+    assert acceptance is not None
+    return EverydayRow(
+        run=Path(run).name,
+        coverage=coverage,
+        auroc=area,
+        fpr_at_95_tpr=false_accepts,
+        acceptance=acceptance,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Cut the squares once and measure every run on them."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = record.arguments(__doc__)
     parser.add_argument("photos", type=Path)
     parser.add_argument("runs", nargs="+", metavar="RUN=DATA")
-    arguments = parser.parse_args()
-    rows: list[dict[str, Any]] = []
+    parser.add_argument("--name", default="default", help="what these runs are")
+    options = parser.parse_args(arguments)
+    rows: list[EverydayRow] = []
     with tempfile.TemporaryDirectory() as name:
         squares = Path(name) / "squares"
         squares.mkdir()
-        photos = cut(arguments.photos, squares)
-        for pair in arguments.runs:
+        count = cut(options.photos, squares)
+        for pair in options.runs:
             run, _, data = pair.partition("=")
-            measured = signwise.evaluate(run, data, unknown=squares, out=Path(name) / "out").metrics
-            rows.append({"run": run, "coverage": measured["selective"]["coverage"]})
-            rows[-1] |= measured["unknown"]
-            print(json.dumps(rows[-1]), flush=True)
-    document = {
-        "bench": "everyday",
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {available_cores()} cores",
-        "photos": photos,
-        "runs": rows,
-    }
-    print(json.dumps(document))
+            rows.append(measure(run, data, squares, Path(name) / "out"))
+            print(rows[-1], flush=True)
+    figures = []
+    for what, key in (
+        ("AUROC of `known`", "auroc"),
+        ("FPR at 95 % TPR", "fpr_at_95_tpr"),
+        ("share wrongly accepted at the threshold", "acceptance"),
+    ):
+        values = [float(getattr(row, key)) for row in rows]
+        figures.append(record.figure(what, statistics.mean(values), spread=values))
+    record.finish(
+        "everyday",
+        options,
+        variant=options.name,
+        n=count,
+        counted=f"squares, means of {len(rows)} runs",
+        figures=figures,
+        rows=rows,
+    )
 
 
 if __name__ == "__main__":

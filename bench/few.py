@@ -8,33 +8,60 @@ one to validate. Measured on all pictures of the other held-out tracks, whole ne
 alone. The last line is one JSON document.
 """
 
-import argparse
 import csv
-import json
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import record
 
 import signwise
-from signwise.runtime import available_cores
 
 sys.path.append(str(Path(__file__).parent.parent / "recipes"))
 from tracks import track_sets
 
 NUMBERS = {"priority": 12, "stop": 14}
 PICTURES_A_TRACK = 5
+WAYS = {"whole network": False, "head alone": True}
+"""Whether the body is frozen."""
+
+Held = dict[str, dict[int, list[Path]]]
+"""Pictures by class and track."""
 
 
-def held_out_tracks(total: Path) -> dict[str, dict[int, list[Path]]]:
+@dataclass(frozen=True, kw_only=True)
+class FewRow:
+    """One training on a few pictures."""
+
+    round: int
+    way: str
+    n: int
+    correct: int
+    rejected: int
+    loop_seconds: float
+    seconds: float
+    """Of the whole verb."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What one round trains on, and measures on."""
+
+    source: Path
+    """A CSV with the split."""
+    others: Path
+    """A folder of the other tracks' pictures."""
+
+
+def held_out_tracks(total: Path) -> Held:
     """The held-out tracks' pictures by class and track."""
-    found: dict[str, dict[int, list[Path]]] = {name: defaultdict(list) for name in NUMBERS}
+    found: Held = {name: defaultdict(list) for name in NUMBERS}
     for name in NUMBERS:
         for path in sorted((total / name).iterdir()):
             found[name][int(path.stem.split("_")[0])].append(path.resolve())
@@ -45,10 +72,8 @@ def held_out_tracks(total: Path) -> dict[str, dict[int, list[Path]]]:
     }
 
 
-def draw(
-    held: dict[str, dict[int, list[Path]]], draws: np.random.Generator, folder: Path
-) -> tuple[Path, Path]:
-    """A CSV of the few pictures with their split, and a folder of the other tracks' pictures."""
+def draw(held: Held, draws: np.random.Generator, folder: Path) -> Drawn:
+    """Draw the few pictures and their split."""
     rows, others = [], folder / "others"
     for name, tracks in held.items():
         chosen = draws.permutation(sorted(tracks))[:2].tolist()
@@ -64,49 +89,64 @@ def draw(
         writer = csv.writer(opened)
         writer.writerow(("path", "label", "group", "split"))
         writer.writerows(rows)
-    return file, others
+    return Drawn(source=file, others=others)
 
 
-def main() -> None:
+def run(number: int, way: str, drawn: Drawn, folder: Path) -> FewRow:
+    """Train one way on what was drawn, and measure."""
+    out, start = folder / way.replace(" ", "-"), time.perf_counter()
+    trained = signwise.train(folder / "data", out, freeze=WAYS[way], seed=number)
+    seconds = time.perf_counter() - start
+    measured = signwise.evaluate(out, drawn.others, out=folder / f"{out.name}-measured").evaluation
+    return FewRow(
+        round=number,
+        way=way,
+        n=measured.n,
+        correct=measured.correct,
+        rejected=measured.n - measured.selective.accepted,
+        loop_seconds=sum(epoch.seconds for epoch in trained.history),
+        seconds=seconds,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Train and measure in every round, both ways."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = record.arguments(__doc__)
     parser.add_argument("total", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    held = held_out_tracks(arguments.total)
-    results: dict[str, list[dict[str, Any]]] = {"whole network": [], "head alone": []}
-    for number in range(arguments.rounds):
-        draws = np.random.default_rng(number)
+    options = parser.parse_args(arguments)
+    held = held_out_tracks(options.total)
+    rows: list[FewRow] = []
+    for number in range(options.rounds):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            source, others = draw(held, draws, folder)
-            signwise.prepare(source, folder / "data")
-            for kind, freeze in (("whole network", False), ("head alone", True)):
-                run, start = folder / f"run-{freeze}", time.perf_counter()
-                trained = signwise.train(folder / "data", run, freeze=freeze, seed=number)
-                seconds = time.perf_counter() - start
-                measured = signwise.evaluate(run, others, out=folder / f"e-{freeze}").metrics
-                row = {
-                    "n": measured["n"],
-                    "accuracy": measured["accuracy"],
-                    "refused": 1 - measured["selective"]["coverage"],
-                    "loop_seconds": sum(epoch.seconds for epoch in trained.history),
-                    "seconds": seconds,
-                }
-                results[kind].append(row)
-                print(number, kind, row, flush=True)
-    document = {
-        "bench": "few",
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {available_cores()} cores",
-        "rounds": arguments.rounds,
-        "means": {
-            kind: {key: statistics.mean(row[key] for row in rows) for key in rows[0]}
-            for kind, rows in results.items()
-        },
-        "runs": results,
-    }
-    print(json.dumps(document))
+            drawn = draw(held, np.random.default_rng(number), folder)
+            signwise.prepare(drawn.source, folder / "data")
+            for way in WAYS:
+                rows.append(run(number, way, drawn, folder))
+                print(rows[-1], flush=True)
+    figures = []
+    for way in WAYS:
+        own = [row for row in rows if row.way == way]
+        total = sum(row.n for row in own)
+        figures += [
+            record.figure(f"{way}: right", sum(row.correct for row in own), of=total),
+            record.figure(f"{way}: rejected", sum(row.rejected for row in own), of=total),
+        ]
+        for what, values in (
+            ("in the loop", [row.loop_seconds for row in own]),
+            ("the whole verb", [row.seconds for row in own]),
+        ):
+            mean = statistics.mean(values)
+            figures.append(record.figure(f"{way}: {what}", mean, "s", spread=values))
+    record.finish(
+        "few",
+        options,
+        n=rows[0].n,
+        counted=f"pictures of other signs in each of {options.rounds} rounds; mean seconds",
+        figures=figures,
+        rows=rows,
+    )
 
 
 if __name__ == "__main__":

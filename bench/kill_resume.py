@@ -6,11 +6,7 @@ Times are drawn over the whole life of a run, start-up and export included. The 
 JSON document; the exit status is 1 if any run ended in other bits.
 """
 
-import argparse
-import datetime
-import json
 import os
-import platform
 import random
 import shutil
 import signal
@@ -18,13 +14,28 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import record
 from safetensors.numpy import load_file
 
 EPOCHS = 3
-# What a run must end with in the same bytes; the rest says how many seconds an epoch took.
 COMPARED = ("model.onnx", "manifest.csv", "config.json")
+"""What a run must end with in the same bytes; the rest says how many seconds an epoch took."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KillRow:
+    """One run that was killed and resumed."""
+
+    seconds: float
+    """After so many it was killed."""
+    ended: bool
+    """Whether it had ended before."""
+    different: list[str]
+    """What differs from the run that was left alone."""
 
 
 def command(*arguments: object) -> list[str]:
@@ -84,12 +95,12 @@ def differences(run: Path, reference: Path) -> list[str]:
     return differing + (["history.csv"] if rows[0] != rows[1] else [])
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the experiment; gives the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = record.arguments(__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     random_time = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -98,7 +109,7 @@ def main() -> int:
         start = time.perf_counter()
         run_quietly(train(work / "data", work / "reference", resume=False))
         life = time.perf_counter() - start
-        kills = []
+        rows: list[KillRow] = []
         for number in range(options.kills):
             run = work / f"run{number}"
             # One time from each stretch of the run's life: by chance alone some would stay empty.
@@ -107,21 +118,22 @@ def main() -> int:
             left = sorted(path.name for path in run.iterdir()) if run.is_dir() else []
             run_quietly(train(work / "data", run, resume=True))
             different = differences(run, work / "reference")
-            kills.append({"seconds": round(seconds, 2), "ended": ended, "different": different})
+            rows.append(KillRow(seconds=round(seconds, 2), ended=ended, different=different))
             print(f"{seconds:6.2f} s  left {' '.join(left) or 'nothing'}  {different or 'same'}")
             shutil.rmtree(run)
-    wrong = sum(bool(kill["different"]) for kill in kills)
-    result = {
-        "benchmark": "kill_resume",
-        "n": options.kills,
-        "different": wrong,
-        "life_seconds": round(life, 2),
-        "kills": kills,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "date": datetime.date.today().isoformat(),
-    }
-    print(json.dumps(result))
-    return 1 if wrong else 0
+    same = sum(not row.different for row in rows)
+    record.finish(
+        "kill_resume",
+        options,
+        n=options.kills,
+        counted=f"runs of {EPOCHS} epochs, each killed once",
+        figures=[
+            record.figure("runs killed and resumed, the same bits", same, of=options.kills),
+            record.figure("a run left alone", life, "s"),
+        ],
+        rows=rows,
+    )
+    return 0 if same == options.kills else 1
 
 
 def run_quietly(arguments: list[str]) -> None:

@@ -8,86 +8,84 @@ Both count the pictures that pass through the network, negatives too. In turn in
 The last line is one JSON document.
 """
 
-import argparse
-import json
-import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import record
 import torch
+from torch import Tensor
 from torch.nn import functional
 
-from signwise.config import IMAGE_SIZE, TrainConfig
+from signwise.config import IMAGE_SIZE, ResolvedConfig, TrainConfig
 from signwise.runtime import available_cores
-from signwise.training.batches import TrainingData, to_device, training_batches
+from signwise.training.augment import view_of_epoch
+from signwise.training.batches import training_batches
 from signwise.training.device import half_precision, layout
-from signwise.training.optim import make_learner
-from signwise.training.loop import train_one_epoch
+from signwise.training.loop import plain_loss, train_one_epoch
 from signwise.training.network import build_model
+from signwise.training.optim import make_train_state
+from signwise.training.pools import Pool, TrainingData, empty_pool, to_device, whole_pool
+
+NEGATIVES = 1000
+CLASSES = 2
+RATE = 1e-4
 
 
-def random_data(pictures: int, folder: Path, exposed: bool) -> TrainingData:
+def random_data(pictures: int, folder: Path, *, negatives: bool) -> TrainingData:
     """Random pixels in a memory map, as the cache is."""
     rng, file = np.random.default_rng(0), folder / "pixels.npy"
     shape = (pictures, IMAGE_SIZE, IMAGE_SIZE, 3)
     np.save(file, rng.integers(0, 256, shape, dtype=np.uint8))
     pixels = np.load(file, mmap_mode="r")
+    rendered = empty_pool(IMAGE_SIZE)
+    if negatives:
+        some = np.array(pixels[:NEGATIVES])
+        rendered = whole_pool(some, np.full(len(some), CLASSES))
     return TrainingData(
-        pixels=pixels,
-        labels=rng.integers(0, 2, pictures),
-        train_rows=np.arange(pictures),
-        val_rows=np.arange(0),
-        extra=np.array(pixels[: 1000 if exposed else 0]),
-        extra_labels=np.full(1000 if exposed else 0, 2),
-        class_weights=np.ones(2, np.float32),
+        train=Pool(
+            pixels=pixels, rows=np.arange(pictures), labels=rng.integers(0, CLASSES, pictures)
+        ),
+        val=empty_pool(IMAGE_SIZE),
+        rendered=rendered,
+        held_out=empty_pool(IMAGE_SIZE),
+        folder=empty_pool(IMAGE_SIZE),
+        class_weights=np.ones(CLASSES, np.float32),
     )
 
 
-def main() -> None:
+def batches_of(
+    data: TrainingData, config: ResolvedConfig, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of the last epoch."""
+    view = view_of_epoch(config.epochs, config.epochs, config.augmentation)
+    return training_batches(
+        data, config.batch_size, 0, device, view=view, negatives=config.negatives
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure both in turn."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = record.arguments(__doc__)
     parser.add_argument("--pictures", type=int, default=2048)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--unknown", choices=["none", "synthetic"], default="synthetic")
-    arguments = parser.parse_args()
+    options = parser.parse_args(arguments)
     torch.set_num_threads(available_cores())
-    device, config = torch.device(arguments.device), TrainConfig()
-    outputs = 2 + (arguments.unknown != "none")
-    network = build_model("resnet18", outputs, IMAGE_SIZE, "none").to(device)
+    device, negatives = torch.device(options.device), options.unknown != "none"
+    config = TrainConfig(weights="none").resolve(IMAGE_SIZE, options.pictures)
+    network = build_model("resnet18", CLASSES + negatives, IMAGE_SIZE, "none").to(device)
     network.to(memory_format=layout(device))
-    learner = make_learner(network, config)
-    optimiser = learner.optimiser
-    weights = torch.ones(2, device=device)
+    state = make_train_state(network, config)
+    loss = plain_loss(torch.ones(CLASSES, device=device), 0.0)
     with tempfile.TemporaryDirectory() as folder:
-        data = random_data(arguments.pictures, Path(folder), arguments.unknown != "none")
-        sizes = [len(y) for _, y in training_batches(data, config.batch_size, 0, device)]
+        data = random_data(options.pictures, Path(folder), negatives=negatives)
         data = to_device(data, device)
-
-        def loop() -> None:
-            train_one_epoch(
-                learner,
-                training_batches(data, config.batch_size, 0, device),
-                lambda _: 1e-4,
-                class_weights=weights,
-                label_smoothing=0.0,
-                advance=lambda _: None,
-            )
-
-        def arithmetic() -> None:
-            network.train()
-            for size in sizes:
-                pictures, labels = batches[size]
-                with torch.autocast(device.type, torch.bfloat16, enabled=half_precision(device)):
-                    logits = network(pictures)
-                optimiser.zero_grad(set_to_none=True)
-                functional.cross_entropy(logits.float(), labels).backward()
-                optimiser.step()
-
+        sizes = [len(labels) for _, labels in batches_of(data, config, device)]
         batches = {
             size: (
                 torch.randn(size, 3, IMAGE_SIZE, IMAGE_SIZE, device=device).contiguous(
@@ -97,31 +95,52 @@ def main() -> None:
             )
             for size in set(sizes)
         }
-        speeds = measure({"loop": loop, "arithmetic": arithmetic}, sum(sizes), arguments, device)
-    medians = {name: statistics.median(values) for name, values in speeds.items()}
-    pairs = zip(speeds["loop"], speeds["arithmetic"], strict=True)
-    document = {
-        "bench": "overhead",
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {available_cores()} cores, {device}",
-        "torch": torch.__version__,
-        "n": sum(sizes),
-        "images_per_second": medians,
-        "ratio": statistics.median(one / other for one, other in pairs),
-        "runs": speeds,
-    }
-    print(json.dumps(document))
+
+        def loop() -> None:
+            taken = batches_of(data, config, device)
+            train_one_epoch(state, taken, lambda _: RATE, classes=CLASSES, loss=loss)
+
+        def arithmetic() -> None:
+            network.train()
+            for size in sizes:
+                pictures, labels = batches[size]
+                with torch.autocast(device.type, torch.bfloat16, enabled=half_precision(device)):
+                    logits = network(pictures)
+                state.optimizer.zero_grad(set_to_none=True)
+                error = functional.cross_entropy(logits.float(), labels)
+                error.backward()  # type: ignore[no-untyped-call]
+                state.optimizer.step()
+
+        parts = {"loop": loop, "arithmetic": arithmetic}
+        speeds = measure(parts, sum(sizes), options.repeats, device)
+    ratios = [one / other for one, other in zip(*speeds.values(), strict=True)]
+    record.finish(
+        "overhead",
+        options,
+        variant="" if device.type == "cpu" else device.type,
+        gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else "",
+        n=sum(sizes),
+        counted=f"pictures an epoch, medians of {options.repeats} pairs",
+        figures=[
+            record.figure(
+                "the training loop's speed to its own arithmetic's",
+                statistics.median(ratios),
+                spread=ratios,
+            ),
+            *(
+                record.figure(name, statistics.median(values), "images/s", spread=values)
+                for name, values in speeds.items()
+            ),
+        ],
+    )
 
 
 def measure(
-    parts: dict[str, Callable[[], None]],
-    images: int,
-    arguments: argparse.Namespace,
-    device: torch.device,
+    parts: dict[str, Callable[[], None]], images: int, repeats: int, device: torch.device
 ) -> dict[str, list[float]]:
     """Images per second of each part, in turn, after one round that does not count."""
     speeds: dict[str, list[float]] = {name: [] for name in parts}
-    for repeat in range(arguments.repeats + 1):
+    for repeat in range(repeats + 1):
         for name, part in parts.items():
             start = time.perf_counter()
             part()

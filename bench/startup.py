@@ -6,10 +6,6 @@ ONNX Runtime and builds the session. CPU seconds tell a slow program from a busy
 line is one JSON document.
 """
 
-import datetime
-import json
-import os
-import platform
 import resource
 import shutil
 import statistics
@@ -17,13 +13,25 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import record
 from PIL import Image
 from resnet import export_resnet18
 
+from signwise.model_file.read import find_model
+
 ROUNDS = 15
 GOALS = {"predict": 0.6, "help": 0.3}
+"""Seconds."""
+WORDS = {
+    "predict": "one prediction, the whole process",
+    "help": "signwise --help",
+    "floor": "what nobody can do without for a prediction",
+    "python": "Python alone",
+}
 FLOOR = """
 import sys, numpy, PIL.Image, onnxruntime
 options = onnxruntime.SessionOptions()
@@ -31,71 +39,70 @@ onnxruntime.InferenceSession(open(sys.argv[1], "rb").read(), options)
 """
 
 
-def measure(commands: dict[str, list[str]]) -> dict[str, dict[str, float]]:
-    """Seconds of each command in rounds that alternate, after one round that warms the disk."""
-    wall: dict[str, list[float]] = {name: [] for name in commands}
-    cpu: dict[str, list[float]] = {name: [] for name in commands}
-    for number in range(ROUNDS + 1):
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """Seconds of one command, round by round."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+
+def measure(commands: dict[str, list[str]], rounds: int) -> dict[str, Times]:
+    """Times of each command in rounds that alternate, after one round that warms the disk."""
+    times = {name: Times() for name in commands}
+    for number in range(rounds + 1):
         for name, command in commands.items():
-            before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+            before, start = children_seconds(), time.perf_counter()
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            seconds, after = (
-                time.perf_counter() - start,
-                resource.getrusage(resource.RUSAGE_CHILDREN),
-            )
+            seconds, after = time.perf_counter() - start, children_seconds()
             if number > 0:
-                wall[name].append(seconds)
-                cpu[name].append(
-                    after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-                )
-    return {
-        name: {
-            "median_seconds": round(statistics.median(wall[name]), 3),
-            "least_seconds": round(min(wall[name]), 3),
-            "most_seconds": round(max(wall[name]), 3),
-            "median_cpu_seconds": round(statistics.median(cpu[name]), 3),
-        }
-        for name in commands
-    }
+                times[name].wall.append(seconds)
+                times[name].cpu.append(after - before)
+    return times
 
 
-def _children_seconds() -> float:
+def children_seconds() -> float:
+    """CPU seconds of all processes that this one started."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line a command and the JSON document."""
+    parser = record.arguments(__doc__)
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("picture", type=Path, nargs="?")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    options = parser.parse_args(arguments)
     program = shutil.which("signwise", path=str(Path(sys.executable).parent)) or "signwise"
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "one.png"
-        Image.radial_gradient("L").convert("RGB").resize((48, 48)).save(picture)
-        model = arguments[0] if arguments else str(export_resnet18(Path(folder) / "model.onnx"))
-        path = arguments[1] if len(arguments) > 1 else str(picture)
-        figures = measure(
+        drawn = Path(folder) / "one.png"
+        Image.radial_gradient("L").convert("RGB").resize((48, 48)).save(drawn)
+        model = options.model or str(export_resnet18(Path(folder) / "model.onnx"))
+        times = measure(
             {
-                "predict": [program, "predict", model, path],
+                "predict": [program, "predict", model, str(options.picture or drawn)],
                 "help": [program, "--help"],
-                "floor": [sys.executable, "-c", FLOOR, str(Path(model))],
+                "floor": [sys.executable, "-c", FLOOR, str(find_model(model))],
                 "python": [sys.executable, "-c", "pass"],
-            }
+            },
+            options.rounds,
         )
-    for name, found in figures.items():
-        goal = f", goal {GOALS[name]}" if name in GOALS else ""
-        wall, cpu = found["median_seconds"], found["median_cpu_seconds"]
-        print(f"{name:8} {wall:.3f} s{goal} ({cpu:.3f} CPU)")
-    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    document = {
-        "bench": "startup",
-        "date": datetime.date.today().isoformat(),
-        "machine": machine | {"load": round(os.getloadavg()[0], 1)},
-        "n": ROUNDS,
-        "goals_seconds": GOALS,
-        "figures": figures,
-        "reached": all(figures[name]["median_seconds"] <= goal for name, goal in GOALS.items()),
-    }
-    print(json.dumps(document))
+    figures = []
+    for name, found in times.items():
+        wall, cpu = (statistics.median(values) for values in (found.wall, found.cpu))
+        goal = GOALS.get(name)
+        figures.append(record.figure(WORDS[name], wall, "s", spread=found.wall, goal=goal))
+        figures.append(record.figure(f"{WORDS[name]}, of the CPU", cpu, "s", spread=found.cpu))
+    record.finish(
+        "startup",
+        options,
+        variant="" if options.model is None else Path(options.model).name,
+        n=options.rounds,
+        counted="rounds, medians",
+        figures=figures,
+    )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

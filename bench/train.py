@@ -12,19 +12,21 @@ JSON document.
 """
 
 import argparse
-import json
+import math
 import os
-import platform
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
+import record
 import torch
 from PIL import Image
 from torch import nn
@@ -33,24 +35,39 @@ from torchvision import models, transforms
 
 from signwise.config import IMAGE_SIZE, TrainConfig
 from signwise.data.manifest import PreparedData, load_data
-from signwise.runtime import available_cores
-from signwise.training import WAITING
+from signwise.results import json_document
+from signwise.runtime import OPENMP_WAITING, available_cores
 from signwise.training.device import layout
-from signwise.training.pools import gather
-from signwise.training.optim import make_learner
 from signwise.training.loop import run_epoch
 from signwise.training.network import build_model
+from signwise.training.optim import make_train_state
+from signwise.training.pools import gather
 
 CPU = torch.device("cpu")
 
 
-def row(ends: list[float], reached: float | None) -> dict[str, Any]:
-    """What a loop came to: seconds to the goal (or None), epochs, and seconds an epoch."""
-    return {
-        "seconds": reached,
-        "epochs": len(ends),
-        "epoch_seconds": statistics.median(np.diff([0, *ends])),
-    }
+@dataclass(frozen=True, kw_only=True)
+class TrainRow:
+    """What one loop came to."""
+
+    loop: str
+    seed: int
+    seconds: float | None
+    """To the goal; None where it was not reached."""
+    epochs: int
+    epoch_seconds: float
+    """The median."""
+
+
+def row(loop: str, seed: int, ends: list[float], *, reached: bool) -> TrainRow:
+    """The row of a loop whose epochs ended after so many seconds."""
+    return TrainRow(
+        loop=loop,
+        seed=seed,
+        seconds=ends[-1] if reached else None,
+        epochs=len(ends),
+        epoch_seconds=float(np.median(np.diff([0, *ends]))),
+    )
 
 
 class Folder(Dataset[tuple[torch.Tensor, int]]):
@@ -74,10 +91,11 @@ class Folder(Dataset[tuple[torch.Tensor, int]]):
 
     def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
         with Image.open(self.paths[row]) as picture:
-            return self.transform(picture.convert("RGB")), self.labels[row]
+            pixels: torch.Tensor = self.transform(picture.convert("RGB"))
+        return pixels, self.labels[row]
 
 
-def plain(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, Any]:
+def plain(data: PreparedData, seed: int, goal: float, epochs: int) -> TrainRow:
     """The notebook's loop: seconds to the goal and an epoch's."""
     torch.manual_seed(seed)
     start = time.perf_counter()
@@ -89,12 +107,13 @@ def plain(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, 
     network = models.resnet18(weights=None)
     network.fc = nn.Linear(512, len(data.classes))
     optimiser = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9)
-    reached, ends = None, []
+    ends: list[float] = []
     for _ in range(epochs):
         network.train()
         for pictures, labels in loaders[0]:
             optimiser.zero_grad()
-            nn.functional.cross_entropy(network(pictures), labels).backward()
+            error = nn.functional.cross_entropy(network(pictures), labels)
+            error.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         network.eval()
         right = total = 0
@@ -104,97 +123,95 @@ def plain(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, 
                 total += len(labels)
         ends.append(time.perf_counter() - start)
         if right / total >= goal:
-            reached = ends[-1]
-            break
-    return row(ends, reached)
+            return row("plain", seed, ends, reached=True)
+    return row("plain", seed, ends, reached=False)
 
 
-def ours(data: PreparedData, seed: int, goal: float, epochs: int) -> dict[str, Any]:
+def ours(data: PreparedData, seed: int, goal: float, epochs: int) -> TrainRow:
     """signwise's loop, with the cache filled anew: seconds to the goal and an epoch's."""
     start = time.perf_counter()
     for cache in data.directory.glob("pixels-*"):
         cache.unlink()
-    config = TrainConfig(seed=seed, unknown="none", weights="none", class_weights="none")
-    config = config.resolve(IMAGE_SIZE, int((data.table["split"] == "train").sum()))
-    gathered = gather(data, config, IMAGE_SIZE)[0]
+    asked = TrainConfig(seed=seed, unknown="none", weights="none", class_weights="none")
+    config = asked.resolve(IMAGE_SIZE, int((data.table["split"] == "train").sum()))
+    pools = gather(data, config).data
     torch.manual_seed(seed)
     network = build_model("resnet18", len(data.classes), IMAGE_SIZE, "none")
     network.to(memory_format=layout(CPU))
-    learner = make_learner(network, config)
-    reached, ends = None, []
+    state = make_train_state(network, config)
+    ends: list[float] = []
     for epoch in range(1, epochs + 1):
-        measured = run_epoch(learner, gathered, config, epoch, CPU, lambda _: None)
+        measured = run_epoch(state, pools, config, epoch, CPU)
         ends.append(time.perf_counter() - start)
         if measured.val_accuracy >= goal:
-            reached = ends[-1]
-            break
-    return row(ends, reached)
+            return row("signwise", seed, ends, reached=True)
+    return row("signwise", seed, ends, reached=False)
 
 
 LOOPS = {"plain": plain, "signwise": ours}
 
 
-def run(name: str, data: Path, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
+def run(name: str, data: Path, seed: int, options: argparse.Namespace) -> TrainRow:
     """One loop from a cold start, in a new process."""
-    alone = {key: value for key, value in os.environ.items() if key not in WAITING}
+    alone = {key: value for key, value in os.environ.items() if key not in OPENMP_WAITING}
     command = [sys.executable, __file__, data, "--run", name, seed]
-    command += ["--goal", arguments.goal, "--max-epochs", arguments.max_epochs]
+    command += ["--goal", options.goal, "--max-epochs", options.max_epochs]
     done = subprocess.run(
         [str(part) for part in command],
         env=alone if name == "plain" else dict(os.environ),
         stdout=subprocess.PIPE,
         check=True,
     )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return msgspec.json.decode(done.stdout, type=TrainRow)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run both in turn, a line a run."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = record.arguments(__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--goal", type=float, default=0.995)
     parser.add_argument("--max-epochs", type=int, default=12)
     # For the processes that this one starts: a loop and its seed, on data whose cache may go.
     parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.run:
+    options = parser.parse_args(arguments)
+    if options.run:
         torch.set_num_threads(available_cores())
-        loop, seed = LOOPS[arguments.run[0]], int(arguments.run[1])
-        found = loop(load_data(arguments.data), seed, arguments.goal, arguments.max_epochs)
-        print(json.dumps(found))
+        loop, seed = LOOPS[options.run[0]], int(options.run[1])
+        print(json_document(loop(load_data(options.data), seed, options.goal, options.max_epochs)))
         return
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in LOOPS}
+    rows: list[TrainRow] = []
     with tempfile.TemporaryDirectory() as folder:
         # A copy: the cache that is deleted is not the user's.
         copy = Path(folder) / "data"
-        shutil.copytree(arguments.data, copy)
+        shutil.copytree(options.data, copy)
         data = load_data(copy)
-        for seed in range(arguments.seeds):
+        for seed in range(options.seeds):
             for name in LOOPS:
-                results[name].append(run(name, copy, seed, arguments))
-                print(seed, name, results[name][-1], flush=True)
-    medians = {
-        name: statistics.median(
-            float("inf") if row["seconds"] is None else row["seconds"] for row in rows
-        )
-        for name, rows in results.items()
+                rows.append(run(name, copy, seed, options))
+                print(rows[-1], flush=True)
+    seconds = {
+        name: [math.inf if r.seconds is None else r.seconds for r in rows if r.loop == name]
+        for name in LOOPS
     }
-    reached = all(value != float("inf") for value in medians.values())
-    document = {
-        "bench": "train",
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {available_cores()} cores",
-        "torch": torch.__version__,
-        "n": int((data.table["split"] == "train").sum()),
-        "goal": arguments.goal,
-        "seeds": arguments.seeds,
-        "median_seconds": {name: value if reached else None for name, value in medians.items()},
-        "ratio": medians["signwise"] / medians["plain"] if reached else None,
-        "runs": results,
-    }
-    print(json.dumps(document))
+    figures = []
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    if all(map(math.isfinite, medians.values())):
+        goal = f"{100 * options.goal:g} % on validation"
+        ratio = medians["signwise"] / medians["plain"]
+        figures = [
+            record.figure(f"from scratch to {goal}", medians["signwise"], "s"),
+            record.figure("a plain PyTorch loop in the same run", medians["plain"], "s"),
+            record.figure("of the plain loop's time", ratio),
+        ]
+    record.finish(
+        "train",
+        options,
+        n=int((data.table["split"] == "train").sum()),
+        counted=f"pictures to train on, medians of {options.seeds} seeds",
+        figures=figures,
+        rows=rows,
+    )
 
 
 if __name__ == "__main__":

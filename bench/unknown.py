@@ -8,31 +8,60 @@ both against all pictures of the other 41 classes, and --unknown with 20 of thes
 the other 21. The last line is one JSON document.
 """
 
-import argparse
-import json
-import platform
+import dataclasses
 import statistics
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import record
 
 import signwise
-from signwise.runtime import available_cores
+from signwise.results import Interval, json_document
 
 OWN = (12, 14)
 GIVEN = 20
+PLAIN, DEFAULT, REAL = "none", "synthetic", f"{GIVEN} classes"
+"""What is trained against."""
 
 
-def link_strangers(gtsrb: Path, out: Path) -> dict[str, Path]:
+@dataclass(frozen=True, kw_only=True)
+class UnknownRow:
+    """One run, or the mean of the runs of one recipe."""
+
+    recipe: str
+    """What was trained against."""
+    seed: int | None
+    """None for the mean."""
+    n: int
+    """Test pictures of the classes."""
+    correct: float
+    accuracy_ci95: Interval | None = None
+    accuracy_ci95_grouped: Interval | None = None
+    rejected: float
+    unknown: int
+    """Pictures of no class."""
+    auroc: float
+    fpr_at_95_tpr: float
+    acceptance: float | None = None
+    """Share wrongly accepted at the threshold."""
+    corruptions: float | None = None
+    """Mean accuracy over the cells."""
+    ece: float | None = None
+    train_seconds: float | None = None
+    """Of the whole verb."""
+
+
+def link_classes(gtsrb: Path, out: Path) -> dict[str, Path]:
     """Folders of links to the class folders: all 41, the 20 to train against, the other 21."""
     numbers = [number for number in range(43) if number not in OWN]
     given = set(np.random.default_rng(0).permutation(numbers)[:GIVEN].tolist())
     members = {"41": numbers, "20": sorted(given), "21": [n for n in numbers if n not in given]}
     folders = {}
     for name, classes in members.items():
-        folders[name] = out / f"strangers-{name}"
+        folders[name] = out / f"unknown-{name}"
         folders[name].mkdir(parents=True, exist_ok=True)
         for number in classes:
             link = folders[name] / f"{number:05d}"
@@ -42,66 +71,84 @@ def link_strangers(gtsrb: Path, out: Path) -> dict[str, Path]:
 
 
 def run(
-    data: Path, out: Path, seed: int, unknown: str, strangers: Path, corruptions: bool
-) -> dict[str, Any]:
-    """Train and evaluate once: the figures that the README shows."""
+    recipe: str, data: Path, out: Path, seed: int, against: Path | str, others: Path
+) -> UnknownRow:
+    """Train against `against` and evaluate on `others`, once."""
     start = time.perf_counter()
-    signwise.train(data, out, weights="none", unknown=unknown, seed=seed)
+    signwise.train(data, out, weights="none", unknown=str(against), seed=seed)
     seconds = time.perf_counter() - start
-    measured = signwise.evaluate(out, data, unknown=strangers, corruptions=corruptions).metrics
-    row = {
-        "seed": seed,
-        "train_seconds": seconds,
-        "n": measured["n"],
-        "correct": measured["correct"],
-        "refused": round(measured["n"] * (1 - measured["selective"]["coverage"])),
-        "ece": measured["calibration"]["ece"],
-        "strangers": measured["unknown"]["n"],
-        "auroc": measured["unknown"]["auroc"],
-        "fpr_at_95_tpr": measured["unknown"]["fpr_at_95_tpr"],
-        "accepted": measured["unknown"]["acceptance_rate"],
-    }
-    if corruptions:
-        row["corruptions"] = measured["corruptions"]["mean_accuracy"]
-    print(out.name, json.dumps(row), flush=True)
+    corruptions = recipe != REAL
+    found = signwise.evaluate(out, data, unknown=others, corruptions=corruptions).evaluation
+    assert found.unknown is not None
+    assert found.unknown.auroc.value is not None
+    assert found.unknown.fpr_at_95_tpr.value is not None
+    row = UnknownRow(
+        recipe=recipe,
+        seed=seed,
+        n=found.n,
+        correct=found.correct,
+        accuracy_ci95=found.accuracy.ci95,
+        accuracy_ci95_grouped=found.accuracy.ci95_grouped,
+        rejected=found.n - found.selective.accepted,
+        unknown=found.unknown.n,
+        auroc=found.unknown.auroc.value,
+        fpr_at_95_tpr=found.unknown.fpr_at_95_tpr.value,
+        acceptance=found.unknown.acceptance.value,
+        corruptions=None if found.corruptions is None else found.corruptions.mean_accuracy.value,
+        ece=found.calibration.ece,
+        train_seconds=seconds,
+    )
+    print(out.name, json_document(row), flush=True)
     return row
 
 
-def main() -> None:
+def mean_of(rows: Sequence[UnknownRow]) -> UnknownRow:
+    """The mean of runs of one recipe; None where any has none."""
+    first = rows[0]
+    means: dict[str, float | None] = {}
+    for each in dataclasses.fields(UnknownRow):
+        values = [getattr(row, each.name) for row in rows]
+        if each.name not in ("recipe", "seed") and not isinstance(values[0], tuple):
+            means[each.name] = None if None in values else statistics.mean(values)
+    counts = {"n": first.n, "unknown": first.unknown}
+    whole = {"seed": None, "accuracy_ci95": None, "accuracy_ci95_grouped": None}
+    return dataclasses.replace(first, **(means | counts | whole))  # type: ignore[arg-type]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the three recipes for every seed."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = record.arguments(__doc__)
     parser.add_argument("total", type=Path)
     parser.add_argument("gtsrb", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
-    arguments = parser.parse_args()
-    folders = link_strangers(arguments.gtsrb, arguments.out)
-    rows: dict[str, list[dict[str, Any]]] = {"none": [], "synthetic": [], "20 classes": []}
-    for seed in range(arguments.seeds):
-        data = arguments.out / f"data-{seed}"
-        signwise.prepare(arguments.total, data, seed=seed)
-        for name, unknown, strangers, corruptions in (
-            ("none", "none", folders["41"], True),
-            ("synthetic", "synthetic", folders["41"], True),
-            ("20 classes", str(folders["20"]), folders["21"], False),
+    options = parser.parse_args(arguments)
+    folders = link_classes(options.gtsrb, options.out)
+    rows: dict[str, list[UnknownRow]] = {PLAIN: [], DEFAULT: [], REAL: []}
+    for seed in range(options.seeds):
+        data = options.out / f"data-{seed}"
+        signwise.prepare(options.total, data, seed=seed)
+        for recipe, against, others in (
+            (PLAIN, PLAIN, folders["41"]),
+            (DEFAULT, DEFAULT, folders["41"]),
+            (REAL, folders["20"], folders["21"]),
         ):
-            out = arguments.out / f"run-{name.replace(' ', '-')}-{seed}"
-            rows[name].append(run(data, out, seed, unknown, strangers, corruptions))
-    means = {
-        name: {key: statistics.mean(row[key] for row in some) for key in some[0] if key != "seed"}
-        for name, some in rows.items()
-    }
-    pairs = zip(rows["synthetic"], rows["none"], strict=True)
-    document = {
-        "bench": "unknown",
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {available_cores()} cores",
-        "seeds": arguments.seeds,
-        "means": means,
-        "time_ratio": statistics.median(a["train_seconds"] / b["train_seconds"] for a, b in pairs),
-        "runs": rows,
-    }
-    print(json.dumps(document))
+            out = options.out / f"run-{recipe.replace(' ', '-')}-{seed}"
+            rows[recipe].append(run(recipe, data, out, seed, against, others))
+    times = [
+        (ours.train_seconds or 0) / plain.train_seconds
+        for ours, plain in zip(rows[DEFAULT], rows[PLAIN], strict=True)
+        if plain.train_seconds
+    ]
+    what = "training time against negatives, to that without"
+    record.finish(
+        "unknown",
+        options,
+        n=rows[DEFAULT][0].n,
+        counted=f"test pictures of each of {options.seeds} seeds",
+        figures=[record.figure(what, statistics.median(times), spread=times)],
+        rows=[row for some in rows.values() for row in (*some, mean_of(some))],
+    )
 
 
 if __name__ == "__main__":

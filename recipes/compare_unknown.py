@@ -2,250 +2,294 @@
 
     python recipes/compare_unknown.py PHOTOS [--seeds 3] [--epochs 12]
 
-Two known classes (GTSRB 12 and 14), rendered and destroyed negatives, no real ones; strangers are
-all pictures of the other 41 classes. The last line is one JSON document.
+Two known classes (GTSRB 12 and 14), rendered and destroyed negatives, no real ones; measured on all
+pictures of the other 41 classes. The last line is one JSON document.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from common import Photos, read_photos, say
+from common import best_device, say, seconds_since
 from numpy.typing import NDArray
-from torch import Tensor
+from photos import PRIORITY_STOP, Photos, priority_stop_labels, read_photos
+from torch import Tensor, nn
 from torch.nn import functional
 
-from signwise.metrics import detection
-from signwise.config import TrainConfig
-from signwise.synthetic import render_negatives
-from signwise.training.batches import TrainingData, steps_in_epoch, training_batches
-from signwise.training.graph import Normalise
-from signwise.training.device import half_precision, layout
-from signwise.training.optim import make_optimiser
-from signwise.training.loop import learning_rate, network_logits
+from signwise.config import AugmentationConfig, OptimConfig, ResolvedConfig
+from signwise.metrics.detection import auroc, fpr_at_tpr
+from signwise.synthetic import GTSRB_DESIGNS, render_negatives
+from signwise.training.device import layout
+from signwise.training.loop import Loss, network_logits, run_epoch
 from signwise.training.network import build_model
+from signwise.training.optim import make_train_state
+from signwise.training.pools import Pool, TrainingData, empty_pool, to_device, whole_pool
 
-CLASSES = ("priority", "stop")
-KNOWN_NUMBERS = (12, 14)
+K = len(PRIORITY_STOP)
+KNOWN_DESIGNS = frozenset(GTSRB_DESIGNS[number] for number in PRIORITY_STOP)
 SIZE = 32
-Loss = Callable[[Tensor, Tensor], Tensor]
+TRAIN_SHARE = 0.7
+"""Of the tracks of a class."""
+NEIGHBOUR = 10
+"""The nearest training picture that counts."""
+
+Scores = NDArray[np.float32]
+Score = Callable[[Scores], Scores]
+"""Logits (N, K + 1) to a score (N,), higher for the surer."""
 
 
-def further_output(logits: Tensor, labels: Tensor) -> Tensor:
+def further_output(_: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy with unknown as one more class (a reject class)."""
     return functional.cross_entropy(logits, labels)
 
 
-def uniform_exposure(logits: Tensor, labels: Tensor) -> Tensor:
+def uniform_exposure(_: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     """Outlier exposure: negatives ought to get uniform probabilities (Hendrycks et al., 2019)."""
-    own, stranger = logits[:, :2], labels == 2
-    known = functional.cross_entropy(own[~stranger], labels[~stranger])
-    return known - 0.5 * functional.log_softmax(own[stranger], 1).mean()
+    own, negative = logits[:, :K], labels == K
+    known = functional.cross_entropy(own[~negative], labels[~negative])
+    return known - 0.5 * functional.log_softmax(own[negative], 1).mean()
 
 
-def energy_exposure(logits: Tensor, labels: Tensor) -> Tensor:
+def energy_exposure(_: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     """Energy with margins (Liu et al., 2020): high logsumexp for known, low for negatives."""
-    own, stranger = logits[:, :2], labels == 2
-    known = functional.cross_entropy(own[~stranger], labels[~stranger])
-    energy = torch.logsumexp(own, 1)
-    inside = functional.relu(5 - energy[~stranger]).square().mean()
-    outside = functional.relu(energy[stranger] + 5).square().mean()
+    own, negative = logits[:, :K], labels == K
+    known = functional.cross_entropy(own[~negative], labels[~negative])
+    energies = torch.logsumexp(own, 1)
+    inside = functional.relu(5 - energies[~negative]).square().mean()
+    outside = functional.relu(energies[negative] + 5).square().mean()
     return known + 0.1 * (inside + outside)
 
 
-def one_against_rest(logits: Tensor, labels: Tensor) -> Tensor:
+def one_against_rest(_: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     """A sigmoid a class, negatives being zero for all."""
-    targets = functional.one_hot(labels, 3)[:, :2].float()
-    return functional.binary_cross_entropy_with_logits(logits[:, :2], targets) * 2
+    targets = functional.one_hot(labels, K + 1)[:, :K].float()
+    return functional.binary_cross_entropy_with_logits(logits[:, :K], targets) * K
 
 
-def further_sigmoid(logits: Tensor, labels: Tensor) -> Tensor:
+def further_sigmoid(pictures: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     """A further output and one against the rest, added."""
-    return further_output(logits, labels) + one_against_rest(logits, labels)
+    own = further_output(pictures, logits, labels)
+    return own + one_against_rest(pictures, logits, labels)
 
 
-def no_exposure(logits: Tensor, labels: Tensor) -> Tensor:
+def no_exposure(_: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy on the known pictures alone: the plain recipe."""
-    known = labels < 2
-    return functional.cross_entropy(logits[known, :2], labels[known])
+    known = labels < K
+    return functional.cross_entropy(logits[known, :K], labels[known])
 
 
-def margin(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def margin(logits: Scores) -> Scores:
     """Score of the further output: log odds of not being unknown."""
-    return np.logaddexp(logits[:, 0], logits[:, 1]) - logits[:, 2]
+    return energy(logits) - logits[:, K]
 
 
-def energy(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def energy(logits: Scores) -> Scores:
     """Score: logsumexp of the known logits."""
-    return np.logaddexp(logits[:, 0], logits[:, 1])
+    return np.asarray(np.logaddexp.reduce(logits[:, :K], axis=1))
 
 
-def confidence(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def confidence(logits: Scores) -> Scores:
     """Score: the difference of the logits, monotone in the largest probability."""
-    return np.abs(logits[:, 0] - logits[:, 1])
+    return np.asarray(np.abs(logits[:, 0] - logits[:, 1]))
 
 
-def largest(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def largest(logits: Scores) -> Scores:
     """Score: the largest sigmoid's logit."""
-    return logits[:, :2].max(1)
+    return np.asarray(logits[:, :K].max(1))
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a network is trained to say unknown, and what says it."""
+
+    loss: Loss
+    score: Score
+    with_features: bool = False
+    """Whether distances of features are measured too."""
 
 
 METHODS = {
-    "plain, top probability": (no_exposure, confidence),
-    "plain, energy": (no_exposure, energy),
-    "further output": (further_output, margin),
-    "outlier exposure, top probability": (uniform_exposure, confidence),
-    "energy with margins": (energy_exposure, energy),
-    "one against rest": (one_against_rest, largest),
-    "further output and one against rest": (further_sigmoid, largest),
+    "plain, top probability": Method(no_exposure, confidence),
+    "plain, energy": Method(no_exposure, energy),
+    "further output": Method(further_output, margin, with_features=True),
+    "outlier exposure, top probability": Method(uniform_exposure, confidence),
+    "energy with margins": Method(energy_exposure, energy),
+    "one against rest": Method(one_against_rest, largest, with_features=True),
+    "further output and one against rest": Method(further_sigmoid, largest, with_features=True),
 }
 
 
-def train_one(
-    loss_of: Loss, data: TrainingData, config: TrainConfig, device: torch.device
-) -> torch.nn.Module:
-    """The loop of signwise with another loss."""
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What one method came to on one split."""
+
+    method: str
+    seed: int
+    auroc: float
+    fpr_at_95_tpr: float
+    accuracy: float
+    known: int
+    """Pictures of the two classes."""
+    unknown: int
+    """Pictures of no class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """The photos of one seed, as pools."""
+
+    data: TrainingData
+    test: Pool
+    """The two classes' other tracks."""
+    unknown: Pool
+    """All pictures of the other 41 classes."""
+
+
+def split(photos: Photos, seed: int, device: torch.device) -> Split:
+    """70 % of the two classes' tracks to train on, the others to test."""
+    draws, chosen = np.random.default_rng(seed), np.zeros(len(photos.labels), bool)
+    for number in PRIORITY_STOP:
+        tracks = np.unique(photos.tracks[photos.labels == number])
+        kept = draws.permutation(tracks)[: round(TRAIN_SHARE * len(tracks))]
+        chosen |= (photos.labels == number) & np.isin(photos.tracks, kept)
+    labels = priority_stop_labels(photos)
+
+    def pool(mask: NDArray[np.bool_]) -> Pool:
+        return photos.pool(np.flatnonzero(mask), labels)
+
+    train, known = pool(chosen), labels < K
+    negatives = render_negatives(len(train), SIZE, seed, exclude=KNOWN_DESIGNS)
+    data = TrainingData(
+        train=train,
+        val=pool(known & ~chosen),
+        rendered=whole_pool(negatives, np.full(len(negatives), K)),
+        held_out=empty_pool(SIZE),
+        folder=empty_pool(SIZE),
+        class_weights=np.ones(K, np.float32),
+    )
+    data = to_device(data, device)
+    return Split(data=data, test=data.val, unknown=pool(~known))
+
+
+def train_with(
+    loss: Loss, data: TrainingData, config: ResolvedConfig, device: torch.device
+) -> nn.Module:
+    """A ResNet-18 from signwise's own loop with another loss."""
     torch.manual_seed(config.seed)
-    network = build_model("resnet18", 3, SIZE, "none").to(device)
+    network = build_model("resnet18", K + 1, SIZE, "none").to(device)
     network.to(memory_format=layout(device))
-    optimiser, normalise = make_optimiser(network, config), Normalise().to(device)
-    per_epoch = steps_in_epoch(len(data.train_rows), config.batch_size)
-    step = 0
-    for epoch in range(config.epochs):
-        network.train()
-        seed = config.seed * 1_000_003 + epoch + 1
-        for pictures, labels in training_batches(data, config.batch_size, seed, device):
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(step, config.epochs * per_epoch, config.learning_rate)
-            images = normalise.from_unit(pictures).contiguous(memory_format=layout(device))
-            with torch.autocast(device.type, torch.bfloat16, enabled=half_precision(device)):
-                logits = network(images)
-            optimiser.zero_grad()
-            loss_of(logits.float(), labels).backward()
-            optimiser.step()
-            step += 1
-    return network
+    state = make_train_state(network, config)
+    for epoch in range(1, config.epochs + 1):
+        run_epoch(state, data, config, epoch, device, loss=loss)
+    return state.averaged
 
 
-@torch.inference_mode()
-def features(
-    network: torch.nn.Module, pixels: Tensor, rows: NDArray[np.int64], device: torch.device
-) -> NDArray[np.float32]:
-    """What enters the head, of unit length, (N, D)."""
-    body = build_model("resnet18", 3, SIZE, "none").to(device)
+def features(network: nn.Module, pool: Pool, device: torch.device) -> Scores:
+    """What enters the head, of unit length, (P, D)."""
+    body = build_model("resnet18", K + 1, SIZE, "none").to(device)
     body.load_state_dict(network.state_dict())
-    body.fc = torch.nn.Identity()
-    found = network_logits(body, pixels, rows, device)
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    body.set_submodule("fc", nn.Identity())
+    found = network_logits(body, pool, device)
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
 
 
-def nearest(train: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.float32]:
+def nearest(train: Scores, asked: Scores) -> Scores:
     """Cosine similarity to the tenth nearest training picture (Sun et al., 2022)."""
     near = torch.from_numpy(asked) @ torch.from_numpy(train).T
-    return near.topk(10, 1).values[:, -1].numpy()
+    return near.topk(min(NEIGHBOUR, len(train)), 1).values[:, -1].numpy()
 
 
-def split(photos: Photos, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the known classes, 70 % of the tracks of each to train on and the others."""
-    draws, train = np.random.default_rng(seed), np.zeros(len(photos.labels), bool)
-    for number in KNOWN_NUMBERS:
-        tracks = np.unique(photos.tracks[photos.labels == number])
-        kept = draws.permutation(tracks)[: round(0.7 * len(tracks))]
-        train |= (photos.labels == number) & np.isin(photos.tracks, kept)
-    known = np.isin(photos.labels, KNOWN_NUMBERS)
-    return np.flatnonzero(train), np.flatnonzero(known & ~train)
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Every method on one split."""
 
+    split: Split
+    config: ResolvedConfig
+    device: torch.device
+    rows: list[Row] = field(default_factory=list)
+    trained: dict[Loss, nn.Module] = field(default_factory=dict)
+    """Two methods may share a network."""
 
-def run_seed(
-    photos: Photos, seed: int, methods: list[str], epochs: int, device: torch.device
-) -> list[dict[str, object]]:
-    """Every method on one split: a row of figures each."""
-    train, test = split(photos, seed)
-    strangers = np.flatnonzero(~np.isin(photos.labels, KNOWN_NUMBERS))
-    labels = (photos.labels == KNOWN_NUMBERS[1]).astype(np.int64)
-    negatives = render_negatives(len(train), SIZE, seed, exclude=frozenset(CLASSES))
-    data = TrainingData(
-        pixels=torch.from_numpy(photos.pixels).to(device),
-        labels=labels,
-        train_rows=train,
-        val_rows=test,
-        extra=torch.from_numpy(negatives).to(device),
-        extra_labels=np.full(len(negatives), 2),
-        class_weights=np.ones(2, np.float32),
-    )
-    config = TrainConfig(epochs=epochs, seed=seed, batch_size=64)  # as in LOG.md
-    rows: list[dict[str, object]] = []
-    trained: dict[Loss, torch.nn.Module] = {}
+    def run(self, name: str) -> None:
+        """Train, if that is not done yet, and add the rows of the method."""
+        method, data, device = METHODS[name], self.split.data, self.device
+        if method.loss not in self.trained:
+            self.trained[method.loss] = train_with(method.loss, data, self.config, device)
+        network = self.trained[method.loss]
+        pools = (self.split.test, self.split.unknown)
+        known, other = (network_logits(network, pool, device) for pool in pools)
+        right = float((known[:, :K].argmax(1) == self.split.test.labels).mean())
+        scores = (method.score(known), method.score(other))
+        self._note(name, *scores, right)
+        if not method.with_features:
+            return
+        bank = features(network, data.train, device)
+        near, far = (nearest(bank, features(network, pool, device)) for pool in pools)
+        self._note(f"{name}: nearest features", near, far, right)
+        unit, unit_near = scores[0].std(), near.std()
+        sums = (scores[0] / unit + near / unit_near, scores[1] / unit + far / unit_near)
+        self._note(f"{name}: score and features", *sums, right)
 
-    def note(
-        method: str, known: NDArray[np.float32], other: NDArray[np.float32], right: float
-    ) -> None:
-        rows.append(
-            {
-                "method": method,
-                "seed": seed,
-                "auroc": detection.auroc(known, other)["value"],
-                "fpr_at_95_tpr": detection.fpr_at_tpr(known, other)["value"],
-                "accuracy": right,
-                "known": len(known),
-                "strangers": len(other),
-            }
+    def _note(self, method: str, known: Scores, other: Scores, right: float) -> None:
+        area, false_accepts = auroc(known, other).value, fpr_at_tpr(known, other).value
+        assert area is not None
+        assert false_accepts is not None
+        row = Row(
+            method=method,
+            seed=self.config.seed,
+            auroc=area,
+            fpr_at_95_tpr=false_accepts,
+            accuracy=right,
+            known=len(known),
+            unknown=len(other),
         )
-        say(**rows[-1])
-
-    for method in methods:
-        loss_of, score = METHODS[method]
-        if loss_of not in trained:
-            trained[loss_of] = train_one(loss_of, data, config, device)
-        network = trained[loss_of]
-        logits = partial(network_logits, network, data.pixels, device=device)
-        known, other = logits(rows=test), logits(rows=strangers)
-        right = float((known[:, :2].argmax(1) == labels[test]).mean())
-        note(method, score(known), score(other), right)
-        if score in (margin, largest):
-            bank, near, far = (
-                features(network, data.pixels, r, device) for r in (train, test, strangers)
-            )
-            near, far = nearest(bank, near), nearest(bank, far)
-            note(f"{method}: nearest features", near, far, right)
-            scale_score, scale_near = score(known).std(), near.std()
-            sums = [
-                score(a) / scale_score + b / scale_near for a, b in ((known, near), (other, far))
-            ]
-            note(f"{method}: score and features", *sums, right)
-    return rows
+        self.rows.append(row)
+        say("compare", row)
 
 
-def main() -> None:
+def recipe(epochs: int, seed: int) -> ResolvedConfig:
+    """As in LOG.md: neither an average nor an easier beginning."""
+    return ResolvedConfig(
+        epochs=epochs,
+        image_size=SIZE,
+        weights="none",
+        seed=seed,
+        batch_size=64,
+        optim=OptimConfig(average_decay=0),
+        augmentation=AugmentationConfig(easy_epochs=0),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, compare, print means over the seeds."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("photos", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    arguments = parser.parse_args()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    photos, start = read_photos(arguments.photos, SIZE), time.perf_counter()
-    rows = [
-        row
-        for seed in range(arguments.seeds)
-        for row in run_seed(photos, seed, arguments.methods, arguments.epochs, device)
-    ]
-    names = list(dict.fromkeys(row["method"] for row in rows))
+    options = parser.parse_args(arguments)
+    device = best_device()
+    photos, start = read_photos(options.photos, SIZE), time.perf_counter()
+    rows: list[Row] = []
+    for seed in range(options.seeds):
+        config = recipe(options.epochs, seed)
+        compared = Comparison(split=split(photos, seed, device), config=config, device=device)
+        for name in options.methods:
+            compared.run(name)
+        rows += compared.rows
     mean = {
-        name: {
-            key: float(np.mean([row[key] for row in rows if row["method"] == name]))
+        method: {
+            key: float(np.mean([getattr(row, key) for row in rows if row.method == method]))
             for key in ("auroc", "fpr_at_95_tpr", "accuracy")
         }
-        for name in names
+        for method in dict.fromkeys(row.method for row in rows)
     }
-    seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, "seeds": arguments.seeds, "mean": mean}))
+    print(json.dumps({"seconds": seconds_since(start), "seeds": options.seeds, "mean": mean}))
 
 
 if __name__ == "__main__":

@@ -9,37 +9,48 @@ negatives, beside the rendered and the destroyed ones.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from common import (
-    Photos,
-    all_logits,
+    NetworkFacts,
     best_device,
+    figures,
     fit,
-    gtsrb_data,
-    load_pictures,
     recipe_arguments,
-    run,
+    recipe_config,
     say,
     seconds_since,
 )
-from numpy.typing import NDArray
+from photos import (
+    CLASSES,
+    PRIORITY_STOP,
+    Counts,
+    load_pictures,
+    priority_stop_labels,
+    training_data,
+)
 from torch import Tensor, nn
 from torch.nn import functional
 
-from signwise.metrics import detection
-from signwise.config import TrainConfig
+from signwise.config import SIGNS_SIZE, AugmentationConfig
+from signwise.results import Epoch
+from signwise.training.augment import batch_noise
 from signwise.training.checkpoint import load_tensors, save_tensors
 from signwise.training.device import layout
+from signwise.training.graph import Normalise
+from signwise.training.loop import Loss, network_outputs, plain_loss
 from signwise.training.network import build_model
+from signwise.training.pools import to_device
 
 SIZE = 32
 WIDTHS = (32, 64, 128)
-NUMBERS = (12, 14)
 KNOWN_REPEATS = 4
+TEACHER_SHARE = 0.7
+"""Of the loss."""
+
+Teacher = Callable[[Tensor], Tensor]
+"""Pictures (B, 3, S, S) in [0, 1] to logits (B, K + 1)."""
 
 
 class Block(nn.Module):
@@ -68,81 +79,103 @@ def small_network(widths: Sequence[int]) -> nn.Sequential:
         *(Block(inside, outside, 1 + (place > 0)) for place, (inside, outside) in enumerate(pairs)),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(widths[-1], len(NUMBERS) + 1),
+        nn.Linear(widths[-1], len(PRIORITY_STOP) + 1),
     )
 
 
-def two_class_labels(photos: Photos) -> NDArray[np.int64]:
-    """0 for Priority, 1 for Stop, 2 for a stranger."""
-    labels = np.full(len(photos.labels), len(NUMBERS))
-    for code, number in enumerate(NUMBERS):
-        labels[photos.labels == number] = code
-    return labels
+class Student(nn.Module):
+    """The small network on the teacher's pictures: scaled down and, in training, with more noise.
+
+    Takes normalised pictures (B, 3, S, S) of any side, as a network in `loop` does.
+    """
+
+    def __init__(self, network: nn.Module, augmentation: AugmentationConfig) -> None:
+        super().__init__()
+        self.network = network
+        self.normalise = Normalise()
+        self.augmentation = augmentation
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, K + 1)."""
+        small = functional.interpolate(images, (SIZE, SIZE), mode="bilinear", antialias=True)
+        if self.training:
+            unit = small * self.normalise.deviation + self.normalise.mean
+            draws = torch.Generator(images.device).manual_seed(int(torch.randint(2**31, ())))
+            noisy = batch_noise(unit, self.augmentation, draws).clamp(0, 1)
+            small = self.normalise.from_unit(noisy)
+        logits: Tensor = self.network(small)
+        return logits
 
 
-def two_class_teacher(file: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """Pictures (B, 3, 64, 64) to the logits of the two classes and of all that is neither."""
-    network = build_model("resnet18", 44, 64, "none")
-    network.load_state_dict(load_tensors(file)[0])
+def two_class_teacher(file: Path, device: torch.device) -> Teacher:
+    """Tells the logits of the two classes and of all that is neither."""
+    network = build_model("resnet18", CLASSES + 1, SIGNS_SIZE, "none")
+    network.load_state_dict(load_tensors(file))
     network.to(device).to(memory_format=layout(device)).eval()
-    others = [column for column in range(44) if column not in NUMBERS]
+    normalise = Normalise().to(device)
+    others = [column for column in range(CLASSES + 1) if column not in PRIORITY_STOP]
 
     def told(pictures: Tensor) -> Tensor:
-        logits = run(network, pictures)
+        with torch.no_grad():
+            logits = network_outputs(network, normalise, pictures)
         rest = torch.logsumexp(logits[:, others], 1, keepdim=True)
-        return torch.cat((logits[:, list(NUMBERS)], rest), 1)
+        return torch.cat((logits[:, list(PRIORITY_STOP)], rest), 1)
 
     return told
 
 
-def figures(
-    known: NDArray[np.float32], codes: NDArray[np.int64], strangers: NDArray[np.float32]
-) -> dict[str, object]:
-    """Mistakes among the known, and how the largest logit tells strangers from them."""
-    return {
-        "wrong": int((known.argmax(1) != codes).sum()),
-        "of": len(codes),
-        "auroc": detection.auroc(known.max(1), strangers.max(1))["value"],
-        "fpr_at_95_tpr": detection.fpr_at_tpr(known.max(1), strangers.max(1))["value"],
-        "fpr_at_99_tpr": detection.fpr_at_tpr(known.max(1), strangers.max(1), 0.99)["value"],
-        "strangers": len(strangers),
-    }
+def taught_loss(teacher: Teacher, classes: int, device: torch.device) -> Loss:
+    """The plain loss, and how far the answers are from the teacher's to the same picture.
+
+    Hinton et al., "Distilling the Knowledge in a Neural Network", 2015.
+    """
+    plain = plain_loss(torch.ones(classes, device=device), 0.0)
+
+    def loss(pictures: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        told = teacher(pictures)
+        each = functional.binary_cross_entropy_with_logits(
+            logits[:, :classes], told[:, :classes].sigmoid(), reduction="none"
+        )
+        order = functional.kl_div(
+            logits.log_softmax(1), told.log_softmax(1), log_target=True, reduction="batchmean"
+        )
+        hard = plain(pictures, logits, labels)
+        return (1 - TEACHER_SHARE) * hard + TEACHER_SHARE * (each.sum(1).mean() + order)
+
+    return loss
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Train the student and keep it."""
     parser = recipe_arguments(__doc__, epochs=30)
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS)
-    arguments = parser.parse_args()
+    options = parser.parse_args(arguments)
     start, device = time.perf_counter(), best_device()
-    photos, negatives = load_pictures(arguments.photos, 64, arguments.work)
-    gtsrb = gtsrb_data(photos, negatives, arguments.sets, device)
-    labels = two_class_labels(photos)
-    known_rows = gtsrb.train_rows[labels[gtsrb.train_rows] < 2]
-    data = replace(
-        gtsrb,
-        labels=labels,
-        train_rows=np.concatenate((gtsrb.train_rows, *[known_rows] * (KNOWN_REPEATS - 1))),
-        extra_labels=np.full(len(negatives), len(NUMBERS)),
-        class_weights=np.ones(2, np.float32),
-    )
-    taught = two_class_teacher(arguments.teacher, device)
-    config = TrainConfig(epochs=arguments.epochs, batch_size=768, learning_rate=0.15)
+    pictures = load_pictures(options.photos, SIGNS_SIZE, options.work, Counts.of(options))
+    labels, classes = priority_stop_labels(pictures.photos), len(PRIORITY_STOP)
+    data = training_data(pictures, labels, classes, options.sets, KNOWN_REPEATS)
+    data = to_device(data, device)
+    config = recipe_config(options.epochs, SIZE)
     torch.manual_seed(config.seed)
-    val = data.val_rows
 
-    def report(epoch: int, network: nn.Module) -> None:
-        logits = all_logits(network, data.pixels, val, SIZE)[:, : len(NUMBERS)]
-        own = labels[val] < 2
-        facts = figures(logits[own], labels[val][own], logits[~own])
-        say(priority_stop=epoch, seconds=seconds_since(start), **facts)
+    def report(epoch: Epoch, network: nn.Module) -> None:
+        say("priority-stop", epoch, figures(network, data, device))
 
-    network = small_network(arguments.widths)
-    best = fit(network, data, config, device, report, size=SIZE, teacher=taught)
-    facts = {"sets": arguments.sets, "epochs": config.epochs, "widths": arguments.widths}
-    facts |= {"seconds": seconds_since(start), "device": device.type}
-    save_tensors(arguments.out / "network.safetensors", best.state_dict(), facts)
+    student = Student(small_network(options.widths), config.augmentation)
+    loss = taught_loss(two_class_teacher(options.teacher, device), classes, device)
+    best = fit(student, data, config, device, report, loss=loss)
+    facts = NetworkFacts(
+        size=SIZE,
+        sets=tuple(options.sets),
+        epochs=config.epochs,
+        seconds=seconds_since(start),
+        device=device.type,
+        widths=tuple(options.widths),
+    )
+    small = best.get_submodule("network")
+    save_tensors(options.out / "network.safetensors", small.state_dict(), facts)
+    say("written", facts)
 
 
 if __name__ == "__main__":

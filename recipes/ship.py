@@ -1,232 +1,253 @@
-"""Turn trained networks into the files that ship, and measure those very files once on held out.
+"""Turn trained networks into the files that ship, and measure those very files on held-out tracks.
 
     python recipes/ship.py PHOTOS --signs NETWORK --priority-stop NETWORK --machine NAME
+    python recipes/ship.py PHOTOS --measure
 
 Writes src/signwise/models/signs/{backbone.safetensors,model.onnx,README.md} and
-src/signwise/models/priority-stop/{model.onnx,README.md}. PHOTOS as for the other recipes.
+src/signwise/models/priority-stop/{model.onnx,README.md}. With --measure the models stay as they
+are: their record and their cards get what the present code measures. PHOTOS as for the other
+recipes.
 """
 
 import argparse
-import json
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from card import priority_stop_card, signs_card
-from common import Photos, read_photos, say
+from card import priority_stop_card, signs_card, with_figures
+from common import NetworkFacts, say
 from numpy.typing import NDArray
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_static,
+from photos import (
+    CLASSES,
+    PRIORITY_STOP,
+    Labels,
+    Photos,
+    priority_stop_labels,
+    read_photos,
 )
-from priority_stop import NUMBERS, SIZE, small_network, two_class_labels
-from torch import nn
+from priority_stop import SIZE, small_network
+from torch import Tensor, nn
 
-from signwise import __version__, metrics
-from signwise.metrics import detection
+from signwise import __version__
+from signwise.config import SIGNS_SIZE, CalibrationConfig
 from signwise.data.images import RESIZE_RULE
-from signwise.synthetic import GTSRB_DESIGNS, render_negatives
-from signwise.files import FORMAT, SHIPPED_MODELS, sha256_bytes, write_text
+from signwise.errors import SignwiseError
+from signwise.export.certificate import certify
+from signwise.export.formats import FORMATS
+from signwise.files import atomic_path, sha256_bytes, write_bytes, write_text
 from signwise.inference.predictor import Predictor
+from signwise.metrics.detection import unknown_figures
+from signwise.metrics.rates import grouped_bootstrap, wilson_interval
+from signwise.metrics.selective import accepted
+from signwise.model_file.read import MODEL_FILE, SHIPPED_MODELS, read_model
+from signwise.model_file.record import MeasuredSet, MeasuredUnknown, ModelFigures, ModelRecord
+from signwise.model_file.write import write_model
+from signwise.synthetic import GTSRB_DESIGNS, render_negatives
 from signwise.training.calibration import calibrate
-from signwise.training.checkpoint import load_tensors, save_tensors
-from signwise.training.export import export_onnx
+from signwise.training.checkpoint import load_facts, load_tensors, save_tensors
+from signwise.training.graph import COMPARED_PICTURES, export_onnx
 from signwise.training.loop import network_logits
 from signwise.training.network import build_model
 
-# The middle of the sigmoid: as likely a picture of the class as not. A share of the validation
-# pictures, which the network has seen, would be too strict for photos that it has not.
 THRESHOLD = 0.5
-CALIBRATION_PICTURES = 512
+"""The middle of the sigmoid: as likely a picture of the class as not. A share of the validation
+pictures, which the network has seen, would be too strict for photos that it has not."""
+QUANTISER_PICTURES = 512
+NEGATIVES, NEGATIVES_SEED = 4000, 990_001
+"""Rendered pictures of no class, where the photos hold none."""
+CARD = "README.md"
 CPU = torch.device("cpu")
 
 
-class Pictures(CalibrationDataReader):
-    """Batches of pictures from which the quantiser learns the ranges of activations."""
+@dataclass(frozen=True, kw_only=True)
+class Shipped:
+    """A model that ships: what is the same of it however its network was trained."""
 
-    def __init__(self, pixels: NDArray[np.uint8]) -> None:
-        self.batches: Iterator[NDArray[np.uint8]] = iter(np.array_split(pixels, 16))
-
-    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        """The next batch, or None after the last."""
-        batch = next(self.batches, None)
-        return None if batch is None else {"images": batch}
-
-
-def quantise(source: Path, target: Path, pixels: NDArray[np.uint8]) -> None:
-    """int8 convolutions and head: weights signed by channel, activations unsigned."""
-    model = onnx.load(source)
-    floating = [
-        n.name for n in model.graph.node if n.op_type not in ("Conv", "Gemm", "Relu", "Add")
-    ]
-    quantize_static(
-        source,
-        target,
-        Pictures(pixels),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        reduce_range=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        nodes_to_exclude=floating,
-    )
-    # The quantiser keeps no metadata: put it back.
-    quantised = onnx.load(target)
-    del quantised.metadata_props[:]
-    quantised.metadata_props.extend(model.metadata_props)
-    target.write_bytes(quantised.SerializeToString(deterministic=True))
+    name: str
+    size: int
+    """Side of its pictures, in pixels."""
+    classes: tuple[str, ...]
+    labels: Callable[[Photos], Labels]
+    """(N,), from the number of classes on where a picture is of none."""
+    network: Callable[[NetworkFacts], nn.Module]
+    """Without its weights."""
+    card: Callable[[ModelRecord, NetworkFacts], str]
+    format: str | None
+    """Of `FORMATS`; None where the file ships as it was exported."""
 
 
-def describe(
-    network: nn.Module, photos: Photos, labels: NDArray[np.int64], classes: list[str], size: int
-) -> dict[str, Any]:
-    """The metadata of model.onnx, its temperature fitted on the validation tracks."""
+SIGNS = Shipped(
+    name="signs",
+    size=SIGNS_SIZE,
+    classes=tuple(f"{number:02d}_{design}" for number, design in enumerate(GTSRB_DESIGNS)),
+    labels=lambda photos: photos.labels,
+    network=lambda facts: build_model("resnet18", CLASSES + 1, facts.size, "none"),
+    card=signs_card,
+    format="onnx-int8",
+)
+PRIORITY_AND_STOP = Shipped(
+    name="priority-stop",
+    size=SIZE,
+    classes=tuple(GTSRB_DESIGNS[number] for number in PRIORITY_STOP),
+    labels=priority_stop_labels,
+    network=lambda facts: small_network(facts.widths),
+    card=priority_stop_card,
+    format=None,
+)
+
+
+def describe(shipped: Shipped, network: nn.Module, photos: Photos) -> ModelRecord:
+    """The record, without figures; its temperature is fitted on the validation tracks."""
+    labels, classes = shipped.labels(photos), len(shipped.classes)
     rows = photos.rows("val")
-    rows = rows[labels[rows] < len(classes)]
-    logits = network_logits(network, photos.pixels, rows, CPU)
-    own = logits[:, : len(classes)].astype(np.float64)
-    calibration = calibrate(own, labels[rows], np.ones(len(classes)))
-    return {
-        "format": FORMAT,
-        "signwise_version": __version__,
-        "classes": classes,
-        "image_size": size,
-        "resize": RESIZE_RULE,
-        "temperature": calibration.temperature,
-        "offsets": calibration.offsets.tolist(),
-        "threshold": THRESHOLD,
-        "unknown": "folder",
-        "data_sha256": sha256_bytes(photos.pixels.tobytes()),
-        "grouping": "track",
-    }
+    pool = photos.pool(rows[labels[rows] < classes], labels)
+    logits = network_logits(network, pool, CPU)[:, :classes].astype(np.float64)
+    calibration = calibrate(logits, pool.labels, np.ones(classes), CalibrationConfig())
+    return ModelRecord(
+        signwise_version=__version__,
+        classes=shipped.classes,
+        image_size=shipped.size,
+        resize=RESIZE_RULE,
+        temperature=calibration.temperature,
+        offsets=tuple(calibration.offsets.tolist()),
+        threshold=THRESHOLD,
+        unknown="folder",
+        data_sha256=sha256_bytes(photos.pixels.tobytes()),
+        grouping="track",
+    )
 
 
-def held_out(
-    model: Path, photos: Photos, labels: NDArray[np.int64], strangers: NDArray[np.uint8]
-) -> dict[str, Any]:
-    """Figures of the file itself on the held-out tracks: accuracy, and known against strangers."""
-    predictor = Predictor(model)
+def measure(shipped: Shipped, predictor: Predictor, photos: Photos) -> MeasuredSet:
+    """Figures of the file itself on the held-out tracks, and on pictures of no class."""
     rows = photos.rows("held_out")
-    own = labels[rows] < len(predictor.classes)
+    labels = shipped.labels(photos)[rows]
+    own = labels < len(shipped.classes)
     probabilities, known = predictor.scores(photos.pixels[rows])
-    right = probabilities[own].argmax(1) == labels[rows][own]
-    groups = np.array([f"{labels[row]}/{photos.tracks[row]}" for row in rows[own]])
-    other = known[~own] if (~own).any() else predictor.scores(strangers)[1]
+    right = probabilities[own].argmax(1) == labels[own]
+    signs = np.array([f"{photos.labels[row]}/{photos.tracks[row]}" for row in rows[own]])
+    correct, count = int(right.sum()), int(own.sum())
+    by_picture = wilson_interval(correct, count)
+    if by_picture is None:
+        raise SignwiseError("the photos hold no track of these classes that was held out")
+    return MeasuredSet(
+        n=count,
+        correct=correct,
+        accuracy=correct / count,
+        accuracy_ci95=by_picture,
+        accuracy_ci95_grouped=grouped_bootstrap(right, signs),
+        refused=int((~accepted(known[own], predictor.threshold)).sum()),
+        signs=len(np.unique(signs)),
+        signs_with_mistakes=tuple(np.unique(signs[~right]).tolist()),
+        unknown=_unknown(predictor, known[own], known[~own]),
+    )
+
+
+def _unknown(
+    predictor: Predictor, known: NDArray[np.float32], other: NDArray[np.float32]
+) -> MeasuredUnknown:
+    """How `known` tells others, which are rendered where the photos hold none."""
+    source = "other GTSRB classes"
+    if not len(other):
+        source = "rendered"
+        exclude = frozenset(GTSRB_DESIGNS)
+        pixels = render_negatives(NEGATIVES, predictor.image_size, NEGATIVES_SEED, exclude)
+        other = predictor.scores(pixels)[1]
+    found = unknown_figures(known, other, predictor.threshold)
+    assert found.auroc.value is not None
+    assert found.fpr_at_95_tpr.value is not None
+    return MeasuredUnknown(
+        n=found.n,
+        source=source,
+        auroc=found.auroc.value,
+        fpr_at_95_tpr=found.fpr_at_95_tpr.value,
+        accepted=found.accepted,
+    )
+
+
+def put_record(path: Path, record: ModelRecord) -> None:
+    """Give a model.onnx another record; its graph stays as it is, byte for byte."""
+    model = onnx.load(path)
+    graph = model.graph.SerializeToString()
+    with atomic_path(path) as temporary:
+        write_model(model, record, temporary)
+        written = onnx.load(temporary).graph.SerializeToString()
+        assert written == graph, "a record is no part of the graph"
+
+
+def measure_shipped(shipped: Shipped, photos: Photos, folder: Path) -> ModelRecord:
+    """Measure the model.onnx in the folder; put the figures into its record and its card."""
+    predictor = Predictor(folder)
+    figures = ModelFigures(held_out=measure(shipped, predictor, photos))
+    record = replace(predictor.record, figures=figures)
+    put_record(folder / MODEL_FILE, record)
+    say(shipped.name, record.figures)
+    return record
+
+
+def ship(shipped: Shipped, network: nn.Module, photos: Photos, folder: Path) -> ModelRecord:
+    """Export, write in its format, and measure on held out; writes model.onnx into the folder."""
+    record = describe(shipped, network, photos)
+    val = photos.pixels[photos.rows("val")]
+    with tempfile.TemporaryDirectory() as name:
+        exported = Path(name) / MODEL_FILE
+        scale = CalibrationConfig().known_scale
+        export_onnx(network, exported, val[:COMPARED_PICTURES], record, scale)
+        if shipped.format is None:
+            write_bytes(folder / MODEL_FILE, exported.read_bytes())
+        else:
+            draws = np.random.default_rng(0).permutation(len(val))[:QUANTISER_PICTURES]
+            FORMATS[shipped.format](read_model(exported), folder, val[draws])
+            say(shipped.name, certify(Predictor(exported), Predictor(folder), val))
+    return measure_shipped(shipped, photos, folder)
+
+
+def ship_network(shipped: Shipped, file: Path, photos: Path, machine: str, models: Path) -> None:
+    """Ship what a recipe wrote to `file`."""
+    folder = models / shipped.name
+    folder.mkdir(parents=True, exist_ok=True)
+    state = load_tensors(file)
+    facts = replace(load_facts(file, NetworkFacts), machine=machine)
+    network = shipped.network(facts)
+    network.load_state_dict(state)
+    record = ship(shipped, network.eval(), read_photos(photos, shipped.size), folder)
+    write_text(folder / CARD, shipped.card(record, facts))
+    if shipped is SIGNS:
+        save_tensors(folder / "backbone.safetensors", halved(state), facts)
+
+
+def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in float16; batch statistics stay: half precision would lose small variances."""
     return {
-        "n": int(own.sum()),
-        "correct": int(right.sum()),
-        "accuracy": float(right.mean()),
-        "accuracy_ci95": metrics.wilson_interval(int(right.sum()), int(own.sum())),
-        "accuracy_ci95_grouped": metrics.grouped_bootstrap(right, groups),
-        "tracks": len(np.unique(groups)),
-        "tracks_with_mistakes": sorted(np.unique(groups[~right]).tolist()),
-        "refused": int((known[own] < predictor.threshold).sum()),
-        "strangers": len(other),
-        "strangers_are": "other GTSRB classes" if (~own).any() else "rendered",
-        "auroc": detection.auroc(known[own], other)["value"],
-        "fpr_at_95_tpr": detection.fpr_at_tpr(known[own], other)["value"],
-        "accepted_strangers": int((other >= predictor.threshold).sum()),
+        name: value if "running" in name or not value.is_floating_point() else value.half()
+        for name, value in state.items()
     }
 
 
-def speed(model: Path, size: int) -> float:
-    """Images per second of inference with all cores, the median of nine."""
-    predictor = Predictor(model)
-    pixels = np.random.default_rng(0).integers(0, 256, (1024, size, size, 3), dtype=np.uint8)
-    predictor.scores(pixels)
-    seconds = []
-    for _ in range(9):
-        start = time.perf_counter()
-        predictor.scores(pixels)
-        seconds.append(time.perf_counter() - start)
-    return len(pixels) / float(np.median(seconds))
-
-
-def attach(model: Path, figures: dict[str, Any]) -> None:
-    """Put the figures into the file's metadata; the graph stays as it was measured."""
-    loaded = onnx.load(model)
-    (entry,) = [entry for entry in loaded.metadata_props if entry.key == "signwise"]
-    entry.value = json.dumps(json.loads(entry.value) | {"figures": figures})
-    model.write_bytes(loaded.SerializeToString(deterministic=True))
-
-
-def ship(
-    name: str,
-    network: nn.Module,
-    photos: Photos,
-    labels: NDArray[np.int64],
-    classes: list[str],
-    size: int,
-    *,
-    int8: bool,
-) -> dict[str, Any]:
-    """Export, quantise if asked, measure on held out, and write model.onnx; gives its figures."""
-    target = SHIPPED_MODELS / name / "model.onnx"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    strangers = render_negatives(4000, size, 990_001, exclude=frozenset(GTSRB_DESIGNS))
-    metadata = describe(network, photos, labels, classes, size)
-    val = photos.pixels[photos.rows("val")]
-    with tempfile.TemporaryDirectory() as folder:
-        floating = Path(folder) / "float.onnx"
-        metadata["figures"] = {}
-        export_onnx(network, floating, val[:2000], metadata)
-        figures: dict[str, Any] = {}
-        if int8:
-            draws = np.random.default_rng(0).permutation(len(val))[:CALIBRATION_PICTURES]
-            quantise(floating, target, val[draws])
-            say(model=name, float32_images_per_second=round(speed(floating, size)))
-        else:
-            target.write_bytes(floating.read_bytes())
-    say(model=name, images_per_second=round(speed(target, size)))
-    figures["held_out"] = held_out(target, photos, labels, strangers)
-    attach(target, figures)
-    say(model=name, megabytes=round(target.stat().st_size / 1e6, 2), **figures)
-    return metadata | {"figures": figures}
-
-
-def main() -> None:
-    """Ship both."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Ship one or both, or measure what ships."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("photos", type=Path)
     parser.add_argument("--signs", type=Path)
     parser.add_argument("--priority-stop", type=Path)
-    parser.add_argument("--machine", required=True, help="what they were trained on, for the cards")
-    arguments = parser.parse_args()
-    if arguments.signs:
-        state, facts = load_tensors(arguments.signs)
-        facts["machine"] = arguments.machine
-        network = build_model("resnet18", len(GTSRB_DESIGNS) + 1, facts["size"], "none")
-        network.load_state_dict(state)
-        photos = read_photos(arguments.photos, facts["size"])
-        names = [f"{number:02d}_{design}" for number, design in enumerate(GTSRB_DESIGNS)]
-        metadata = ship(
-            "signs", network.eval(), photos, photos.labels, names, facts["size"], int8=True
-        )
-        # Batch statistics stay float32: half precision would lose small variances.
-        half = {
-            key: value if "running" in key or not value.is_floating_point() else value.half()
-            for key, value in state.items()
-        }
-        save_tensors(SHIPPED_MODELS / "signs" / "backbone.safetensors", half, facts)
-        write_text(SHIPPED_MODELS / "signs" / "README.md", signs_card(metadata, facts))
-    if arguments.priority_stop:
-        state, facts = load_tensors(arguments.priority_stop)
-        facts["machine"] = arguments.machine
-        network = small_network(facts["widths"])
-        network.load_state_dict(state)
-        photos = read_photos(arguments.photos, SIZE)
-        labels = two_class_labels(photos)
-        names = [GTSRB_DESIGNS[number] for number in NUMBERS]
-        metadata = ship("priority-stop", network.eval(), photos, labels, names, SIZE, int8=False)
-        card = SHIPPED_MODELS / "priority-stop" / "README.md"
-        write_text(card, priority_stop_card(metadata, facts))
+    parser.add_argument("--machine", default="", help="what they were trained on, for the cards")
+    parser.add_argument("--measure", action="store_true", help="measure what ships, anew")
+    parser.add_argument("--models", type=Path, default=SHIPPED_MODELS, help="where the models lie")
+    options = parser.parse_args(arguments)
+    for shipped, file in (
+        (SIGNS, options.signs),
+        (PRIORITY_AND_STOP, options.priority_stop),
+    ):
+        folder = options.models / shipped.name
+        if file is not None:
+            ship_network(shipped, file, options.photos, options.machine, options.models)
+        elif options.measure and (folder / MODEL_FILE).is_file():
+            record = measure_shipped(shipped, read_photos(options.photos, shipped.size), folder)
+            card = (folder / CARD).read_text(encoding="utf-8")
+            write_text(folder / CARD, with_figures(card, shipped.name, record))
 
 
 if __name__ == "__main__":

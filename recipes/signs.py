@@ -8,54 +8,53 @@ those of tracks that it has not seen: so the recipe was chosen.
 """
 
 import time
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 from common import (
-    all_logits,
+    NetworkFacts,
     best_device,
+    figures,
     fit,
-    gtsrb_data,
-    load_pictures,
     recipe_arguments,
+    recipe_config,
     say,
     seconds_since,
 )
+from photos import CLASSES, Counts, load_pictures, training_data
 from torch import nn
 
-from signwise.metrics import detection
-from signwise.config import TrainConfig
+from signwise.config import SIGNS_SIZE as SIZE
+from signwise.results import Epoch
 from signwise.training.checkpoint import save_tensors
 from signwise.training.network import build_model
-
-SIZE = 64
-CLASSES = 43
+from signwise.training.pools import to_device
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Train the network and keep it."""
-    arguments = recipe_arguments(__doc__, epochs=70).parse_args()
+    options = recipe_arguments(__doc__, epochs=70).parse_args(arguments)
     start, device = time.perf_counter(), best_device()
-    photos, negatives = load_pictures(arguments.photos, SIZE, arguments.work)
-    say(pictures=len(photos.labels), negatives=len(negatives), seconds=seconds_since(start))
-    data = gtsrb_data(photos, negatives, arguments.sets, device)
-    config = TrainConfig(epochs=arguments.epochs, batch_size=768, learning_rate=0.15)
+    pictures = load_pictures(options.photos, SIZE, options.work, Counts.of(options))
+    labels = pictures.photos.labels
+    data = to_device(training_data(pictures, labels, CLASSES, options.sets), device)
+    config = recipe_config(options.epochs, SIZE)
     torch.manual_seed(config.seed)
-    strangers = negatives[:: max(1, len(negatives) // 2000)]
 
-    def report(epoch: int, network: nn.Module) -> None:
-        logits = all_logits(network, data.pixels, data.val_rows, SIZE)[:, :CLASSES]
-        wrong = int((logits.argmax(1) != photos.labels[data.val_rows]).sum())
-        other = all_logits(network, strangers, np.arange(len(strangers)), SIZE)[:, :CLASSES]
-        auroc = detection.auroc(logits.max(1), other.max(1))["value"]
-        facts = {"wrong": wrong, "of": len(data.val_rows), "auroc_rendered": auroc}
-        say(signs=epoch, seconds=seconds_since(start), **facts)
+    def report(epoch: Epoch, network: nn.Module) -> None:
+        say("signs", epoch, figures(network, data, device))
 
     network = build_model("resnet18", CLASSES + 1, SIZE, "none")
-    best = fit(network, data, config, device, report, size=SIZE)
-    facts = {"size": SIZE, "sets": arguments.sets, "epochs": config.epochs}
-    facts |= {"seconds": seconds_since(start), "device": device.type}
-    save_tensors(arguments.out / "network.safetensors", best.state_dict(), facts)
+    best = fit(network, data, config, device, report)
+    facts = NetworkFacts(
+        size=SIZE,
+        sets=tuple(options.sets),
+        epochs=config.epochs,
+        seconds=seconds_since(start),
+        device=device.type,
+    )
+    save_tensors(options.out / "network.safetensors", best.state_dict(), facts)
+    say("written", facts)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""What holds for every test: no network, two threads, and no silent skip in CI."""
+"""What holds for every test: no network, two threads, no silent skip in CI; and what many share."""
 
 import os
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 import signwise.training  # noqa: F401  (how OpenMP's threads wait, before torch is loaded)
@@ -14,6 +16,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 # A plain terminal, whoever runs the tests.
 os.environ.update(COLUMNS="80", NO_COLOR="1", TERM="dumb")
 os.environ.pop("FORCE_COLOR", None)
+
+# The same examples in every run, however long they take on a loaded machine.
+hypothesis.settings.register_profile(
+    "signwise",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("signwise")
 
 ALLOWED_SKIPS = ("no GPU", "no ../shared")
 
@@ -25,6 +36,37 @@ def offline() -> Iterator[None]:
         for name in ("connect", "connect_ex"):
             patch.setattr(socket.socket, name, _only_loopback(getattr(socket.socket, name)))
         yield
+
+
+@pytest.fixture(scope="session")
+def toy_net() -> Iterator[str]:
+    """The name of an architecture of a few neurons, which `train` takes as any of torchvision's."""
+    from toy_training import toy_architecture
+
+    with toy_architecture() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that `prepare` wrote: 40 pictures of each of two classes. Read it, leave it alone."""
+    from toy import toy_folder
+
+    folder = tmp_path_factory.mktemp("prepared")
+    photos = toy_folder(folder / "photos", per_class=40, frames=4)
+    signwise.prepare(photos, folder / "data", image_size=16)
+    return folder / "data"
+
+
+@pytest.fixture(scope="session")
+def trained_run(toy_net: str, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was trained on `prepared`. Read it, leave it alone."""
+    from toy_training import QUICK
+
+    assert toy_net == QUICK["model"]
+    out = tmp_path_factory.mktemp("trained") / "run"
+    signwise.train(prepared, out, keep_known=0.75, **{**QUICK, "epochs": 6})
+    return out
 
 
 def _only_loopback(connect: Callable[..., Any]) -> Callable[..., Any]:

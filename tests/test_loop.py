@@ -1,232 +1,330 @@
-"""The training loop on a five-neuron model, and the functions of the step."""
+"""The training loop on five neurons: what it learns, what it draws, and what the loss is given."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
-from signwise.config import TrainConfig
-from signwise.training import batches, loop
-from signwise.training.batches import TrainingData
-from signwise.training.optim import (
-    AVERAGE_DECAY,
-    Learner,
-    make_learner,
-    make_optimiser,
-    restore_training_state,
-    training_state,
-)
-
-SIZE = 8
-CPU = torch.device("cpu")
+from signwise.config import AugmentationConfig, NegativesConfig, ScheduleConfig
+from signwise.results import Epoch
+from signwise.training import loop
+from signwise.training.batches import training_batches
+from signwise.training.graph import MEAN, STANDARD_DEVIATION, Normalise
+from signwise.training.loop import Fit, plain_loss
+from signwise.training.optim import TrainState, learning_rate, make_train_state
+from signwise.training.pools import TrainingData
+from test_batches import WITH_NEGATIVES
+from toy_training import CPU, SIZE, settings, tiny_data, tiny_network
 
 
-def tiny_network() -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 5), nn.ReLU(), nn.Linear(5, 3))
+def tiny_state() -> TrainState:
+    return make_train_state(tiny_network(), settings())
 
 
-def tiny_data(
-    extra: int = 6, count: int = 60, held_out: int = 0, strangers: int = 0
-) -> TrainingData:
-    """Dark and bright pictures."""
-    rng = np.random.default_rng(0)
-    labels = np.arange(count) % 2
-    pixels = rng.integers(0, 90, (count, SIZE, SIZE, 3)) + labels[:, None, None, None] * 150
-    return TrainingData(
-        pixels=pixels.astype(np.uint8),
-        labels=labels,
-        train_rows=np.arange(40),
-        val_rows=np.arange(40, count),
-        extra=rng.integers(0, 256, (extra, SIZE, SIZE, 3), dtype=np.uint8),
-        extra_labels=np.full(extra, 2),
-        held_out_count=held_out,
-        stranger_count=strangers,
-        class_weights=np.ones(2, np.float32),
-    )
+def run(
+    state: TrainState, epochs: range, data: TrainingData | None = None, **changes: Any
+) -> list[Epoch]:
+    config, data = settings(**changes), data or tiny_data()
+    return [loop.run_epoch(state, data, config, epoch, CPU) for epoch in epochs]
 
 
-def tiny_learner() -> Learner:
-    return make_learner(tiny_network(), TrainConfig())
+def weights(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}
 
 
-def run(learner: Learner, epochs: range, extra: int = 6, **changes: object) -> list[loop.Epoch]:
-    config = TrainConfig(epochs=6, batch_size=8, learning_rate=0.02, **changes)  # type: ignore[arg-type]
-    data = tiny_data(extra)
-    return [loop.run_epoch(learner, data, config, epoch, CPU, lambda _: None) for epoch in epochs]
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    assert one.keys() == other.keys()
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def fixed_batches(count: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of 6 pictures; the last two of each are of no class."""
+    for number in range(count):
+        pictures = torch.rand(6, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(number))
+        yield pictures, torch.tensor([0, 1, 0, 1, 2, 2])
 
 
 def test_it_learns_dark_from_bright() -> None:
-    history = run(tiny_learner(), range(1, 7), extra=0)
+    history = run(tiny_state(), range(1, 7), tiny_data(rendered=0))
     assert history[-1].val_accuracy == 1
-    assert history[-1].val_loss < history[0].val_loss
+    assert history[-1].val_loss < history[0].val_loss / 2
     assert [row.epoch for row in history] == [1, 2, 3, 4, 5, 6]
+    assert all(row.seconds > 0 for row in history)
 
 
-def test_stopping_and_going_on_gives_the_same_bits() -> None:
-    whole, first, second = tiny_learner(), tiny_learner(), tiny_learner()
-    run(whole, range(1, 7))
-    run(first, range(1, 4))
-    state = {name: value.clone() for name, value in training_state(first).items()}
+def test_another_process_goes_on_to_the_same_bits() -> None:
+    whole, halted = tiny_state(), tiny_state()
+    rows = run(whole, range(1, 5))
+    first = run(halted, range(1, 3))
     torch.rand(17)  # the global generator stands elsewhere in a new process
-    restore_training_state(second, state)
-    run(second, range(4, 7))
+    second = run(halted, range(3, 5))
     for part in ("network", "averaged"):
-        one, other = (getattr(learner, part).state_dict() for learner in (whole, second))
-        assert one.keys() == other.keys()
-        assert all(torch.equal(one[name], other[name]) for name in one)
+        assert same(*(weights(getattr(state, part)) for state in (whole, halted)))
+    for wanted, found in zip(rows, first + second, strict=True):
+        assert asdict(wanted) | {"seconds": 0} == asdict(found) | {"seconds": 0}
 
 
-def test_another_seed_gives_another_network() -> None:
-    learners = [tiny_learner(), tiny_learner()]
-    for seed, learner in enumerate(learners):
-        run(learner, range(1, 2), seed=seed)
-    assert not torch.equal(*(next(learner.network.parameters()) for learner in learners))
+def test_each_seed_and_each_epoch_draws_its_own() -> None:
+    after = []
+    for seed, epoch in ((0, 1), (1, 1), (0, 2), (0, 1)):
+        state = tiny_state()
+        run(state, range(epoch, epoch + 1), seed=seed, schedule=ScheduleConfig(start=1, end=1))
+        after.append(weights(state.network))
+    assert same(after[0], after[3])
+    for other in (after[1], after[2]):
+        assert not same(after[0], other)
 
 
-def test_the_average_follows_the_network_and_its_statistics() -> None:
-    network = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1, momentum=1.0))
-    learner = make_learner(network, TrainConfig(learning_rate=1.0, momentum=0.0))
-    wanted: dict[str, torch.Tensor] = {}
-    for step in range(4):
-        network(torch.tensor([[0.0], [1.0 + step]])).pow(3).sum().backward()
-        learner.step()
-        for name, value in network.state_dict().items():
-            old = wanted.get(name, value)
-            wanted[name] = AVERAGE_DECAY * old + (1 - AVERAGE_DECAY) * value
-    averaged = learner.averaged.state_dict()
-    for name in ("0.weight", "1.weight", "1.running_mean", "1.running_var"):
-        assert torch.allclose(averaged[name], wanted[name])
-        assert not torch.allclose(averaged[name], network.state_dict()[name])
+def test_the_global_generator_is_the_epochs_own() -> None:
+    """Of what a network draws itself, as dropout does."""
+    drawn = []
+    for salt in (1, 2):
+        torch.manual_seed(salt)
+        state = make_train_state(nn.Sequential(nn.Dropout(), *tiny_network()), settings())
+        run(state, range(3, 4))
+        drawn.append(weights(state.network))
+    assert same(*drawn)
 
 
-def test_the_optimiser_follows_the_schedule() -> None:
-    learner = tiny_learner()
-    history = run(learner, range(1, 4))
-    rates = {group["lr"] for group in learner.optimiser.param_groups}
-    assert rates == {history[-1].learning_rate}
-    assert history[-1].learning_rate == loop.learning_rate(14, 30, 0.02)  # of 6 epochs of 5 steps
+def test_the_learning_rate_follows_the_schedule_step_by_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates: list[float] = []
+    monkeypatch.setattr(TrainState, "set_learning_rate", lambda _, rate: rates.append(rate))
+    schedule = ScheduleConfig(start=0.25, end=0.5)
+    history = run(tiny_state(), range(1, 4), learning_rate=0.5, schedule=schedule)
+    wanted = [learning_rate(step, 30, 0.5, schedule) for step in range(15)]  # of 6 epochs of 5
+    assert rates == wanted
+    assert [row.learning_rate for row in history] == wanted[4::5]
 
 
-def test_the_loss_gets_the_weights_and_the_smoothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_is_one_step_of_the_optimiser_on_the_loss() -> None:
+    state, by_hand = tiny_state(), tiny_state()
+    normalise = Normalise()
+
+    def loss(pictures: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        return logits.pow(2).sum() + labels.sum() * 0 + pictures.sum() * 0
+
+    fit = loop.train_one_epoch(
+        state, fixed_batches(3), lambda step: 0.01 * step, classes=2, loss=loss
+    )
+    total, right = 0.0, 0
+    for step, (pictures, labels) in enumerate(fixed_batches(3)):
+        by_hand.set_learning_rate(0.01 * step)
+        logits = by_hand.network(normalise.from_unit(pictures))
+        error = logits.pow(2).sum()
+        by_hand.optimizer.zero_grad()
+        error.backward()  # type: ignore[no-untyped-call]
+        by_hand.optimizer.step()
+        by_hand.average.update_parameters(by_hand.network)
+        total += float(error.detach()) * len(labels)
+        right += int((logits[:4, :2].argmax(1) == labels[:4]).sum())
+    assert same(weights(state.network), weights(by_hand.network))
+    assert same(weights(state.averaged), weights(by_hand.averaged))
+    assert not same(weights(state.network), weights(tiny_network()))
+    assert fit.loss == pytest.approx(total / 18)
+    assert fit.accuracy == right / 12
+
+
+def test_the_loss_is_given_pictures_logits_and_labels() -> None:
+    state, given = tiny_state(), []
+    first = weights(state.network)
+
+    def loss(pictures: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        given.append((pictures, logits, labels))
+        return logits.mean()
+
+    loop.train_one_epoch(state, fixed_batches(2), lambda _: 0.1, classes=2, loss=loss)
+    assert len(given) == 2
+    for (pictures, logits, labels), (wanted, own) in zip(given, fixed_batches(2), strict=True):
+        assert torch.equal(pictures, wanted)
+        assert torch.equal(labels, own)
+        assert logits.shape == (6, 3)
+        assert logits.requires_grad
+    network = tiny_network()
+    network.load_state_dict(first)
+    logits = network(Normalise().from_unit(given[0][0]))
+    assert torch.equal(given[0][1], logits)
+
+
+def test_an_epoch_takes_the_loss_that_it_is_given() -> None:
+    data, given = tiny_data(folder=2), []
+
+    def loss(pictures: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        given.append((pictures, logits, labels))
+        return logits.sum() * 0 + 7
+
+    state = tiny_state()
+    row = loop.run_epoch(state, data, settings(weight_decay=0.0), 2, CPU, loss=loss)
+    assert row.train_loss == pytest.approx(7)
+    assert same(weights(state.network), weights(tiny_network()))  # it has no slope
+    assert [len(labels) for _, _, labels in given] == [WITH_NEGATIVES + 1] * 5
+    for pictures, logits, labels in given:
+        assert pictures.shape == (len(labels), 3, SIZE, SIZE)
+        assert logits.shape == (len(labels), 3)
+        assert 0 <= float(pictures.min()) <= float(pictures.max()) <= 1
+
+
+def test_unless_given_the_loss_is_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[list[float], float]] = []
     whole = loop.loss_of
 
-    def loss_of(
-        logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, smoothing: float
-    ) -> torch.Tensor:
+    def loss_of(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float) -> Tensor:
         given.append((weights.tolist(), smoothing))
         return whole(logits, labels, weights, smoothing)
 
     monkeypatch.setattr(loop, "loss_of", loss_of)
-    config = TrainConfig(epochs=1, batch_size=8, label_smoothing=0.25)
     data = replace(tiny_data(), class_weights=np.array([2.0, 0.5], np.float32))
-    loop.run_epoch(tiny_learner(), data, config, 1, CPU, lambda _: None)
+    run(tiny_state(), range(1, 2), data, label_smoothing=0.25)
     assert given == [([2.0, 0.5], 0.25)] * 5 + [([1.0, 1.0], 0.0)]  # validation takes them as even
 
 
-def test_the_first_epochs_change_the_light_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
-    for name in ("augment", "augment_light"):
-        whole = getattr(loop, name)
-
-        def view(
-            pixels: torch.Tensor,
-            generator: torch.Generator,
-            name: str = name,
-            whole: Callable[..., torch.Tensor] = whole,
-        ) -> torch.Tensor:
-            seen.append(name)
-            return whole(pixels, generator)
-
-        monkeypatch.setattr(loop, name, view)
-    run(tiny_learner(), range(1, 4))  # of 6
-    assert seen == ["augment_light"] * 5 + ["augment"] * 10
-    assert [loop.easy_epochs(epochs) for epochs in (1, 4, 5, 6, 12, 32)] == [0, 0, 0, 1, 2, 5]
+def test_progress_is_told_at_every_step() -> None:
+    told: list[int] = []
+    loop.run_epoch(tiny_state(), tiny_data(), settings(), 1, CPU, advance=told.append)
+    assert told == [1] * 5
 
 
-@given(steps=st.integers(1, 500), peak=st.floats(1e-4, 1))
-def test_learning_rate_rises_to_the_peak_and_falls_to_nearly_nothing(
-    steps: int, peak: float
+def test_the_batches_of_an_epoch_are_those_of_its_seed_view_and_settings(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rates = [loop.learning_rate(step, steps, peak) for step in range(steps)]
-    assert all(0 < rate <= peak * (1 + 1e-9) for rate in rates)
-    top = int(np.argmax(rates))
-    assert rates[: top + 1] == sorted(rates[: top + 1])
-    assert rates[top:] == sorted(rates[top:], reverse=True)
-    if steps >= 50:
-        assert max(rates) == pytest.approx(peak)
-        assert rates[-1] < peak / 50
+    seeds: list[tuple[int, int]] = []
+
+    def batches(
+        data: TrainingData, size: int, seed: int, device: torch.device, **rest: Any
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        seeds.append((size, seed))
+        assert rest["negatives"] == negatives
+        grey = torch.full((1, 3, SIZE, SIZE), 0.5)
+        seen = rest["view"](grey.expand(64, -1, -1, -1), torch.Generator().manual_seed(0))
+        blurred = seen.amax((1, 2, 3)) - seen.amin((1, 2, 3))
+        looks.append("light" if float(blurred.max()) < 1e-4 else "whole")
+        return training_batches(data, size, seed, device, **rest)
+
+    looks: list[str] = []
+    negatives = NegativesConfig(rendered=0.5)
+    # Noise is what tells the whole view from the easier one.
+    augmentation = AugmentationConfig(
+        easy_epochs=0.4, colour_cast=0, shadow_share=0, noise_share=1, erase_share=0
+    )
+    monkeypatch.setattr(loop, "training_batches", batches)
+    run(tiny_state(), range(1, 5), seed=3, negatives=negatives, augmentation=augmentation)
+    assert seeds == [(8, 3 * 1_000_003 + epoch) for epoch in (1, 2, 3, 4)]
+    assert looks == ["light", "light", "whole", "whole"]  # of 6
 
 
-def test_an_epoch_shows_every_training_picture_once_and_negatives_beside() -> None:
-    data = tiny_data()
-    shown = [labels for _, labels in batches.training_batches(data, 8, 0, CPU)]
-    counts = torch.cat(shown).bincount(minlength=3)
-    assert counts[:2].tolist() == [20, 20]
-    assert counts[2] == 5 * (2 + batches.WAYS + 2)  # rendered, destroyed, another centre
-    assert not tiny_data(extra=0).exposed
-    alone = [labels for _, labels in batches.training_batches(tiny_data(extra=0), 8, 0, CPU)]
-    assert torch.cat(alone).bincount(minlength=3).tolist() == [20, 20, 0]
+def test_a_row_has_the_fit_of_the_network_and_of_the_average(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state, data = tiny_state(), tiny_data()
+    measured: list[tuple[object, ...]] = []
+
+    def validate(*arguments: object) -> Fit:
+        measured.append(arguments)
+        return Fit(loss=0.25, accuracy=0.75)
+
+    def train_one_epoch(*_: object, **__: object) -> Fit:
+        return Fit(loss=0.5, accuracy=0.625)
+
+    monkeypatch.setattr(loop, "validate", validate)
+    monkeypatch.setattr(loop, "train_one_epoch", train_one_epoch)
+    (row,) = run(state, range(2, 3), data)
+    assert (row.epoch, row.train_loss, row.train_accuracy) == (2, 0.5, 0.625)
+    assert (row.val_loss, row.val_accuracy) == (0.25, 0.75)
+    assert measured == [(state.averaged, data, CPU)]
 
 
-def test_strangers_come_on_top_and_what_is_held_out_is_never_shown() -> None:
-    data = tiny_data(extra=9, held_out=4, strangers=3)
-    untouched = batches.training_batches(data, 8, 0, CPU, lambda pictures, _: pictures)
-    shown = [pictures[8 : -batches.WAYS - 2] for pictures, _ in untouched]
-    assert {len(part) for part in shown} == {2 + 1}
-    drawn = (torch.cat(shown) * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    origins = [[np.array_equal(one, other) for other in data.extra].index(True) for one in drawn]
-    by_batch = np.array(origins).reshape(-1, 3)
-    assert set(by_batch[:, :2].flatten()) == {4, 5}
-    assert set(by_batch[:, 2:].flatten()) == {6, 7, 8}
+def test_the_logits_are_of_the_pictures_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, network = tiny_data(), nn.Sequential(nn.Dropout(), *tiny_network())
+    network.train()
+    unit = data.val.take(np.arange(20), CPU)
+    mean, deviation = (torch.tensor(each).view(3, 1, 1) for each in (MEAN, STANDARD_DEVIATION))
+    with torch.inference_mode():
+        wanted = tiny_network()((unit - mean) / deviation).numpy()
+    sizes: list[int] = []
+
+    def batch_size(size: int) -> int:
+        sizes.append(size)
+        return 7
+
+    monkeypatch.setattr(loop, "default_batch_size", batch_size)
+    found = loop.network_logits(network, data.val, CPU)
+    assert found.dtype == np.float32
+    assert np.allclose(found, wanted, atol=1e-5)
+    assert sizes == [SIZE]
 
 
 def test_the_validation_loss_counts_what_is_held_out() -> None:
-    network, data = tiny_network(), tiny_data(extra=9, held_out=4)
-    alone, accuracy = loop.validate(network, tiny_data(extra=9), CPU)
-    both, same = loop.validate(network, data, CPU)
-    extra = loop.network_logits(network, data.extra, np.arange(4), CPU)
-    labels = torch.from_numpy(data.extra_labels[:4])
-    theirs = float(loop.loss_of(torch.from_numpy(extra), labels, torch.ones(2), 0.0))
-    assert both == pytest.approx((20 * alone + 4 * theirs) / 24, rel=1e-5)
-    assert accuracy == same
+    network, data = tiny_network(), tiny_data(held_out=4)
+    alone = loop.validate(network, tiny_data(), CPU)
+    both = loop.validate(network, data, CPU)
+    logits, of_val = (
+        torch.from_numpy(loop.network_logits(network, pool, CPU))
+        for pool in (data.held_out, data.val)
+    )
+    even = torch.ones(2)
+    theirs = float(loop.loss_of(logits, torch.from_numpy(data.held_out.labels), even, 0.0))
+    own = float(loop.loss_of(of_val, torch.from_numpy(data.val.labels), even, 0.0))
+    assert alone.loss == pytest.approx(own, rel=1e-5)
+    assert both.loss == pytest.approx((20 * own + 4 * theirs) / 24, rel=1e-5)
+    right = float((of_val[:, :2].argmax(1).numpy() == data.val.labels).mean())
+    assert alone.accuracy == both.accuracy == pytest.approx(right)
 
 
-@given(pictures=st.integers(2, 2000), batch=st.integers(2, 256))
-def test_no_batch_is_a_single_picture_or_too_large(pictures: int, batch: int) -> None:
-    parts = np.array_split(np.arange(pictures), batches.steps_in_epoch(pictures, batch))
-    sizes = [len(part) for part in parts]
-    assert max(sizes) <= batch
-    assert min(sizes) >= 2 or batch == 2 or pictures < 4
+def test_a_picture_that_looks_unknown_counts_by_its_best_class() -> None:
+    class Sure(nn.Module):
+        def forward(self, pictures: Tensor) -> Tensor:
+            bright = (pictures.mean((1, 2, 3)) > 0).float()
+            return torch.stack((1 - bright, bright, torch.full_like(bright, 5)), 1)
+
+    assert loop.validate(Sure(), tiny_data(), CPU).accuracy == 1
 
 
 def test_loss_is_cross_entropy_plus_one_against_the_rest() -> None:
     logits = torch.tensor([[2.0, -1.0, 0.0], [0.5, 1.5, -1.0], [-3.0, 0.25, 1.0]])
     labels, weights = torch.tensor([0, 1, 2]), torch.tensor([1.0, 3.0])
-    plain = loop.loss_of(logits[:2, :2], labels[:2], weights, 0.0)
-    assert float(plain) == float(functional.cross_entropy(logits[:2, :2], labels[:2], weights))
-    softmax = functional.cross_entropy(logits, labels, torch.tensor([1.0, 3.0, 1.0]))
-    targets = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
-    each = functional.binary_cross_entropy_with_logits(logits[:, :2], targets, reduction="none")
-    rest = (each.sum(1) * torch.tensor([1.0, 3.0, 1.0])).sum() / 5
-    loss = loop.loss_of(logits, labels, weights, 0.0)
-    assert float(loss) == pytest.approx(float(softmax + rest), rel=1e-5)
+    alone = loop.loss_of(logits[:2, :2], labels[:2], weights, 0.0)
+    assert float(alone) == float(functional.cross_entropy(logits[:2, :2], labels[:2], weights))
+    for smoothing in (0.0, 0.2):
+        softmax = functional.cross_entropy(
+            logits, labels, torch.tensor([1.0, 3.0, 1.0]), label_smoothing=smoothing
+        )
+        targets = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+        each = functional.binary_cross_entropy_with_logits(logits[:, :2], targets, reduction="none")
+        rest = (each.sum(1) * torch.tensor([1.0, 3.0, 1.0])).sum() / 5
+        loss = loop.loss_of(logits, labels, weights, smoothing)
+        assert float(loss) == pytest.approx(float(softmax + rest), rel=1e-5)
+        plain = plain_loss(weights, smoothing)(torch.zeros(3, 3, 2, 2), logits, labels)
+        assert float(plain) == float(loss)
 
 
-def test_biases_and_norms_are_not_decayed() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2))
-    groups = make_optimiser(network, TrainConfig(weight_decay=0.1)).param_groups
-    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
-    assert {name: decay[id(value)] for name, value in network.named_parameters()} == {
-        "0.weight": 0.1,
-        "0.bias": 0.0,
-        "1.weight": 0.0,
-        "1.bias": 0.0,
-    }
+def test_a_frozen_body_stays_out_of_training_mode() -> None:
+    modes: list[bool] = []
+
+    class Body(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.flat, self.layer = nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 4)
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            modes.append(self.training)
+            hidden: Tensor = self.layer(self.flat(pictures))
+            return hidden
+
+    for frozen in (False, True):
+        network = nn.Sequential(Body(), nn.Linear(4, 3))
+        network[0].requires_grad_(not frozen)
+        state = make_train_state(network, settings())
+        loop.train_one_epoch(
+            state,
+            fixed_batches(1),
+            lambda _: 0.1,
+            classes=2,
+            loss=plain_loss(torch.ones(2), 0.0),
+        )
+    assert modes == [True, False]

@@ -1,130 +1,197 @@
+"""The cache of pictures at one size: row for row, made anew when it is not current."""
+
 import os
-import subprocess
-import sys
+import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
+from signwise.data import pixels as module
 from signwise.data.images import read_image
-from signwise.parallel import map_chunks
-from signwise.data.pixels import cache_key, cache_path, create, load_pixels, seal
-from signwise.data.prepare import prepare
-from signwise.data.manifest import PreparedData, load_data
+from signwise.data.manifest import PreparedData
+from signwise.data.pixels import KEY_BYTES, cache_key, cache_path, create, load_pixels, seal
 from signwise.errors import SignwiseError
-from toy import toy_folder
+from signwise.files import sha256_file
+from signwise.parallel import map_chunks
+
+COUNT = 7
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for number in range(COUNT):
+        array = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+        Image.fromarray(array).save(root / f"{number}.png")
+    return root
+
+
+def prepared(root: Path, directory: Path, *, max_pixels: int = 10**6) -> PreparedData:
+    """The pictures of a folder as `load_data` gives them."""
+    directory.mkdir(exist_ok=True)
+    paths = sorted(path.name for path in root.iterdir())
+    hashes = [sha256_file(root / path) for path in paths]
+    return PreparedData(
+        directory=directory,
+        root=root,
+        classes=("a", "b"),
+        table=pd.DataFrame({"path": paths, "sha256": hashes}, dtype=object),
+        problems=[],
+        grouping="track",
+        image_size=16,
+        max_pixels=max_pixels,
+        sha256="0" * 64,
+    )
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> PreparedData:
-    toy_folder(tmp_path / "source")
-    prepare(tmp_path / "source", tmp_path / "data", image_size=16)
-    return load_data(tmp_path / "data")
+def data(photos: Path, tmp_path: Path) -> PreparedData:
+    return prepared(photos, tmp_path / "data")
 
 
-def test_pixels_are_those_of_read_image_at_every_size(data: PreparedData) -> None:
+@pytest.mark.parametrize("chunk", [1, 3, module.CHUNK])
+def test_pixels_are_those_of_read_image_at_every_size(
+    data: PreparedData, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", chunk)
     for size in (16, 24):
         pixels = load_pixels(data, size)
-        assert pixels.shape == (24, size, size, 3)
+        assert pixels.shape == (COUNT, size, size, 3)
         assert pixels.dtype == np.uint8
         assert not pixels.flags.writeable
         for row, name in enumerate(data.table["path"]):
             np.testing.assert_array_equal(pixels[row], read_image(data.root / name, size))
 
 
+def test_several_processes_fill_the_same_cache(
+    data: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = load_pixels(data, 8).copy()
+    content = cache_path(data.directory, 8).read_bytes()
+    cache_path(data.directory, 8).unlink()
+    monkeypatch.setattr(module, "CHUNK", 2)
+    monkeypatch.setattr(module, "map_chunks", partial(map_chunks, workers=2))
+    np.testing.assert_array_equal(load_pixels(data, 8), alone)
+    assert cache_path(data.directory, 8).read_bytes() == content
+
+
 def test_any_tool_can_open_the_file(data: PreparedData) -> None:
-    path = cache_path(data.directory, 16)
-    np.testing.assert_array_equal(np.load(path), load_pixels(data, 16))
+    pixels = load_pixels(data, 16)
+    np.testing.assert_array_equal(np.load(cache_path(data.directory, 16)), pixels)
+    assert cache_path(data.directory, 16).name == "pixels-16.npy"
 
 
-def test_a_filled_cache_needs_no_pictures(data: PreparedData) -> None:
+def test_a_filled_cache_needs_no_pictures(photos: Path, tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    shutil.copytree(photos, root)
+    data = prepared(root, tmp_path / "data")
+    load_pixels(data, 16)
     before = cache_path(data.directory, 16).stat().st_mtime_ns
-    (data.root).rename(data.root.with_name("moved"))
-    assert len(load_pixels(data, 16)) == 24
+    shutil.rmtree(root)
+    assert len(load_pixels(data, 16)) == COUNT
     assert cache_path(data.directory, 16).stat().st_mtime_ns == before
 
 
-def test_a_cache_of_other_pictures_is_made_anew(data: PreparedData) -> None:
-    path = cache_path(data.directory, 16)
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    np.testing.assert_array_equal(
-        load_pixels(data, 16)[3], read_image(data.root / data.table["path"][3], 16)
-    )
-    assert path.read_bytes()[-1] == content[-1] ^ 1
-
-
-def test_a_cut_cache_is_made_anew(data: PreparedData) -> None:
+@pytest.mark.parametrize("harm", ["other key", "cut", "no key", "empty"])
+def test_a_cache_that_is_not_current_is_made_anew(data: PreparedData, harm: str) -> None:
+    load_pixels(data, 16)
     path = cache_path(data.directory, 16)
     whole = path.read_bytes()
-    path.write_bytes(whole[:-1000])
+    harmed = {
+        "other key": whole[:-1] + bytes([whole[-1] ^ 1]),
+        "cut": whole[:-1000],
+        "no key": whole[:-KEY_BYTES],
+        "empty": b"",
+    }
+    path.write_bytes(harmed[harm])
     load_pixels(data, 16)
     assert path.read_bytes() == whole
 
 
-def test_a_picture_that_changed_or_vanished_is_named(data: PreparedData) -> None:
-    victim = data.root / data.table["path"][5]
-    content = victim.read_bytes()
-    victim.write_bytes(content + b"\0")
-    with pytest.raises(SignwiseError, match=f"{victim.name} has changed since it was prepared"):
+def test_a_picture_that_changed_or_vanished_is_named(photos: Path, tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    shutil.copytree(photos, root)
+    data = prepared(root, tmp_path / "data")
+    victim = root / "5.png"
+    victim.write_bytes(victim.read_bytes() + b"\0")
+    mend = "run signwise prepare again"
+    with pytest.raises(SignwiseError, match=rf"5\.png has changed since it was prepared: {mend}"):
         load_pixels(data, 8)
     victim.unlink()
-    with pytest.raises(SignwiseError, match=f"{victim.name} can't be read"):
+    with pytest.raises(SignwiseError, match=rf"5\.png can't be read \(No such file .*: {mend}"):
         load_pixels(data, 8)
-    assert not list(data.directory.glob("*8.npy"))
-    assert not list(data.directory.glob(".*partial*"))
+    assert list(data.directory.iterdir()) == []
+
+
+def test_a_picture_that_is_refused_now_is_named(photos: Path, tmp_path: Path) -> None:
+    data = prepared(photos, tmp_path / "data", max_pixels=599)
+    with pytest.raises(SignwiseError, match=r"0\.png: 600 pixels, more than the limit of 599"):
+        load_pixels(data, 8)
+    assert load_pixels(prepared(photos, tmp_path / "data", max_pixels=600), 8).any()
 
 
 def test_a_folder_that_cannot_be_written_is_named(
     data: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_args: object, **_kwargs: object) -> None:
+    def refuse(*_args: object, **_kwargs: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    monkeypatch.setattr("os.open", refuse)
     with pytest.raises(SignwiseError, match=r"pixels-8\.npy can't be written \(Permission denied"):
         load_pixels(data, 8)
 
 
-@pytest.mark.parametrize("keep", [[], [0], [1, 2, 6], list(range(7))])
-def test_sealing_keeps_the_chosen_rows(tmp_path: Path, keep: list[int]) -> None:
+def test_room_on_the_disk_is_taken_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        os, "posix_fallocate", lambda _, start, size: taken.append((start, size)), raising=False
+    )
+    create(tmp_path / "p.npy", 5, 10)
+    size = 128 + 5 * 10 * 10 * 3
+    assert taken == [(0, size)]
+    assert (tmp_path / "p.npy").stat().st_size == size
+    # Not every system can: the file is the same there.
+    monkeypatch.delattr(os, "posix_fallocate")
+    create(tmp_path / "q.npy", 5, 10)
+    assert (tmp_path / "q.npy").read_bytes() == (tmp_path / "p.npy").read_bytes()
+    assert np.load(tmp_path / "q.npy").shape == (5, 10, 10, 3)
+
+
+@pytest.mark.parametrize("count", [7, 2500])
+@pytest.mark.parametrize("kept", ["none", "first", "some", "all but one", "all"])
+def test_sealing_keeps_the_chosen_rows(tmp_path: Path, count: int, kept: str) -> None:
     path = tmp_path / "p.npy"
-    create(path, 7, 2)
+    create(path, count, 2)
     array = np.load(path, mmap_mode="r+")
-    array[:] = np.arange(7, dtype=np.uint8)[:, None, None, None]
+    array[:] = np.arange(count)[:, None, None, None] % 251
     array.flush()
+    keep = {
+        "none": [],
+        "first": [0],
+        "some": list(range(1, count, 2)),
+        "all but one": list(range(1, count)),
+        "all": list(range(count)),
+    }[kept]
     key = cache_key(["a"], 2)
     seal(path, np.array(keep, np.intp), key)
-    assert np.load(path)[:, 0, 0, 0].tolist() == keep
-    assert path.read_bytes()[-64:] == key.encode()
+    sealed = np.load(path)
+    assert sealed.shape == (len(keep), 2, 2, 3)
+    assert sealed[:, 0, 0, 0].tolist() == [row % 251 for row in keep]
+    assert sealed[:, 1, 1, 2].tolist() == [row % 251 for row in keep]
+    assert path.read_bytes()[-KEY_BYTES:] == key.encode()
+    assert path.stat().st_size == 128 + len(keep) * 12 + KEY_BYTES
 
 
-def test_the_key_depends_on_pictures_their_order_and_size() -> None:
+def test_the_key_depends_on_pictures_their_order_and_size(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {
         cache_key(hashes, size) for hashes in (["a", "b"], ["b", "a"], ["a"]) for size in (8, 9)
     }
     assert len(keys) == 6
-    assert all(len(key) == 64 for key in keys)
-
-
-def test_worker_processes_keep_the_order() -> None:
-    assert list(map_chunks(abs, range(-50, 0), "Numbers", 50, 1, workers=2)) == list(
-        range(50, 0, -1)
-    )
-
-
-def test_a_worker_that_dies_is_an_error() -> None:
-    with pytest.raises(SignwiseError, match="worker process died"):
-        list(map_chunks(os._exit, [1, 1, 1], "Numbers", 3, 1, workers=2))
-
-
-def test_a_script_without_a_main_guard_runs_once(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from signwise.parallel import map_chunks\n"
-        "print('started')\n"
-        "print(list(map_chunks(abs, [-1, -2], 'Numbers', 2, 1, workers=2)))\n"
-    )
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    assert done.stdout == "started\n[1, 2]\n"
+    assert all(len(key) == KEY_BYTES for key in keys)
+    monkeypatch.setattr(module, "RESIZE_RULE", "another")
+    assert cache_key(["a"], 8) not in keys

@@ -1,14 +1,15 @@
+"""The figures of one picture, by which poor ones and duplicates are found."""
+
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image, ImageEnhance, ImageFilter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter
 
-from signwise.data.scan import scan
-from signwise.data.quality import inspect_file
-from signwise.data.flagged import find_suspects
-from signwise.evaluation.label_errors import likely_errors
+from signwise.data.quality import Batch, Inspection, fingerprint, inspect_batch, inspect_file
+from signwise.files import sha256_file
 
 
 def photo(seed: int, size: tuple[int, int] = (80, 80)) -> Image.Image:
@@ -16,110 +17,124 @@ def photo(seed: int, size: tuple[int, int] = (80, 80)) -> Image.Image:
     return Image.fromarray(small).resize(size, Image.Resampling.NEAREST)
 
 
-def suspects_of(root: Path) -> pd.DataFrame:
-    return find_suspects(scan(root))
+def inspect(image: Image.Image, path: Path) -> Inspection:
+    """What is found of the picture, written to `path`."""
+    image.save(path)
+    return inspect_file(path, 32, 10**6)[0]
 
 
-def reasons(found: pd.DataFrame) -> dict[str, str]:
-    return dict(zip(found["path"], found["reason"], strict=True))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for seed, name in enumerate(("a/1.png", "a/2.png", "b/3.png", "b/4.png")):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        photo(seed).save(tmp_path / name)
-    return tmp_path
-
-
-def test_good_pictures_are_no_suspects(folder: Path) -> None:
-    assert suspects_of(folder).empty
-
-
-def test_poor_pictures_are_named(folder: Path) -> None:
-    ImageEnhance.Brightness(photo(9)).enhance(0.08).save(folder / "a" / "dark.png")
-    photo(10).filter(ImageFilter.GaussianBlur(6)).save(folder / "a" / "blurred.png")
-    photo(11, (12, 12)).save(folder / "a" / "tiny.png")
-    photo(12, (200, 40)).save(folder / "a" / "wide.png")
-    Image.new("RGB", (50, 50), (90, 90, 90)).save(folder / "a" / "flat.png")
-    found = suspects_of(folder)
-    named = set(zip(found["path"], found["reason"], strict=True))
-    assert {
-        ("a/dark.png", "very dark"),
-        ("a/blurred.png", "blurred"),
-        ("a/tiny.png", "tiny"),
-        ("a/wide.png", "oddly shaped"),
-        ("a/flat.png", "little contrast"),
-    } <= named
-    assert not {"a/1.png", "a/2.png", "b/3.png", "b/4.png"} & set(found["path"])
-
-
-def test_duplicates(folder: Path) -> None:
-    photo(0).save(folder / "a" / "copy.png")
-    photo(1).resize((60, 60)).save(folder / "a" / "smaller.jpg", quality=80)
-    photo(2).save(folder / "a" / "conflict.png")
-    photo(3).save(folder / "a" / "other.jpg", quality=80)
-    found = suspects_of(folder)
-    assert reasons(found) == {
-        "a/copy.png": "exact duplicate",
-        "a/smaller.jpg": "near duplicate",
-        "a/conflict.png": "two labels",
-        "b/3.png": "two labels",
-        "a/other.jpg": "alike under another label",
-        "b/4.png": "alike under another label",
-    }
-    others = dict(zip(found["path"], found["other"], strict=True))
-    assert others["a/copy.png"] == "a/1.png"
-    assert others["b/4.png"] == "a/other.jpg"
-
-
-def test_frames_of_one_track_are_no_suspects(folder: Path) -> None:
-    for path in list(folder.rglob("*.png")):
-        path.rename(path.with_name(f"0000{path.stem}_00000.png"))
-    photo(0).resize((60, 60)).save(folder / "a" / "00001_00001.png")
-    assert suspects_of(folder).empty
-    photo(1).resize((60, 60)).save(folder / "a" / "00009_00000.png")
-    assert reasons(suspects_of(folder)) == {"a/00009_00000.png": "near duplicate"}
-
-
-def test_renaming_changes_no_group(tmp_path: Path) -> None:
-    images = [photo(seed // 3).resize((60 + seed, 60)) for seed in range(12)]
-    partitions = []
-    for name, order in (("one", range(12)), ("two", range(11, -1, -1))):
-        (tmp_path / name / "a").mkdir(parents=True)
-        for number, index in enumerate(order):
-            images[index].save(tmp_path / name / "a" / f"p{number:02}.png")
-        table = scan(tmp_path / name).table
-        partitions.append({frozenset(rows) for rows in table.groupby("group")["sha256"].agg(list)})
-    assert partitions[0] == partitions[1]
-    assert len(partitions[0]) == 4
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 500), (16, 16)])
-def test_small_pictures_can_be_measured(tmp_path: Path, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(1, 1), (2, 500), (500, 2), (16, 16), (200, 90)])
+def test_pictures_of_any_size_can_be_measured(tmp_path: Path, size: tuple[int, int]) -> None:
     photo(0, size).save(tmp_path / "x.png")
     found, image = inspect_file(tmp_path / "x.png", 32, 10**6)
     assert found.problem == ""
+    assert found.sha256 == sha256_file(tmp_path / "x.png")
     assert (found.width, found.height) == size
     assert image is not None
+    assert image.size == size
     assert np.isfinite([found.brightness, found.contrast, found.sharpness]).all()
+    assert len(found.signature) == 256
 
 
-def test_label_errors_are_found() -> None:
-    random = np.random.default_rng(0)
-    truth = random.integers(0, 3, 600)
-    probabilities = np.full((600, 3), 0.02) + random.random((600, 3)) * 0.02
-    probabilities[np.arange(600), truth] = 0.95
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    labels = truth.copy()
-    wrong = random.choice(600, 18, replace=False)
-    labels[wrong] = (labels[wrong] + 1) % 3
-    found = likely_errors(labels, probabilities)
-    assert set(found) <= set(wrong)
-    assert len(found) >= 12
-    assert len(likely_errors(truth, probabilities)) == 0
+def test_brightness_and_contrast_are_shares_of_the_whole_range(tmp_path: Path) -> None:
+    grey = np.zeros((40, 40), np.uint8)
+    assert inspect(Image.fromarray(grey), tmp_path / "x.png").brightness == 0
+    grey[:, 10:] = 255
+    found = inspect(Image.fromarray(grey), tmp_path / "x.png")
+    assert found.brightness == pytest.approx(0.75)
+    assert found.contrast == pytest.approx((0.75 * 0.25) ** 0.5)
 
 
-def test_label_errors_with_a_class_missing() -> None:
-    probabilities = np.tile([0.9, 0.05, 0.05], (20, 1))
-    assert len(likely_errors(np.zeros(20, int), probabilities)) == 0
+def test_sharpness_falls_with_blur_and_not_with_light_or_size(tmp_path: Path) -> None:
+    image = photo(1, (160, 160))
+    path = tmp_path / "x.png"
+    crisp = inspect(image, path).sharpness
+    assert 0.25 < crisp < 0.5
+    dim = Image.eval(image, lambda value: 20 + value // 4)
+    assert inspect(dim, path).sharpness == pytest.approx(crisp, rel=0.05)
+    # As a network sees it: at 64 x 64.
+    assert inspect(image.resize((320, 320)), path).sharpness == pytest.approx(crisp, rel=0.2)
+    blurred = [
+        inspect(image.filter(ImageFilter.GaussianBlur(radius)), path).sharpness
+        for radius in (3, 6, 12)
+    ]
+    assert crisp > blurred[0] > blurred[1] > blurred[2]
+    assert blurred[1] < 0.2
+
+
+def test_a_flat_picture_is_not_sharp_and_a_tiny_one_is_not_blurred(tmp_path: Path) -> None:
+    flat = Image.new("RGB", (50, 50), (90, 90, 90))
+    assert inspect(flat, tmp_path / "x.png").sharpness == 0
+    assert inspect(flat.resize((2, 50)), tmp_path / "x.png").sharpness == 1
+    assert inspect(flat.resize((3, 3)), tmp_path / "x.png").sharpness == 0
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.3, 1), st.floats(0, 50))
+@settings(deadline=None)
+def test_a_fingerprint_has_64_bits_that_light_does_not_change(
+    seed: int, gain: float, offset: float
+) -> None:
+    signature = np.random.default_rng(seed).uniform(0, 255, (16, 16)).astype(np.float32)
+    found = fingerprint(signature)
+    assert 0 <= found < 2**64
+    lit = fingerprint(np.float32(gain) * signature + np.float32(offset))
+    assert (found ^ lit).bit_count() <= 1  # a coefficient at 0 may fall on either side
+
+
+def test_coarse_looks_are_the_first_bits_of_a_fingerprint() -> None:
+    """So that sorting puts pictures of one coarse look beside each other."""
+    row, column = np.mgrid[:16, :16].astype(np.float32)
+    slopes = [128 + 4 * down * row + 2 * across * column for down in (-1, 1) for across in (-1, 1)]
+    # The very first is the mean's, which does not count.
+    assert {fingerprint(slope) >> 61 for slope in slopes} == {0b000, 0b001, 0b010, 0b011}
+
+
+def test_smaller_or_compressed_copies_keep_their_fingerprint(tmp_path: Path) -> None:
+    kept = inspect(photo(3), tmp_path / "x.png")
+    for image, name in ((photo(3).resize((60, 60)), "y.png"), (photo(3), "y.jpg")):
+        copy = inspect(image, tmp_path / name)
+        assert (kept.fingerprint ^ copy.fingerprint).bit_count() <= 6
+        one, two = (np.frombuffer(found.signature, np.uint8) for found in (kept, copy))
+        assert np.corrcoef(one, two)[0, 1] > 0.98
+    other = inspect(photo(4), tmp_path / "z.png")
+    assert (kept.fingerprint ^ other.fingerprint).bit_count() > 15
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("gone.png", None, "no such file or directory"),
+        ("nul\0.png", None, "embedded null byte"),
+        ("empty.png", b"", "empty file"),
+        ("text.png", b"no picture", "not an image"),
+    ],
+)
+def test_what_cannot_be_read_has_a_problem(
+    tmp_path: Path, name: str, content: bytes | None, problem: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    found, image = inspect_file(path, 32, 10**6)
+    assert found.problem == problem
+    assert image is None
+    assert found.sha256 == ("" if content is None else sha256_file(path))
+
+
+def test_a_batch_writes_each_picture_to_its_row(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{seed}.png" for seed in range(3)]
+    for seed, path in enumerate(paths):
+        photo(seed).save(path)
+    paths[1].write_bytes(b"")
+    array = np.lib.format.open_memmap(
+        tmp_path / "p.npy", mode="w+", dtype=np.uint8, shape=(5, 4, 4, 3)
+    )
+    array.flush()
+    batch = Batch(
+        rows=range(1, 4), paths=paths, pixels=tmp_path / "p.npy", size=4, max_pixels=10**6
+    )
+    found = inspect_batch(batch)
+    assert [each.problem for each in found] == ["", "empty file", ""]
+    assert np.load(tmp_path / "p.npy").any(axis=(1, 2, 3)).tolist() == [
+        False, True, False, True, False,
+    ]  # fmt: skip

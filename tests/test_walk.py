@@ -53,6 +53,19 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     assert found == ["real/a.png", "twin/a.png"]
 
 
+def test_a_link_to_nowhere_is_a_picture_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
+    assert list(walk(tmp_path)) == [str(tmp_path / "gone.png")]
+
+
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    make(tmp_path, "1.png")
+    os.mkfifo(tmp_path / "2.png")
+    skipped: Counter[str] = Counter()
+    assert list(walk(tmp_path, skipped)) == [str(tmp_path / "1.png")]
+    assert skipped == {"no regular file": 1}
+
+
 def test_a_name_that_is_not_utf8_is_walked(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.png"
     Path(os.fsdecode(path)).write_bytes(b"")

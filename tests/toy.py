@@ -23,7 +23,7 @@ def _hues(count: int) -> np.ndarray:
     """Unit vectors (count, 3): each class's colour without its grey part."""
     colours = np.array([class_colour(index) for index in range(count)], dtype=np.float32)
     chroma = colours - colours.mean(axis=1, keepdims=True)
-    return chroma / np.linalg.norm(chroma, axis=1, keepdims=True)
+    return np.asarray(chroma / np.linalg.norm(chroma, axis=1, keepdims=True))
 
 
 def toy_graph(
@@ -124,8 +124,8 @@ def toy_picture(index: int | None, rng: np.random.Generator, size: int = 40) -> 
         radius = size * rng.uniform(0.3, 0.42)
         shapes = (np.abs(row) + np.abs(column), np.hypot(row, column), np.maximum(row, column))
         pixels[shapes[index % len(shapes)] < radius] = class_colour(index)
-    pixels = pixels * rng.uniform(0.7, 1.1) + rng.normal(0, 8, pixels.shape)
-    return pixels.clip(0, 255).astype(np.uint8)
+    seen = pixels * rng.uniform(0.7, 1.1) + rng.normal(0, 8, pixels.shape)
+    return seen.clip(0, 255).astype(np.uint8)
 
 
 def toy_folder(
@@ -148,10 +148,13 @@ def toy_folder(
     return root
 
 
-def toy_strangers(root: Path, count: int = 8, *, size: int = 40, seed: int = 0) -> Path:
+def toy_unknown(root: Path, count: int = 8, *, size: int = 40, seed: int = 0) -> Path:
     """Write root/NNNNN.png, pictures of no class: noisy grey; give root."""
     rng = np.random.default_rng(seed)
     root.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         Image.fromarray(toy_picture(None, rng, size)).save(root / f"{number:05d}.png")
     return root
+
+
+toy_strangers = toy_unknown

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -19,10 +19,17 @@ from signwise.errors import SignwiseError
 
 Record = TypeVar("Record")
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+if TYPE_CHECKING:
+    Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+else:
+    # msgspec can't read into a type that names itself; of JSON it makes nothing but these anyway.
+    Json = Any
 
 MARKER = ".signwise"
 """The file that says which verb an output folder is of."""
+_TOKEN_BYTES = 6
+_LEFT = "." + 2 * _TOKEN_BYTES * "[0-9a-f]" + ".partial*"
+"""The temporary files that a killed process left."""
 
 
 @contextmanager
@@ -34,7 +41,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(6)}.partial{path.suffix}")
+    temporary = path.with_name(f".{secrets.token_hex(_TOKEN_BYTES)}.partial{path.suffix}")
     try:
         # Made by the system's own rules, so that a result is as readable as any other new file.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -130,7 +137,8 @@ def claim_folder(out: Path, kind: str) -> Path:
     if out.exists() and not out.is_dir():
         raise SignwiseError(f"{out} is a file: give `out` a folder")
     marker = out / MARKER
-    if out.is_dir() and any(out.iterdir()):
+    left = set(out.glob(_LEFT))
+    if out.is_dir() and set(out.iterdir()) - left:
         owner = read_record(marker, _Marker).kind if marker.is_file() else None
         if owner is None:
             raise SignwiseError(
@@ -139,9 +147,9 @@ def claim_folder(out: Path, kind: str) -> Path:
         if owner != kind:
             raise SignwiseError(f"{out} holds signwise {owner} output: give `out` another folder")
     out.mkdir(parents=True, exist_ok=True)
-    for left in out.glob(".*.partial*"):
+    for path in left:
         with contextlib.suppress(OSError):
-            left.unlink()
+            path.unlink()
     if not marker.is_file():
         write_json(marker, {"kind": kind})
     return out
@@ -164,7 +172,20 @@ def output_folder(
         yield folder
     except BaseException:
         if not marked and not keep(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            if existed:
-                folder.mkdir(exist_ok=True)
+            _clear(folder)
+            if not existed:
+                shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _clear(folder: Path) -> None:
+    """Delete what the folder holds, as far as that can be done, and not the folder itself.
+
+    It may be a link or another disk, and has its own rights.
+    """
+    with contextlib.suppress(OSError):
+        for path in list(folder.iterdir()):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

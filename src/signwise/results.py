@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TypeAlias, TypedDict
 
 import msgspec
-import numpy as np
 
 from signwise.errors import SignwiseError
 from signwise.files import Json
@@ -346,7 +345,7 @@ def to_json(value: object) -> Json:
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, np.ndarray | np.generic):
+    if hasattr(value, "tolist"):  # NumPy's, which is not imported here: --help needs none of it
         return to_json(value.tolist())
     if isinstance(value, list | tuple | set | frozenset):
         return [to_json(item) for item in value]

@@ -5,13 +5,13 @@ never sees pixels made in another way than those it learned from.
 """
 
 import io
+import os
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -23,7 +23,10 @@ from signwise.data.colour import from_array, to_rgb
 from signwise.errors import UnreadableImage
 
 Pixels = NDArray[np.uint8]
-Source = str | Path | bytes | IO[bytes] | Image.Image | NDArray[Any]
+Source = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any]
+"""One picture."""
+Sources = Source | Iterable[Source]
+"""One picture or several; a path may be a folder where a function says so."""
 
 DRAFT_FACTOR = 2
 REDUCING_GAP = 2.0
@@ -91,7 +94,7 @@ def decode(
                 return _finish(source, None)
             if isinstance(source, bytes | bytearray | memoryview):
                 return _decode_file(io.BytesIO(source), size, max_pixels)
-            if isinstance(source, str | Path):
+            if isinstance(source, str | os.PathLike):
                 with open(source, "rb") as file:  # noqa: PTH123  (a Path costs 7 % of a picture)
                     return _decode_file(file, size, max_pixels)
             return _decode_file(io.BytesIO(source.read()), size, max_pixels)

@@ -87,7 +87,7 @@ def _check_class_folders(
     source: Path, tops: list[str], rows: list[tuple[str, ...]], depth: int
 ) -> None:
     """Every class folder holds a picture, at least one that can be tried."""
-    filled = {"/".join(row[0].split("/")[: depth + 1]) for row in rows if row[1]}
+    filled = {"/".join(row[0].split("/")[: depth + 1]) for row in rows}
     for top in tops:
         names = _folders(source / top)
         if not names:
@@ -124,7 +124,7 @@ def _list_csv(source: Path, skipped: Counter[str]) -> pd.DataFrame:
                 "must name it once, and commas stand between the columns"
             )
     table = table.reindex(columns=["path", "label", "group", "split"], fill_value="").astype(object)
-    for name in ("path", "label"):
+    for name in ("path", "label", "group"):
         table[name] = table[name].str.strip()
     wanted = table["split"].str.strip().str.casefold()
     wrong = ~wanted.isin(["", *SPLIT_NAMES])

@@ -59,8 +59,9 @@ def assign_splits(
     """A split (train, val or test) for each picture: whole groups, each class by its shares.
 
     Groups come in random order, the large ones first, and each goes where its classes are furthest
-    below their share. Every split with a share gets a group of each class that has enough of them.
-    The order of the pictures does not matter.
+    below their share. Every split with a share gets a group of each class that has enough groups of
+    its own; where groups hold several classes, that may not be possible. The order of the pictures
+    does not matter.
     """
     wanted = [index for index, share in enumerate(shares) if share > 0]
     classes, class_of = np.unique(np.asarray(labels, object).astype(str), return_inverse=True)

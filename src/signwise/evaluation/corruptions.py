@@ -30,13 +30,13 @@ from signwise.evaluation.resampling import (
 )
 
 SEVERITIES = (1, 2, 3, 4, 5)
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def corrupt(pixels: NDArray[np.uint8], name: str, severity: int, seed: int) -> NDArray[np.uint8]:
     """The pictures (N, S, S, 3) with one corruption of `CORRUPTIONS` at severity 1 to 5.
 
-    The same seed gives the same bytes.
+    The same seed gives the same bytes, on any CPU.
     """
     if not len(pixels):
         return pixels
@@ -46,22 +46,22 @@ def corrupt(pixels: NDArray[np.uint8], name: str, severity: int, seed: int) -> N
 
 def gaussian_noise(pictures: Floats, level: int, rng: np.random.Generator) -> Floats:
     """Sensor noise in low light."""
-    scale = np.float32((0.04, 0.06, 0.08, 0.09, 0.10)[level])
-    return pictures + scale * rng.standard_normal(pictures.shape, np.float32)
+    scale = (0.04, 0.06, 0.08, 0.09, 0.10)[level]
+    return pictures + scale * rng.standard_normal(pictures.shape)
 
 
 def shot_noise(pictures: Floats, level: int, rng: np.random.Generator) -> Floats:
     """The noise of counting photons."""
     photons = (500, 250, 100, 75, 50)[level]
-    return np.asarray(rng.poisson(pictures * photons) / photons, np.float32)
+    return np.asarray(rng.poisson(pictures * photons) / photons)
 
 
 def impulse_noise(pictures: Floats, level: int, rng: np.random.Generator) -> Floats:
     """Single values at 0 or 1: salt and pepper."""
     amount = (0.01, 0.02, 0.03, 0.05, 0.07)[level]
-    chance = rng.random(pictures.shape, np.float32)
-    salted = np.where(chance < amount / 2, np.float32(0), pictures)
-    return np.where(chance > 1 - amount / 2, np.float32(1), salted)
+    chance = rng.random(pictures.shape)
+    salted = np.where(chance < amount / 2, 0, pictures)
+    return np.where(chance > 1 - amount / 2, 1, salted)
 
 
 def defocus_blur(pictures: Floats, level: int, rng: np.random.Generator) -> Floats:  # noqa: ARG001
@@ -70,7 +70,7 @@ def defocus_blur(pictures: Floats, level: int, rng: np.random.Generator) -> Floa
     unit = pictures.shape[-1] / 32
     reach = max(1, int(np.ceil(radius * unit)))
     across = np.arange(-reach, reach + 1)
-    disk = (np.hypot(across[:, None], across) <= max(radius * unit, 0.5)).astype(np.float32)
+    disk = (np.hypot(across[:, None], across) <= max(radius * unit, 0.5)).astype(float)
     sharp = convolve(pictures, (disk / disk.sum())[None])
     return convolve(sharp, gaussian_kernel(soft * unit, max(1, round(unit))))
 
@@ -127,15 +127,15 @@ def snow(pictures: Floats, level: int, rng: np.random.Generator) -> Floats:
         (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
     )[level]
     count, _, size, _ = pictures.shape
-    flakes = rng.normal(mean, deviation, (count, 1, size, size)).astype(np.float32)
+    flakes = rng.normal(mean, deviation, (count, 1, size, size))
     weights = zoom_matrix(size, zoom * size / 32)
     zoomed = weights @ flakes @ weights.T
-    single = np.where(zoomed < least, np.float32(0), zoomed).clip(0, 1)
+    single = np.where(zoomed < least, 0, zoomed).clip(0, 1)
     drawn = _moved(single, length, sigma, rng.uniform(-135, -45, len(single)))
     grey = np.tensordot(LUMA, pictures, axes=(0, 1))[:, None]
     white = np.maximum(pictures, grey * 1.5 + 0.5)
     covered = kept * pictures + (1 - kept) * white + drawn + drawn[..., ::-1, ::-1]
-    return np.asarray(covered, np.float32)
+    return np.asarray(covered)
 
 
 def frost(pictures: Floats, level: int, rng: np.random.Generator) -> Floats:
@@ -143,14 +143,14 @@ def frost(pictures: Floats, level: int, rng: np.random.Generator) -> Floats:
     kept, ice = ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))[level]
     count, _, size, _ = pictures.shape
     # Where a cloud texture crosses its middle runs a fine branching line: a needle of ice.
-    needles = np.zeros((count, size, size), np.float32)
+    needles = np.zeros((count, size, size))
     for decay, weight in ((1.9, 0.6), (2.3, 0.4)):
         needles += weight * (1 - np.abs(2 * plasma(count, size, decay, rng) - 1)) ** 4
     film = 0.3 + 0.7 * plasma(count, size, 3, rng)
     texture = (0.2 + needles) * film
     texture /= texture.max(axis=(1, 2), keepdims=True)
-    tint = np.array([0.86, 0.95, 1.0], np.float32)[:, None, None]
-    return np.asarray(kept * pictures + ice * texture[:, None] * tint, np.float32)
+    tint = np.array([0.86, 0.95, 1.0])[:, None, None]
+    return np.asarray(kept * pictures + ice * texture[:, None] * tint)
 
 
 def fog(pictures: Floats, level: int, rng: np.random.Generator) -> Floats:
@@ -160,24 +160,24 @@ def fog(pictures: Floats, level: int, rng: np.random.Generator) -> Floats:
     # The published clouds fade by the square of the decay from one level to the next.
     clouds = plasma(len(pictures), pictures.shape[-1], decay**2, rng)[:, None]
     fogged = (pictures + density * clouds) * brightest / (brightest + density)
-    return np.asarray(fogged, np.float32)
+    return np.asarray(fogged)
 
 
 def brightness(pictures: Floats, level: int, rng: np.random.Generator) -> Floats:  # noqa: ARG001
     """More light: the value of HSV raised."""
-    added = np.float32((0.05, 0.1, 0.15, 0.2, 0.3)[level])
+    added = (0.05, 0.1, 0.15, 0.2, 0.3)[level]
     value = pictures.max(axis=1, keepdims=True)
     raised = np.minimum(value + added, 1)
     # Hue and saturation stay where all channels grow by one factor; black has neither.
     factor = raised / np.maximum(value, 1e-6)
-    return np.asarray(np.where(value > 1e-6, pictures * factor, raised), np.float32)
+    return np.asarray(np.where(value > 1e-6, pictures * factor, raised))
 
 
 def contrast(pictures: Floats, level: int, rng: np.random.Generator) -> Floats:  # noqa: ARG001
     """Less contrast: each channel drawn to its mean."""
     kept = (0.75, 0.5, 0.4, 0.3, 0.15)[level]
     mean = pictures.mean(axis=(2, 3), keepdims=True)
-    return np.asarray((pictures - mean) * kept + mean, np.float32)
+    return np.asarray((pictures - mean) * kept + mean)
 
 
 def elastic_transform(pictures: Floats, level: int, rng: np.random.Generator) -> Floats:
@@ -186,10 +186,10 @@ def elastic_transform(pictures: Floats, level: int, rng: np.random.Generator) ->
         (0, 1, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03)
     )[level]  # fmt: skip
     count, _, size, _ = pictures.shape
-    axis = np.arange(size, dtype=np.float32) - (size - 1) / 2
+    axis = np.arange(size) - (size - 1) / 2
     rows, columns = (axis[:, None] + 0 * axis)[None], (axis + 0 * axis[:, None])[None]
     # Three points of a triangle of a third of the side move each by its own shift.
-    moves = rng.uniform(-shift, shift, (2, 3, count, 1, 1)).astype(np.float32)
+    moves = rng.uniform(-shift, shift, (2, 3, count, 1, 1))
     places = []
     for grid, (first, second, third) in zip((rows, columns), moves * size, strict=True):
         slope_rows = (second - first) / (2 * size / 3)
@@ -198,11 +198,11 @@ def elastic_transform(pictures: Floats, level: int, rng: np.random.Generator) ->
             grid + first + slope_rows * (rows + size / 3) + slope_columns * (columns + size / 3)
         )
     if alpha:
-        noise = rng.uniform(-1, 1, (count, 2, size, size)).astype(np.float32)
-        field = gaussian_blur(noise, sigma * size) * np.float32(alpha * size)
+        noise = rng.uniform(-1, 1, (count, 2, size, size))
+        field = gaussian_blur(noise, sigma * size) * (alpha * size)
         places = [place + field[:, part] for part, place in enumerate(places)]
-    middle = np.float32((size - 1) / 2)
-    return sample(pictures, *(np.asarray(place + middle, np.float32) for place in places))
+    middle = (size - 1) / 2
+    return sample(pictures, *(np.asarray(place + middle) for place in places))
 
 
 def pixelate(pictures: Floats, level: int, rng: np.random.Generator) -> Floats:  # noqa: ARG001

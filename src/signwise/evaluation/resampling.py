@@ -1,21 +1,29 @@
-"""Whole-batch arithmetic on pictures (N, 3, S, S), float32 in [0, 1], that corruptions share."""
+"""Whole-batch arithmetic on pictures (N, 3, S, S), float64 in [0, 1], that corruptions share.
+
+The order in which a CPU sums, and how it rounds exp or sin, changes the last bit of a float64: less
+than 1e-13 here. `to_pixels` rounds at a place where no value lies for a reason, so that the pixels
+are the same on every CPU.
+"""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float64]
+TIE = 1e-6
+"""In grey levels. A mean of two grey levels can lie half-way between two: it is rounded up, and so
+is what lies below the half by less than this."""
 
 
 def to_floats(pixels: NDArray[np.uint8]) -> Floats:
     """(N, S, S, 3) uint8 -> (N, 3, S, S) in [0, 1]."""
-    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float64) / 255
 
 
 def to_pixels(pictures: Floats) -> NDArray[np.uint8]:
     """(N, 3, S, S), clipped to [0, 1] -> (N, S, S, 3) uint8."""
-    values = np.rint(np.clip(pictures, 0, 1) * 255).astype(np.uint8)
+    values = np.floor(np.clip(pictures, 0, 1) * 255 + (0.5 + TIE)).astype(np.uint8)
     return np.ascontiguousarray(values.transpose(0, 2, 3, 1))
 
 
@@ -29,14 +37,14 @@ def convolve(pictures: Floats, kernels: Floats) -> Floats:
     spectrum = np.fft.rfft2(padded) * np.fft.rfft2(kernels, s=(side, side))[:, None]
     whole = np.fft.irfft2(spectrum, s=(side, side))
     part = slice(2 * radius, 2 * radius + size)
-    return np.ascontiguousarray(whole[..., part, part], np.float32)
+    return np.ascontiguousarray(whole[..., part, part])
 
 
 def gaussian_kernel(sigma: float, radius: int) -> Floats:
     """(1, R, R), R = 2 radius + 1, sum 1."""
     line = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / sigma))
     kernel = np.outer(line, line)
-    return np.asarray((kernel / kernel.sum())[None], np.float32)
+    return np.asarray((kernel / kernel.sum())[None])
 
 
 def gaussian_blur(pictures: Floats, sigma: float) -> Floats:
@@ -47,7 +55,7 @@ def gaussian_blur(pictures: Floats, sigma: float) -> Floats:
 def motion_kernels(length: int, sigma: float, degrees: NDArray[Any]) -> Floats:
     """Kernels (N, R, R) that draw a tail of `length` pixels in each direction of `degrees` (N,)."""
     radius, count = length, len(degrees)
-    kernels = np.zeros((count, 2 * radius + 1, 2 * radius + 1), np.float32)
+    kernels = np.zeros((count, 2 * radius + 1, 2 * radius + 1))
     angle = np.deg2rad(degrees)
     for step in np.arange(0, length, 0.5):
         weight = np.exp(-0.5 * (step / sigma) ** 2)
@@ -70,7 +78,7 @@ def zoom_matrix(size: int, zoom: float) -> Floats:
 def line_weights(at: NDArray[Any], size: int) -> Floats:
     """(M, size) bilinear weights that read a line of `size` pixels at M places."""
     at = np.clip(at, 0, size - 1)
-    return np.asarray(np.maximum(0, 1 - np.abs(at[:, None] - np.arange(size))), np.float32)
+    return np.asarray(np.maximum(0, 1 - np.abs(at[:, None] - np.arange(size))))
 
 
 def box_matrix(size: int, to: int) -> Floats:
@@ -79,7 +87,7 @@ def box_matrix(size: int, to: int) -> Floats:
     low, high = edges[:-1, None], edges[1:, None]
     pixel = np.arange(size)
     cover = np.clip(np.minimum(high, pixel + 1) - np.maximum(low, pixel), 0, None)
-    return np.asarray(cover / cover.sum(axis=1, keepdims=True), np.float32)
+    return np.asarray(cover / cover.sum(axis=1, keepdims=True))
 
 
 def sample(pictures: Floats, rows: Floats, columns: Floats) -> Floats:
@@ -101,7 +109,7 @@ def sample(pictures: Floats, rows: Floats, columns: Floats) -> Floats:
 
 def _mirrored(at: Floats, size: int) -> Floats:
     period = max(1, 2 * (size - 1))
-    return np.asarray((size - 1) - np.abs((at % period) - (size - 1)), np.float32)
+    return np.asarray((size - 1) - np.abs((at % period) - (size - 1)))
 
 
 def plasma(count: int, size: int, decay: float, rng: np.random.Generator) -> Floats:
@@ -110,7 +118,7 @@ def plasma(count: int, size: int, decay: float, rng: np.random.Generator) -> Flo
     Source: Fournier, Fussell and Carpenter 1982, "Computer rendering of stochastic models".
     """
     side = 1 << max(1, (size - 1).bit_length())
-    clouds = np.zeros((count, side, side), np.float32)
+    clouds = np.zeros((count, side, side))
     step, amplitude = side, 1.0
 
     def jitter(shape: tuple[int, ...]) -> NDArray[np.float64]:

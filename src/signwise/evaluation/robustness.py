@@ -13,7 +13,7 @@ from signwise.progress import track
 from signwise.results import CorruptionCell, CorruptionFigures, Rate
 
 CHUNK = 512
-"""Pictures corrupted at once, to bound memory."""
+"""Pictures of 32 pixels corrupted at once, to bound memory; of larger ones, as many as fill it."""
 
 OVERLAPS = {
     "gaussian_noise": "noise",
@@ -48,6 +48,7 @@ def measure_corruptions(
     by group that of the pictures' own means.
     """
     n = len(labels)
+    chunk = max(1, CHUNK * 32**2 // max(predictor.image_size, 32) ** 2)
     cells: dict[str, dict[int, CorruptionCell]] = {}
     hits = np.zeros(n, np.int64)
     with track("Corruptions", len(CORRUPTIONS) * len(SEVERITIES)) as advance:
@@ -55,8 +56,8 @@ def measure_corruptions(
             cells[name] = {}
             for severity in SEVERITIES:
                 correct = answered = 0
-                for start in range(0, n, CHUNK):
-                    part = slice(start, start + CHUNK)
+                for start in range(0, n, chunk):
+                    part = slice(start, start + chunk)
                     corrupted = corrupt(pixels[part], name, severity, seed + start)
                     probabilities, known = predictor.scores(corrupted)
                     right = probabilities.argmax(axis=1) == labels[part]

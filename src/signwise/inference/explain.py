@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from PIL.PngImagePlugin import PngInfo
 
-from signwise.data.images import read_image
+from signwise.data.images import Source, Sources, read_image
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.files import MARKER, atomic_path, output_folder, printable_path, write_text
 from signwise.inference.predict import find_pictures
@@ -49,7 +48,7 @@ class ExplainResult:
 
 def explain(
     model: str | Path,
-    images: Any,
+    images: Sources,
     *,
     out: Path = Path("explain"),
 ) -> ExplainResult:
@@ -212,7 +211,7 @@ def _write_listing(out: Path, rows: list[Row]) -> None:
     write_text(out / LISTING, text.getvalue() or ",".join(COLUMNS) + "\n")
 
 
-def _without_maps(sources: Iterable[Any], out: Path) -> list[Any]:
+def _without_maps(sources: Iterable[Source], out: Path) -> list[Source]:
     """The pictures but those in `out`: maps of an earlier run, if `out` lies in a picture folder.
 
     Raises SignwiseError where there are no others.

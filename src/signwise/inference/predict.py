@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
+from signwise.data.images import Source, Sources
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
-from signwise.inference.predictor import UNKNOWN, Prediction, Predictor, is_picture
+from signwise.inference.predictor import UNKNOWN, Prediction, Predictor, single_pictures
 from signwise.inference.tables import CsvWriter, open_table
 from signwise.progress import track
 from signwise.results import Problem, Row
@@ -33,7 +34,7 @@ class PredictResult:
 
 def predict(
     model: str | Path,
-    images: Any,
+    images: Sources,
     *,
     out: Path | None = None,
     threshold: float | None = None,
@@ -106,22 +107,21 @@ def _row(prediction: Prediction, classes: tuple[str, ...]) -> list[str | float |
     ]
 
 
-def find_pictures(images: Any, skipped: Counter[str]) -> tuple[Iterator[Any], int | None]:
+def find_pictures(images: Sources, skipped: Counter[str]) -> tuple[Iterator[Source], int | None]:
     """The single pictures, folders walked, and their number where it can be known beforehand.
 
     Raises SignwiseError where there is none, at once or, for an iterator, at its end.
     """
-    if is_picture(images):
-        images = [images]
-    found = _walked(images, skipped)
-    if isinstance(images, Iterator):
+    pictures = single_pictures(images)
+    found = _walked(pictures, skipped)
+    if isinstance(pictures, Iterator):
         return _at_least_one(found, skipped), None
     # Paths are small: with all of them at hand, progress can say how far it has come.
     listed = list(_at_least_one(found, skipped))
     return iter(listed), len(listed)
 
 
-def _walked(images: Iterable[Any], skipped: Counter[str]) -> Iterator[Any]:
+def _walked(images: Iterable[Source], skipped: Counter[str]) -> Iterator[Source]:
     for image in images:
         if isinstance(image, str | os.PathLike) and os.path.isdir(image):  # noqa: PTH112
             yield from walk(os.fspath(image), skipped)
@@ -129,7 +129,7 @@ def _walked(images: Iterable[Any], skipped: Counter[str]) -> Iterator[Any]:
             yield image
 
 
-def _at_least_one(found: Iterator[Any], skipped: Counter[str]) -> Iterator[Any]:
+def _at_least_one(found: Iterator[Source], skipped: Counter[str]) -> Iterator[Source]:
     empty = True
     for image in found:
         empty = False

@@ -8,12 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from PIL import Image
 
-from signwise.data.images import read_image
+from signwise.data.images import Source, Sources, read_image
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.files import Json, printable_path
 from signwise.metrics.selective import accepted
@@ -118,14 +118,14 @@ class Predictor:
             probabilities[batch], known[batch] = first, second
         return probabilities, known
 
-    def predict(self, images: Any) -> list[Prediction]:
+    def predict(self, images: Sources) -> list[Prediction]:
         """The predictions of any mix of paths, bytes, PIL images and RGB arrays, in their order.
 
         A picture that comes alone is answered by a list of one.
         """
-        return list(self.stream([images] if is_picture(images) else images))
+        return list(self.stream(single_pictures(images)))
 
-    def stream(self, images: Iterable[Any]) -> Iterator[Prediction]:
+    def stream(self, images: Iterable[Source]) -> Iterator[Prediction]:
         """Yield the predictions in order, a batch at a time, in bounded memory.
 
         The next batches are decoded by threads (Pillow lets go of Python's lock) while the model
@@ -154,7 +154,7 @@ class Predictor:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _decode(self, piece: list[Any]) -> _Decoded:
+    def _decode(self, piece: list[Source]) -> _Decoded:
         paths: list[str | None] = []
         errors: list[str | None] = []
         pixels = np.empty((len(piece), self.image_size, self.image_size, 3), dtype=np.uint8)
@@ -198,16 +198,17 @@ class Predictor:
                 at += 1
 
 
-def is_picture(images: Any) -> bool:
-    """Whether this is one picture and not several of them.
+def single_pictures(images: Sources) -> Iterable[Source]:
+    """The pictures one by one; one that comes alone is one.
 
     One is a path, bytes, an open file, a PIL image, or an array (H, W) or (H, W, C).
     """
-    return (
+    alone = (
         isinstance(images, str | os.PathLike | bytes | bytearray | memoryview | Image.Image)
         or hasattr(images, "read")
         or (isinstance(images, np.ndarray) and images.ndim < 4)
     )
+    return [cast(Source, images)] if alone else cast(Iterable[Source], images)
 
 
 def _failed(path: str | None, error: str) -> Prediction:

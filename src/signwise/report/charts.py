@@ -60,13 +60,14 @@ def draw(paint: Callable[[Figure], None], width: float, height: float) -> bytes:
     return buffer.getvalue()
 
 
-def ink_on(colour: Sequence[float]) -> str:
+def ink_on(colour: ArrayLike) -> str:
     """Dark or white, whichever is told better from a ground of this RGB(A) colour in [0, 1].
 
     Source: WCAG 2.2, relative luminance and contrast ratio.
     """
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    channels = np.asarray(colour, float)[:3]
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ (0.2126, 0.7152, 0.0722))
     dark = 0.033  # of INK
     return INK if (luminance + 0.05) / (dark + 0.05) > 1.05 / (luminance + 0.05) else "white"
 
@@ -142,7 +143,7 @@ def risk_coverage(curve: RiskCoverage, point: tuple[float, float] | None = None)
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.plot(curve.coverage, curve.risk, color=BLUE, drawstyle="steps-post")
+        axes.plot(curve.risk, curve.coverage, color=BLUE, drawstyle="steps-post")
         if point is not None:
             axes.plot(*point, "o", color=ORANGE, markersize=7, label="at the threshold")
             axes.legend(loc="upper left")
@@ -160,15 +161,17 @@ def risk_coverage(curve: RiskCoverage, point: tuple[float, float] | None = None)
 
 def unknown_histogram(known: ArrayLike, unknown: ArrayLike, threshold: float) -> bytes:
     """How `known` is distributed over pictures of the classes (N,) and of no class (M,)."""
-    scores = {"pictures of the classes": np.asarray(known), "pictures of no class": unknown}
-    sizes = {name: max(np.size(values), 1) for name, values in scores.items()}
+    scores = {
+        "pictures of the classes": np.asarray(known, float),
+        "pictures of no class": np.asarray(unknown, float),
+    }
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        edges = np.linspace(0, 1, 41)
+        edges = np.linspace(0, 1, 41).tolist()
         for (name, values), colour in zip(scores.items(), (BLUE, ORANGE), strict=True):
-            weights = np.full(np.size(values), 1 / sizes[name])
-            axes.hist(values, edges, weights=weights, color=colour, alpha=0.55, label=name)
+            shares = np.full(len(values), 1 / max(len(values), 1))
+            axes.hist(values, edges, weights=shares, color=colour, alpha=0.55, label=name)
         axes.axvline(threshold, color=INK, linewidth=1.2, linestyle="--")
         axes.annotate(
             "threshold",
@@ -180,7 +183,7 @@ def unknown_histogram(known: ArrayLike, unknown: ArrayLike, threshold: float) ->
         )
         # The tails are what matters, and they are thousands of times lower than the peaks.
         axes.set_yscale("log")
-        axes.set_ylim(0.5 / max(10, *sizes.values()), 1.5)
+        axes.set_ylim(0.5 / max(10, *map(len, scores.values())), 1.5)
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
         axes.set_xlim(-0.01, 1.01)
         axes.set_xlabel("known: the model's score that a picture shows one of the classes")

@@ -47,20 +47,18 @@ def class_label(name: str, index: int, length: int = LABEL_LENGTH) -> str:
 
     What the font lacks is left out and the class's index added, by which a table can name it.
     """
-    drawable = _drawable()
-    text = "".join(sign for sign in name if sign == " " or ord(sign) in drawable)
-    if text != name:
-        text = f"{text.strip()} #{index}".strip()
-    if len(text) > length:
-        half = (length - 1) // 2
-        text = f"{text[: length - 1 - half]}\u2026{text[-half:]}"
-    return text
+    text = _drawable(name)
+    return _shortened(text if text == name else f"{text.strip()} #{index}".strip(), length)
 
 
 def _matrix_chart(classes: Sequence[str], counts: Counts) -> bytes:
     size = len(classes)
     names = [class_label(name, index) for index, name in enumerate(classes)]
     few = size <= FEW_CLASSES
+    side = max(0.95 * size if few else 0.2 * size, 1.9)
+    label_room = 0.07 * max(map(len, names))
+    # Above the columns, names stand upright where they are wider than a cell.
+    upright = not few or label_room > side / size
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
     def paint(figure: Figure) -> None:
@@ -77,8 +75,7 @@ def _matrix_chart(classes: Sequence[str], counts: Counts) -> bytes:
         axes.grid(False)
         axes.tick_params(length=0, labelsize=9 if few else 7)
         # A dollar sign in a name is no formula.
-        rotation = 0 if size <= 3 else 90
-        axes.set_xticks(range(size), names, rotation=rotation, parse_math=False)
+        axes.set_xticks(range(size), names, rotation=90 if upright else 0, parse_math=False)
         axes.set_yticks(range(size), names, parse_math=False)
         axes.xaxis.tick_top()
         axes.xaxis.set_label_position("top")
@@ -102,11 +99,8 @@ def _matrix_chart(classes: Sequence[str], counts: Counts) -> bytes:
                 alpha=1 if count else 0.35,
             )
 
-    label_room = 0.07 * max(map(len, names))
-    side = max(0.95 * size if few else 0.2 * size, 1.9)
-    return draw(
-        paint, side + label_room + 0.7, 0.75 * side + 0.9 if few else side + label_room + 0.5
-    )
+    height = 0.75 * side + 0.9 if few else side + 0.5
+    return draw(paint, side + label_room + 0.7, height + (label_room if upright else 0))
 
 
 def _pairs_chart(classes: Sequence[str], counts: Counts) -> bytes:
@@ -137,13 +131,24 @@ def _pairs_chart(classes: Sequence[str], counts: Counts) -> bytes:
 
 
 def _numbered(classes: Sequence[str], index: int) -> str:
+    name, text = classes[index], _drawable(classes[index])
+    if text == name and len(text) <= 20:
+        return text
     # Shortened names may look the same; the index does not.
-    label = class_label(classes[index], index, 20)
-    if label == classes[index]:
-        return label
-    return f"{class_label(classes[index], index, 14)} #{index}"
+    return f"{_shortened(text.strip(), 14)} #{index}".strip()
+
+
+def _shortened(text: str, length: int) -> str:
+    if len(text) <= length:
+        return text
+    half = (length - 1) // 2
+    return f"{text[: length - 1 - half]}\u2026{text[-half:]}"
+
+
+def _drawable(text: str) -> str:
+    return "".join(sign for sign in text if sign == " " or ord(sign) in _signs_of_the_font())
 
 
 @cache
-def _drawable() -> frozenset[int]:
+def _signs_of_the_font() -> frozenset[int]:
     return frozenset(code for code in FT2Font(findfont("DejaVu Sans")).get_charmap() if code > 32)

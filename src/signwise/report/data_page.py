@@ -6,8 +6,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from signwise.files import Json
+from signwise.files import Json, printable_path
+from signwise.report.page import Thumbnail, photo, render, whole_pixels
+from signwise.report.words import plural
 from signwise.results import Problem
+
+SPLITS = ("train", "val", "test")
+SHOWN_PROBLEMS = 500
+DARK = 16
+"""A picture whose mean grey, of 255, is below this can't be made out: a bright copy stands beside
+it."""
+GROUPINGS = {
+    "csv": "Groups come from the column group of the CSV.",
+    "regex": "Groups come from the pattern that was given with --group.",
+    "track": (
+        "A group is a track: the frames of one physical sign, as their GTSRB file names tell."
+    ),
+    "duplicates": (
+        "Groups are pictures with their near duplicates. They are not physical signs: two photos"
+        " of one sign may be in different groups."
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,4 +102,70 @@ class DataPage:
 
 def data_page(page: DataPage) -> str:
     """The whole page as HTML that loads nothing."""
-    raise NotImplementedError
+    leaks = page.leaking_groups
+    leak = f"{_are(leaks, 'group')} in more than one split." if leaks else ""
+    return render(
+        "data.html",
+        title=f"Data: {page.name}",
+        lead=_lead(page, leak),
+        leak=leak,
+        page=page,
+        splits=SPLITS,
+        rows=[*page.counts, _total(page)],
+        grouping=GROUPINGS[page.grouping],
+        samples=[
+            (name, [_sample(sample) for sample in shown]) for name, shown in page.samples.items()
+        ],
+        flagged=[(group, [_flagged(each) for each in group.shown]) for group in page.flagged],
+        shown_problems=SHOWN_PROBLEMS,
+    )
+
+
+def _lead(page: DataPage, leak: str) -> str:
+    sentences = [
+        f"{plural(page.usable, 'usable picture')} of {len(page.counts):,} classes in"
+        f" {plural(page.groups, 'group')}."
+    ]
+    if page.flagged_pictures:
+        sentences.append(f"{_are(page.flagged_pictures, 'picture')} flagged.")
+    if page.problems:
+        sentences.append(f"{plural(len(page.problems), 'file')} could not be used.")
+    return " ".join([*sentences, leak]).strip()
+
+
+def _are(count: int, noun: str) -> str:
+    """`1 group is`, `2 groups are`."""
+    return f"{plural(count, noun)} {'is' if count == 1 else 'are'}"
+
+
+def _total(page: DataPage) -> ClassCounts:
+    return ClassCounts(
+        name="all classes",
+        by_split={name: sum(row.by_split[name] for row in page.counts) for name in SPLITS},
+        pictures=page.usable,
+        groups=page.groups,
+    )
+
+
+def _sample(sample: Sample) -> Thumbnail:
+    return Thumbnail(
+        pictures=(photo(whole_pixels(sample.pixels), "picture"),),
+        lines=(printable_path(sample.name),),
+    )
+
+
+def _flagged(flagged: FlaggedPicture) -> Thumbnail:
+    """The picture beside the one that it resembles or, where it is dark, a bright copy."""
+    first, *others = flagged.pixels
+    pictures = [photo(whole_pixels(first), "flagged picture")]
+    pictures += [photo(whole_pixels(other), "the picture that it resembles") for other in others]
+    if not others and first.mean() < DARK:
+        pictures.append(photo(whole_pixels(_brightened(first)), "the same, brightened"))
+    return Thumbnail(
+        pictures=tuple(pictures),
+        lines=(printable_path(flagged.path), printable_path(flagged.detail)),
+    )
+
+
+def _brightened(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return (pixels * (255 / max(int(pixels.max()), 1))).astype(np.uint8)

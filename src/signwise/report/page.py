@@ -101,7 +101,7 @@ def _environment() -> jinja2.Environment:
         "printable": printable_path,
         "count": _count,
         "setting": _setting,
-        "markdown_cell": _markdown_cell,
+        "markdown": _markdown,
     }
     environment.globals |= {"counted": words.counted}
     return environment
@@ -124,7 +124,7 @@ def _setting(value: Json) -> str:
     return " / ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _markdown_cell(text: str) -> str:
-    """Any text as one cell of a Markdown table, where it can be neither HTML nor a new column."""
+def _markdown(text: str) -> str:
+    """Any text on one line of Markdown, where it can be neither HTML nor a new column."""
     line = " ".join(text.split())
     return line.replace("&", "&amp;").replace("<", "&lt;").replace("|", r"\|")

@@ -130,7 +130,9 @@ def verdict(evaluation: Evaluation) -> str:
             f"{accepted or f'None of {unknown.n:,}'} pictures of no class were wrongly accepted."
         )
         if unknown.seen_in_training:
-            sentences.append(f"The model was trained on {unknown.seen_in_training:,} of them.")
+            sentences.append(
+                f"The model was trained on {unknown.seen_in_training:,} of these {unknown.n:,}."
+            )
     if evaluation.seen_in_training is None:
         sentences.append("It is not known whether the model was trained on any of these pictures.")
     elif evaluation.groups_seen_in_training is None:
@@ -182,8 +184,8 @@ def cautions(evaluation: Evaluation) -> list[str]:
     found, unknown = [], evaluation.unknown
     if evaluation.seen_in_training:
         found.append(
-            f"The model was trained on {counted(evaluation.seen_in_training, evaluation.n)} of"
-            " these pictures. The figures say little about new pictures."
+            f"The model was trained on {evaluation.seen_in_training:,} of these {evaluation.n:,}"
+            " pictures. The figures say little about new pictures."
         )
     if evaluation.groups_seen_in_training:
         name = group_name(evaluation.grouping)
@@ -194,8 +196,8 @@ def cautions(evaluation: Evaluation) -> list[str]:
         )
     if unknown is not None and unknown.seen_in_training:
         found.append(
-            f"The model was trained on {counted(unknown.seen_in_training, unknown.n)} of the"
-            " pictures of no class. Its false accept rate on new ones is likely higher."
+            f"The model was trained on {unknown.seen_in_training:,} of these {unknown.n:,} pictures"
+            " of no class. Its false accept rate on new ones is likely higher."
         )
     return found
 

@@ -10,8 +10,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from signwise.errors import SignwiseError
-from signwise.files import Json, write_bytes
+from signwise.files import write_bytes
 from signwise.results import Epoch, json_document
+from signwise.training.optim import OptimizerFacts
 
 Facts = TypeVar("Facts")
 
@@ -21,8 +22,7 @@ class CheckpointFacts:
     """What last.safetensors holds beside its tensors."""
 
     history: tuple[Epoch, ...]
-    optimizer: Json
-    """See `optim.SavedState`."""
+    optimizer: OptimizerFacts
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], facts: object) -> None:

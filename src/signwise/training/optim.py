@@ -86,13 +86,23 @@ def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optim
 
 
 @dataclass(frozen=True, kw_only=True)
+class OptimizerFacts:
+    """`optimizer.state_dict()` without its tensors."""
+
+    kind: str
+    """The optimiser's class."""
+    numbers: dict[str, Json]
+    """By parameter number and name, `3.step`."""
+    param_groups: list[dict[str, Json]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SavedState:
     """A train state as a checkpoint holds it."""
 
     tensors: dict[str, Tensor]
     """Weights, averages, and the optimiser's tensors by parameter number and name."""
-    optimizer: Json
-    """`optimizer.state_dict()` without its tensors."""
+    optimizer: OptimizerFacts
 
 
 def save_state(state: TrainState) -> SavedState:
@@ -107,9 +117,10 @@ def save_state(state: TrainState) -> SavedState:
                 tensors[f"{OPTIMIZER}{index}.{name}"] = value
             else:
                 numbers[f"{index}.{name}"] = value
-    return SavedState(
-        tensors=tensors, optimizer={"numbers": numbers, "param_groups": content["param_groups"]}
+    facts = OptimizerFacts(
+        kind=type(state.optimizer).__name__, numbers=numbers, param_groups=content["param_groups"]
     )
+    return SavedState(tensors=tensors, optimizer=facts)
 
 
 def load_state(state: TrainState, saved: SavedState) -> None:
@@ -118,29 +129,29 @@ def load_state(state: TrainState, saved: SavedState) -> None:
     Raises SignwiseError where it is of another network, another optimiser or another version.
     """
     other = SignwiseError(
-        "`resume`: the checkpoint is of another version of signwise: start a new run"
+        "`resume`: the checkpoint is of another network, another optimiser or another version of "
+        "signwise: start a new run"
     )
+    own, facts = save_state(state), saved.optimizer
     wanted, given = (
         {name for name in tensors if not name.startswith(OPTIMIZER)}
-        for tensors in (save_state(state).tensors, saved.tensors)
+        for tensors in (own.tensors, saved.tensors)
     )
-    if wanted != given or not isinstance(saved.optimizer, dict):
+    if wanted != given or facts.kind != own.optimizer.kind:
         raise other
-    for prefix, module in ((WEIGHTS, state.network), (AVERAGE, state.average)):
-        module.load_state_dict(_below(prefix, saved.tensors))
     parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
     slots: dict[int, dict[str, object]] = {}
     try:
+        for prefix, module in ((WEIGHTS, state.network), (AVERAGE, state.average)):
+            module.load_state_dict(_below(prefix, saved.tensors))
         for name, tensor in _below(OPTIMIZER, saved.tensors).items():
             index, _, slot = name.partition(".")
             slots.setdefault(int(index), {})[slot] = _laid_out(tensor, parameters[int(index)])
-        numbers = saved.optimizer["numbers"]
-        for name, number in numbers.items() if isinstance(numbers, dict) else ():
+        for name, number in facts.numbers.items():
             index, _, slot = name.partition(".")
             slots.setdefault(int(index), {})[slot] = number
-        groups = saved.optimizer["param_groups"]
-        state.optimizer.load_state_dict({"state": slots, "param_groups": groups})
-    except (KeyError, IndexError, TypeError, ValueError):
+        state.optimizer.load_state_dict({"state": slots, "param_groups": facts.param_groups})
+    except (KeyError, IndexError, RuntimeError, TypeError, ValueError):
         raise other from None
 
 
