@@ -46,6 +46,7 @@ class Machine:
         parts = [f"{self.cores} cores, {self.cpu}"]
         parts += ["AVX-512"] if self.avx512 else []
         parts += [f"{self.memory_gib} GiB"] if self.memory_gib is not None else []
+        parts += [f"load {self.load:g}"] if self.load is not None else []
         return ", ".join(part for part in (*parts, self.gpu, self.note) if part)
 
 

@@ -1,8 +1,8 @@
 """docs/benchmarks.md, out of bench/results/ and of the models that ship: `python bench/tables.py`.
 
-No figure of that page is typed by hand: `--save` of a benchmark leaves a file in bench/results/, and
-this writes the page anew, with the newest of each benchmark. What the models that ship measured of
-themselves stands in their own files.
+No figure of that page is typed by hand: `--save` of a benchmark leaves a file in bench/results/,
+and this writes the page anew, with the newest of each benchmark. What the models that ship measured
+of themselves stands in their own files.
 """
 
 import argparse
@@ -27,10 +27,11 @@ AGAINST = {PLAIN: "nothing (the plain recipe)", DEFAULT: "rendered pictures (the
 INTRODUCTION = """# Benchmarks
 
 What signwise has been measured at. `python bench/tables.py` makes this page out of `bench/results/`
-and the models that ship: no figure is typed by hand. It shows the newest run of each benchmark, with
-its machine, its date and its n; the command in the last column measures it again (with `--save` for
-the benchmarks, the result is kept). What is measured on real signs is measured on tracks, that is
-physical signs, that were not trained on. What was tried and failed stands in [LOG.md](../LOG.md)."""
+and the models that ship: no figure is typed by hand. It shows the newest run of each benchmark,
+with its machine, its date and its n; the command in the last column measures it again (a benchmark
+keeps the result with `--save`). What is measured on real signs is measured on tracks, that is
+physical signs, that were not trained on. What was tried and failed stands in
+[LOG.md](../LOG.md)."""
 
 
 def page(records: Sequence[Record]) -> str:
@@ -99,8 +100,8 @@ def unknown_table(measured: Record) -> str:
         )
         for row in record.rows_of(measured, UnknownRow)
     ]
-    heads = ("trained against", "run", "right", "rejected", "pictures of no class", "AUROC")
-    heads += ("FPR at 95 % TPR", "wrongly accepted", "corruptions", "ECE")
+    heads = ["trained against", "run", "right", "rejected", "pictures of no class", "AUROC"]
+    heads += ["FPR at 95 % TPR", "wrongly accepted", "corruptions", "ECE"]
     perfect = [
         f"With {counted(int(row.correct), row.n)} right the interval is"
         f" {between(row.accuracy_ci95)} by picture, {between(row.accuracy_ci95_grouped)} by sign."

@@ -2,14 +2,14 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 
-import signwise.training  # noqa: F401  (how OpenMP's threads wait, before torch is loaded)
+import signwise.training  # how OpenMP's threads wait, before torch is loaded
 
 # Before numpy or torch is imported: more threads than cores make the suite slower, not faster.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
@@ -49,7 +49,7 @@ def toy_net() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that `prepare` wrote: 40 pictures of each of two classes. Read it, leave it alone."""
+    """A folder that `prepare` wrote: 40 pictures of each of two classes. Leave it as it is."""
     from toy import toy_folder
 
     folder = tmp_path_factory.mktemp("prepared")
@@ -60,12 +60,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained_run(toy_net: str, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was trained on `prepared`. Read it, leave it alone."""
+    """A run that was trained on `prepared`. Leave it as it is."""
     from toy_training import QUICK
 
-    assert toy_net == QUICK["model"]
+    assert toy_net == QUICK.model
     out = tmp_path_factory.mktemp("trained") / "run"
-    signwise.train(prepared, out, keep_known=0.75, **{**QUICK, "epochs": 6})
+    signwise.train(prepared, out, QUICK, epochs=6, keep_known=0.75)
     return out
 
 
@@ -89,7 +89,7 @@ def _fail_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Iterator[Any]:
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn a skip into a failure in CI, unless what is missing can't be installed there."""
     report = yield
     _fail_skip(report)
@@ -97,7 +97,7 @@ def pytest_runtest_makereport() -> Iterator[Any]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report() -> Iterator[Any]:
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """The same for a whole file that is skipped."""
     report = yield
     _fail_skip(report)

@@ -15,10 +15,7 @@ from signwise.config import NegativesConfig
 from signwise.training import negatives
 from signwise.training.batches import steps_in_epoch, training_batches
 from signwise.training.pools import Pool, TrainingData
-from toy_training import CPU, tiny_data
-
-WITH_NEGATIVES = 8 + 2 + len(negatives.DESTROYERS) + 2
-"""Pictures of a batch of 8: these, rendered, destroyed, and swapped ones."""
+from toy_training import CPU, WITH_NEGATIVES, tiny_data
 
 
 def untouched(pixels: Tensor, _: torch.Generator) -> Tensor:

@@ -85,5 +85,5 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
     for file in (text, none, foreign, other):
         for kind in (Epoch, CheckpointFacts):
             with pytest.raises(SignwiseError, match=rf"{file.name} is no checkpoint of signwise"):
-                load_facts(file, kind)  # type: ignore[arg-type]
+                load_facts(file, kind)
     assert load_tensors(foreign).keys() == {"a"}

@@ -5,7 +5,7 @@ import io
 import socket
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,11 +18,12 @@ from PIL import Image
 import signwise.data.download as module
 from signwise.cli.main import main
 from signwise.data.download import CHUNK_BYTES, DownloadResult, download
-from signwise.synthetic import GTSRB_DESIGNS
 from signwise.errors import SignwiseError
+from signwise.synthetic import GTSRB_DESIGNS
 from toy import toy_model, toy_picture
 
 TRAINING, TEST, LABELS = module.GTSRB_ARCHIVES
+Get = Callable[..., DownloadResult]
 CLASSES = (0, 12, 14)
 TRACKS, FRAMES, TEST_PICTURES = 4, 3, 9
 
@@ -116,7 +117,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def get(server: Server, archives: dict[str, bytes], tmp_path: Path) -> Any:
+def get(server: Server, archives: dict[str, bytes], tmp_path: Path) -> Get:
     known = {name: f"md5:{hashlib.md5(content).hexdigest()}" for name, content in archives.items()}
 
     def run(**options: Any) -> DownloadResult:
@@ -129,7 +130,7 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_all_well(get: Any, server: Server, tmp_path: Path) -> None:
+def test_all_well(get: Get, server: Server, tmp_path: Path) -> None:
     result = get()
     train, test = len(CLASSES) * TRACKS * FRAMES, TEST_PICTURES
     assert result.counts == {"train": train, "test": test}
@@ -142,7 +143,7 @@ def test_all_well(get: Any, server: Server, tmp_path: Path) -> None:
 
 
 def test_pictures_are_the_archive_s_own(
-    get: Any, archives: dict[str, bytes], tmp_path: Path
+    get: Get, archives: dict[str, bytes], tmp_path: Path
 ) -> None:
     get()
     with zipfile.ZipFile(io.BytesIO(archives[TRAINING])) as archive:
@@ -150,13 +151,13 @@ def test_pictures_are_the_archive_s_own(
     assert (tmp_path / "out/train/12_priority/00001_00002.ppm").read_bytes() == wanted
 
 
-def test_no_path_leaves_the_folder(get: Any, tmp_path: Path) -> None:
+def test_no_path_leaves_the_folder(get: Get, tmp_path: Path) -> None:
     get()
     assert not list(tmp_path.rglob("*evil*"))
     assert not Path("/tmp/signwise-evil.ppm").exists()
 
 
-def test_chosen_classes_under_chosen_names(get: Any, tmp_path: Path) -> None:
+def test_chosen_classes_under_chosen_names(get: Get, tmp_path: Path) -> None:
     result = get(classes=["12=priority", "14=стоп знак"])
     assert result.classes == ("priority", "стоп знак")
     assert result.counts == {"train": 2 * TRACKS * FRAMES, "test": 6}
@@ -166,14 +167,14 @@ def test_chosen_classes_under_chosen_names(get: Any, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out/train").iterdir()] == ["stop"]
 
 
-def test_what_is_in_the_cache_is_not_fetched_again(get: Any, server: Server) -> None:
+def test_what_is_in_the_cache_is_not_fetched_again(get: Get, server: Server) -> None:
     get()
     server.requests.clear()
     get()
     assert server.requests == []
 
 
-def test_it_is_ready_for_prepare_and_evaluate(get: Any, tmp_path: Path) -> None:
+def test_it_is_ready_for_prepare_and_evaluate(get: Get, tmp_path: Path) -> None:
     get(classes=["12=priority", "14=stop"])
     out, data = tmp_path / "out", tmp_path / "data"
     assert main(["prepare", str(out / "train"), "--out", str(data)]) == 0
@@ -183,14 +184,14 @@ def test_it_is_ready_for_prepare_and_evaluate(get: Any, tmp_path: Path) -> None:
     assert main(command) == 0
 
 
-def test_cut_connection_is_resumed(get: Any, server: Server) -> None:
+def test_cut_connection_is_resumed(get: Get, server: Server) -> None:
     server.cut_after[TRAINING] = [40_000, 50_000]
     assert get().counts["train"] == len(CLASSES) * TRACKS * FRAMES
     ranges = [wanted for name, wanted in server.requests if name == TRAINING]
     assert ranges == [None, f"bytes={2 * CHUNK_BYTES}-", f"bytes={5 * CHUNK_BYTES}-"]
 
 
-def test_cut_connection_is_resumed_by_the_next_run(get: Any, server: Server, cache: Path) -> None:
+def test_cut_connection_is_resumed_by_the_next_run(get: Get, server: Server, cache: Path) -> None:
     server.cut_after[TRAINING] = [40_000, 0, 0, 0]
     with pytest.raises(SignwiseError, match="try again"):
         get()
@@ -201,13 +202,13 @@ def test_cut_connection_is_resumed_by_the_next_run(get: Any, server: Server, cac
     assert files(cache) == sorted((TRAINING, TEST, LABELS))
 
 
-def test_server_that_does_not_resume_sends_all_again(get: Any, server: Server) -> None:
+def test_server_that_does_not_resume_sends_all_again(get: Get, server: Server) -> None:
     server.cut_after[TRAINING] = [40_000]
     server.resumes = False
     assert get().counts["train"] == len(CLASSES) * TRACKS * FRAMES
 
 
-def test_wrong_checksum(get: Any, server: Server, cache: Path, tmp_path: Path) -> None:
+def test_wrong_checksum(get: Get, server: Server, cache: Path, tmp_path: Path) -> None:
     server.files[TEST] += b"one byte too many"
     with pytest.raises(SignwiseError, match="not the file that signwise knows") as error:
         get()
@@ -217,14 +218,14 @@ def test_wrong_checksum(get: Any, server: Server, cache: Path, tmp_path: Path) -
     assert files(tmp_path / "out") == [".signwise"]
 
 
-def test_missing_on_the_server(get: Any, server: Server) -> None:
+def test_missing_on_the_server(get: Get, server: Server) -> None:
     del server.files[TEST]
     with pytest.raises(SignwiseError, match="status 404"):
         get()
 
 
 def test_no_network_says_where_to_put_the_files(
-    get: Any, server: Server, archives: dict[str, bytes], cache: Path
+    get: Get, server: Server, archives: dict[str, bytes], cache: Path
 ) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -265,7 +266,7 @@ def test_unknown_data_set(tmp_path: Path) -> None:
 
 
 def test_folder_of_others_is_refused_before_anything_is_fetched(
-    get: Any, server: Server, tmp_path: Path
+    get: Get, server: Server, tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")

@@ -13,10 +13,10 @@ from signwise.data.prepare import prepare
 from signwise.errors import SignwiseError
 from signwise.evaluation.evaluate import evaluate
 from signwise.evaluation.measure import measure
-from signwise.files import STRANGERS, sha256_file
+from signwise.data.unknown import LISTING
 from signwise.inference.predict import predict
-from signwise.metrics import wilson_interval
-from toy import toy_folder, toy_model, toy_strangers
+from signwise.metrics.rates import wilson_interval
+from toy import toy_folder, toy_model, toy_unknown
 
 ASKED_FOR = {"unknown", "corruptions"}
 FIELDS = {
@@ -184,7 +184,7 @@ def test_unreadable_pictures_are_problems(run: Path, tmp_path: Path) -> None:
 
 
 def test_strangers_are_measured(run: Path, data: Path, tmp_path: Path) -> None:
-    folder = toy_strangers(tmp_path / "strangers", 20)
+    folder = toy_unknown(tmp_path / "strangers", 20)
     (folder / "deeper").mkdir()
     shutil.copy(folder / "00000.png", folder / "deeper")
     (folder / "broken.jpg").write_bytes(b"no picture")
@@ -200,14 +200,14 @@ def test_strangers_are_measured(run: Path, data: Path, tmp_path: Path) -> None:
 
 
 def test_what_was_asked_for_once_does_not_stay(run: Path, data: Path, tmp_path: Path) -> None:
-    evaluate(run, data, unknown=toy_strangers(tmp_path / "strangers"))
+    evaluate(run, data, unknown=toy_unknown(tmp_path / "strangers"))
     assert "unknown" not in evaluate(run, data).metrics
 
 
 def test_strangers_that_are_none_and_those_trained_against_are_told(
     run: Path, data: Path, source: Path, tmp_path: Path
 ) -> None:
-    strangers = toy_strangers(tmp_path / "strangers", 4)
+    strangers = toy_unknown(tmp_path / "strangers", 4)
     shutil.copy(source / "stop" / "00000_00000.png", strangers / "a_stop.png")
     result = evaluate(run, data, unknown=strangers)
     assert [problem["problem"] for problem in result.problems] == [
@@ -219,7 +219,7 @@ def test_strangers_that_are_none_and_those_trained_against_are_told(
         evaluate(run, data, unknown=source)
     (strangers / "a_stop.png").unlink()
     hashes = [f"{path},{sha256_file(path)}" for path in sorted(strangers.iterdir())[:3]]
-    (run / STRANGERS).write_text("\n".join(["path,sha256", *hashes]) + "\n")
+    (run / LISTING).write_text("\n".join(["path,sha256", *hashes]) + "\n")
     with pytest.warns(UserWarning, match="3 of 4 pictures of --unknown were trained against"):
         result = evaluate(run, data, unknown=strangers)
     assert result.metrics["unknown"]["seen_in_training"] == 3
@@ -278,7 +278,7 @@ def test_a_poor_model_does_not_judge_labels(run: Path, data: Path) -> None:
     toy_model(run / "model.onnx", region=(0, 0, 2, 2))
     result = evaluate(run, data)
     assert result.metrics["balanced_accuracy"] < 0.8
-    assert not (result.out / "suspects.csv").exists()
+    assert not (result.out / "flagged.csv").exists()
     assert "Not judged" in (result.out / "report.html").read_text()
 
 
@@ -290,13 +290,13 @@ def test_likely_label_errors_are_listed_for_prepare(run: Path, tmp_path: Path) -
     wrong = folder / "stop" / "00099_00000.png"
     shutil.move(surest, wrong)
     result = evaluate(run, folder)
-    suspects = pd.read_csv(result.out / "suspects.csv")
+    suspects = pd.read_csv(result.out / "flagged.csv")
     assert list(suspects["path"]) == [str(wrong.resolve())]
-    assert result.counts["suspects"] == 1
+    assert result.counts["flagged"] == 1
     page = (result.out / "report.html").read_text()
     assert " labels are likely wrong" in page
     assert "labelled stop\nlooks like priority\nstop/00099_00000.png" in page
-    again = prepare(folder, tmp_path / "again", exclude=result.out / "suspects.csv")
+    again = prepare(folder, tmp_path / "again", exclude=result.out / "flagged.csv")
     assert str(wrong.name) not in (again.out / "manifest.csv").read_text()
 
 

@@ -10,10 +10,9 @@ import pytest
 from PIL import Image
 
 from signwise.errors import SignwiseError
-from signwise.evaluation import explain as explain_module
 from signwise.inference.explain import explain, occlusion_map
-from signwise.report.heat import overlay, sheet
 from signwise.inference.predictor import Predictor
+from signwise.report.heat import overlay, sheet
 from toy import class_colour, toy_folder, toy_model
 
 # The places (top, left, bottom, right) that the model's answer depends on, in a picture of 32.
@@ -141,7 +140,7 @@ def test_explain_writes_a_sheet_a_picture(tmp_path: Path) -> None:
     broken = str(folder / "stop" / "broken.png")
     assert result.problems == [{"path": broken, "problem": "not an image"}]
     assert [row["label"] for row in result.rows] == ["priority"] * 2 + ["stop"] * 2 + ["unknown"]
-    files = [row["file"] for row in result.rows]
+    files = [str(row["file"]) for row in result.rows]
     assert files == [
         "00000_00000.png", "00000_00001.png", "00000_00000-2.png", "00000_00001-2.png",
         "picture 6.png",
@@ -170,21 +169,28 @@ def test_explain_replaces_its_own_and_nothing_else(tmp_path: Path) -> None:
 def test_maps_of_a_run_that_was_stopped_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = toy_model(tmp_path / "model.onnx")
     folder = toy_folder(tmp_path / "in", per_class=3)
-    made = iter(range(3))
-    draw = explain_module.sheet
+    out = tmp_path / "out"
 
-    def stop(*parts: object) -> Image.Image:
-        if next(made) == 2:
-            raise KeyboardInterrupt
-        return draw(*parts)  # type: ignore[arg-type]
+    def stop_at_the_third() -> None:
+        made = iter(range(3))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(explain_module, "sheet", stop)
-        with pytest.raises(KeyboardInterrupt):
-            explain(model, folder, out=tmp_path / "out")
-    assert len(list((tmp_path / "out").glob("*.png"))) == 2
-    explain(model, folder / "stop" / "00000_00000.png", out=tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["00000_00000.png"]
+        def stop(picture: np.ndarray, heat: np.ndarray, name: str, verdict: str) -> Image.Image:
+            if next(made) == 2:
+                raise KeyboardInterrupt
+            return sheet(picture, heat, name, verdict)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("signwise.inference.explain.sheet", stop)
+            with pytest.raises(KeyboardInterrupt):
+                explain(model, folder, out=out)
+
+    stop_at_the_third()
+    assert not out.exists(), "a folder that was new is gone"
+    explain(model, folder / "priority" / "00000_00002.png", out=out)
+    stop_at_the_third()
+    assert {path.name for path in out.glob("*.png")} == {"00000_00000.png", "00000_00001.png"}
+    explain(model, folder / "stop" / "00000_00002.png", out=out)
+    assert [path.name for path in out.glob("*.png")] == ["00000_00002.png"]
 
 
 def test_open_files_and_long_names_are_explained(tmp_path: Path) -> None:
@@ -210,14 +216,14 @@ def test_maps_in_the_folder_of_pictures_are_not_explained(tmp_path: Path) -> Non
     for _ in range(2):
         result = explain(model, folder, out=folder / "a")
         assert (result.counts["explained"], result.problems) == (4, [])
-    with pytest.raises(SignwiseError, match="beside those in --out"):
+    with pytest.raises(SignwiseError, match=r"^`images` holds no picture beside those in `out`"):
         explain(model, folder / "a", out=folder / "a")
 
 
 def test_explain_needs_a_picture_and_a_model(tmp_path: Path) -> None:
     model = toy_model(tmp_path / "model.onnx")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SignwiseError, match="IMAGES holds no picture"):
+    with pytest.raises(SignwiseError, match=r"^`images` holds no picture"):
         explain(model, tmp_path / "empty", out=tmp_path / "out")
     with pytest.raises(SignwiseError, match="does not exist"):
         explain(tmp_path / "gone", tmp_path, out=tmp_path / "out")
@@ -229,7 +235,7 @@ def test_a_name_that_is_not_utf8_is_explained(tmp_path: Path) -> None:
     path = toy_folder(tmp_path / "in", per_class=1) / "stop" / "00000_00000.png"
     odd = path.rename(path.with_name("caf\udce9.png"))
     result = explain(model, odd, out=tmp_path / "out")
-    assert (tmp_path / "out" / result.rows[0]["file"]).is_file()
+    assert (tmp_path / "out" / str(result.rows[0]["file"])).is_file()
 
 
 def test_explaining_imports_nothing_heavy() -> None:

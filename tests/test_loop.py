@@ -18,8 +18,7 @@ from signwise.training.graph import MEAN, STANDARD_DEVIATION, Normalise
 from signwise.training.loop import Fit, plain_loss
 from signwise.training.optim import TrainState, learning_rate, make_train_state
 from signwise.training.pools import TrainingData
-from test_batches import WITH_NEGATIVES
-from toy_training import CPU, SIZE, settings, tiny_data, tiny_network
+from toy_training import CPU, SIZE, WITH_NEGATIVES, settings, tiny_data, tiny_network
 
 
 def tiny_state() -> TrainState:
@@ -85,7 +84,7 @@ def test_the_global_generator_is_the_epochs_own() -> None:
     drawn = []
     for salt in (1, 2):
         torch.manual_seed(salt)
-        state = make_train_state(nn.Sequential(nn.Dropout(), *tiny_network()), settings())
+        state = make_train_state(nn.Sequential(nn.Dropout(), tiny_network()), settings())
         run(state, range(3, 4))
         drawn.append(weights(state.network))
     assert same(*drawn)
@@ -119,7 +118,7 @@ def test_a_step_is_one_step_of_the_optimiser_on_the_loss() -> None:
         logits = by_hand.network(normalise.from_unit(pictures))
         error = logits.pow(2).sum()
         by_hand.optimizer.zero_grad()
-        error.backward()  # type: ignore[no-untyped-call]
+        error.backward()
         by_hand.optimizer.step()
         by_hand.average.update_parameters(by_hand.network)
         total += float(error.detach()) * len(labels)
@@ -159,8 +158,9 @@ def test_an_epoch_takes_the_loss_that_it_is_given() -> None:
         given.append((pictures, logits, labels))
         return logits.sum() * 0 + 7
 
-    state = tiny_state()
-    row = loop.run_epoch(state, data, settings(weight_decay=0.0), 2, CPU, loss=loss)
+    config = settings(weight_decay=0.0)
+    state = make_train_state(tiny_network(), config)
+    row = loop.run_epoch(state, data, config, 2, CPU, loss=loss)
     assert row.train_loss == pytest.approx(7)
     assert same(weights(state.network), weights(tiny_network()))  # it has no slope
     assert [len(labels) for _, _, labels in given] == [WITH_NEGATIVES + 1] * 5
@@ -240,7 +240,7 @@ def test_a_row_has_the_fit_of_the_network_and_of_the_average(
 
 
 def test_the_logits_are_of_the_pictures_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, network = tiny_data(), nn.Sequential(nn.Dropout(), *tiny_network())
+    data, network = tiny_data(), nn.Sequential(nn.Dropout(), tiny_network())
     network.train()
     unit = data.val.take(np.arange(20), CPU)
     mean, deviation = (torch.tensor(each).view(3, 1, 1) for each in (MEAN, STANDARD_DEVIATION))

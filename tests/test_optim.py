@@ -47,7 +47,7 @@ def network(channels: int = 3) -> nn.Module:
             nn.Flatten(),
             nn.Linear(channels * 4, 2),
         )
-    return whole.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return whole.to(memory_format=torch.channels_last)
 
 
 def state_with(make: Optimizer, channels: int = 3) -> TrainState:

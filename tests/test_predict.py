@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import signwise.inference.predict as predict_module
+from signwise.data.images import Source, Sources
 from signwise.errors import SignwiseError
 from signwise.inference.predict import column_names, predict
 from signwise.inference.tables import CsvWriter, open_table
-from toy import toy_folder, toy_model, toy_strangers
+from signwise.progress import track
+from toy import toy_folder, toy_model, toy_unknown
 
 COLUMNS = ["path", "label", "confidence", "known", "p_priority", "p_stop", "error"]
 
@@ -35,7 +37,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = toy_folder(tmp_path_factory.mktemp("in"), per_class=6)
-    toy_strangers(root / "other", 3)
+    toy_unknown(root / "other", 3)
     (root / "stop" / "broken.png").write_bytes(b"no picture")
     (root / "notes.txt").write_text("no picture either")
     return root
@@ -111,18 +113,13 @@ def test_numbers_round_trip_as_float32_without_spare_digits(model: Path, folder:
 def test_any_sources_in_a_list_or_an_iterator(model: Path, folder: Path) -> None:
     path = folder / "stop" / "00000_00000.png"
     array = np.asarray(Image.open(path))
-    mixed = [path, path.read_bytes(), Image.open(path), array, str(path), path]
-    for sources in (mixed, tuple(mixed), iter(mixed)):
+    mixed: list[Source] = [path, path.read_bytes(), Image.open(path), array, str(path), path]
+    ways: list[Iterable[Source]] = [mixed, tuple(mixed), iter(mixed)]
+    for sources in ways:
         result = predict(model, sources)
         assert [row["label"] for row in result.rows] == ["stop"] * 6
-        assert [row["path"] is None for row in result.rows] == [
-            False,
-            True,
-            True,
-            True,
-            False,
-            False,
-        ]
+        named = [row["path"] is not None for row in result.rows]
+        assert named == [True, False, False, False, True, True]
     for single in (path, str(path), path.read_bytes(), Image.open(path), array, array[None]):
         assert len(predict(model, single).rows) == 1
     assert len(predict(model, np.stack([array] * 3)).rows) == 3
@@ -192,7 +189,7 @@ def test_parquet_is_written_in_row_groups(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["rows", "rows.txt", "rows.csv.gz", "rows.json"])
 def test_an_out_of_another_kind_is_refused(model: Path, folder: Path, name: str) -> None:
-    with pytest.raises(SignwiseError, match=r"--out .*rows.*\.csv, \.jsonl, \.parquet"):
+    with pytest.raises(SignwiseError, match=r"^`out` rows.*\.csv, \.jsonl, \.parquet"):
         predict(model, folder, out=Path(name))
 
 
@@ -202,7 +199,7 @@ def test_a_file_that_signwise_did_not_write_is_refused(
     for suffix in ("csv", "jsonl", "parquet"):
         out = tmp_path / f"mine.{suffix}"
         out.write_text("path,label\nmy own work\n")
-        with pytest.raises(SignwiseError, match=rf"--out .*mine\.{suffix} .*did not write"):
+        with pytest.raises(SignwiseError, match=rf"^`out` .*mine\.{suffix} .*did not write"):
             predict(model, folder, out=out)
         assert out.read_text() == "path,label\nmy own work\n"
         out.unlink()
@@ -251,9 +248,10 @@ def test_parquet_without_pyarrow_names_the_extra(
 def test_no_picture_at_all_is_an_error(model: Path, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("")
     out = tmp_path / "rows.csv"
-    for nothing in ([], iter([]), tmp_path, [tmp_path]):
+    empty: list[Sources] = [[], iter([]), tmp_path, [tmp_path]]
+    for nothing in empty:
         stream = io.StringIO()
-        with pytest.raises(SignwiseError, match="IMAGES holds no picture"):
+        with pytest.raises(SignwiseError, match=r"^`images` holds no picture"):
             predict(model, nothing, out=out, stream=stream)
         assert stream.getvalue() == ""
         assert not out.exists()
@@ -265,13 +263,12 @@ def test_progress_is_shown_only_for_a_file(
     model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    original = predict_module.track
 
-    def counting(description: str, total: int):  # type: ignore[no-untyped-def]
+    def counting(description: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
         asked.append(total)
-        return original(description, total)
+        return track(description, total)
 
-    monkeypatch.setattr(predict_module, "track", counting)
+    monkeypatch.setattr("signwise.inference.predict.track", counting)
     predict(model, folder, stream=io.StringIO())
     assert asked == []
     predict(model, folder, out=tmp_path / "rows.csv")

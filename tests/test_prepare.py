@@ -1,3 +1,5 @@
+"""SOURCE -> DATA: what is written, kept and refused, whatever the pictures are called."""
+
 import json
 import os
 import shutil
@@ -9,58 +11,122 @@ import pytest
 from PIL import Image
 
 from signwise.config import PrepareConfig
-from signwise.data.pixels import load_pixels
-from signwise.data.prepare import prepare
+from signwise.data import quality
+from signwise.data.images import decode
 from signwise.data.manifest import COLUMNS, SPLITS, load_data
+from signwise.data.pixels import load_pixels
+from signwise.data.prepare import PrepareResult, prepare
 from signwise.errors import SignwiseError
+from signwise.files import sha256_file
 from toy import toy_folder
+
+GROUPS, FRAMES = 4, 3
+COUNT = 2 * GROUPS * FRAMES
+"""Pictures of both classes."""
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Read it only: tests share it."""
+    root = tmp_path_factory.mktemp("prepare") / "source"
+    return toy_folder(root, per_class=GROUPS * FRAMES, frames=FRAMES, size=24)
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return toy_folder(tmp_path / "source", per_class=30)
+def own(source: Path, tmp_path: Path) -> Path:
+    """The same pictures, for a test to change."""
+    shutil.copytree(source, tmp_path / "own")
+    return tmp_path / "own"
 
 
-def test_what_it_writes(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    result = prepare(source, tmp_path / "data", seed=3)
-    assert capsys.readouterr().out == ""
-    assert result.counts.pop("suspects") >= 0
-    assert result.counts == {
-        "train": 42, "val": 12, "test": 6, "problems": 0, "skipped": 0, "groups": 20,
+@pytest.fixture(scope="module")
+def done(source: Path, tmp_path_factory: pytest.TempPathFactory) -> PrepareResult:
+    """Prepared once, with everything; read it only."""
+    return prepare(source, tmp_path_factory.mktemp("prepare") / "data", seed=3, copy=True)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unlike each other, and of names that tell no sign."""
+    root = tmp_path_factory.mktemp("photos") / "source"
+    rng = np.random.default_rng(0)
+    for label in ("priority", "stop"):
+        (root / label).mkdir(parents=True)
+        for number in range(4):
+            array = rng.integers(0, 256, (8, 8, 3), np.uint8)
+            Image.fromarray(array).resize((24, 24)).save(root / label / f"photo{number}.png")
+    return root
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """The hash of each file under the folder."""
+    return {
+        str(path.relative_to(folder)): sha256_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_what_it_writes(done: PrepareResult, source: Path) -> None:
+    flagged = pd.read_csv(done.out / "flagged.csv")
+    assert done.counts == {
+        "train": 12, "val": 6, "test": 6, "problems": 0, "skipped": 0,
+        "flagged": flagged["path"].nunique(), "groups": 2 * GROUPS,
     }  # fmt: skip
-    assert result.grouping == "track"
-    assert result.problems == []
-    assert result.warnings == []
-    assert {path.name for path in result.written} == {
-        "manifest.csv", "data.json", "pixels-32.npy", "report.html", "suspects.csv",
-    }  # fmt: skip
-    assert all(path.is_file() for path in result.written)
-    table = pd.read_csv(tmp_path / "data" / "manifest.csv", keep_default_na=False)
+    assert done.grouping == "track"
+    assert done.classes == ("priority", "stop")
+    assert done.class_counts == {
+        split: {"priority": n, "stop": n} for split, n in (("train", 6), ("val", 3), ("test", 3))
+    }
+    assert (done.problems, done.warnings, done.skipped) == ([], [], {})
+    names = ("manifest.csv", "data.json", "pixels-32.npy", "report.html", "flagged.csv")
+    assert done.written == [done.out / name for name in (*names, *SPLITS)]
+    assert {path.name for path in done.out.iterdir()} == {".signwise", *names, *SPLITS}
+    table = pd.read_csv(done.out / "manifest.csv", keep_default_na=False)
     assert tuple(table.columns) == COLUMNS
-    facts = json.loads((tmp_path / "data" / "data.json").read_text())
+    facts = json.loads((done.out / "data.json").read_text())
+    assert facts["source"] == str(source)
+    assert facts["root"] == str(source.resolve())
     assert facts["classes"] == ["priority", "stop"]
-    assert facts["counts"] == result.class_counts
+    assert facts["counts"] == done.class_counts
+    assert facts["groups"] == {"priority": GROUPS, "stop": GROUPS}
     assert facts["leaks"] == {"groups": 0, "pictures": 0}
-    assert facts["seed"] == 3
-    assert PrepareConfig.from_json(facts["settings"]) == PrepareConfig(seed=3)
-    assert not list((tmp_path / "data").glob(".*partial*"))
+    assert (facts["grouping"], facts["split_given"], facts["seed"]) == ("track", False, 3)
+    assert (facts["problems"], facts["skipped"], facts["warnings"]) == (0, {}, [])
+    assert PrepareConfig.from_json(facts["settings"]) == PrepareConfig(seed=3, copy=True)
+    assert facts["manifest_sha256"] == sha256_file(done.out / "manifest.csv")
 
 
-def test_it_reads_back(source: Path, tmp_path: Path) -> None:
-    (source / "stop" / "00000_00009.png").write_bytes(b"")
+def test_it_prints_nothing(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     prepare(source, tmp_path / "data")
+    assert capsys.readouterr().out == ""
+
+
+def test_it_reads_back(own: Path, tmp_path: Path) -> None:
+    (own / "stop" / "00000_00009.png").write_bytes(b"")
+    (own / "stop" / "notes.txt").touch()
+    result = prepare(own, tmp_path / "data")
+    assert result.problems == [{"path": "stop/00000_00009.png", "problem": "empty file"}]
+    assert (result.counts["problems"], result.counts["skipped"]) == (1, 1)
+    assert result.skipped == {".txt": 1}
     data = load_data(tmp_path / "data")
     assert data.classes == ("priority", "stop")
-    assert list(data.table.index) == list(range(60))
+    assert list(data.table.index) == list(range(COUNT))
     assert set(data.table["split"]) == {"train", "val", "test"}
     assert data.table.groupby("group")["split"].nunique().max() == 1
-    assert data.problems == [{"path": "stop/00000_00009.png", "problem": "empty file"}]
-    assert data.root == source.resolve()
+    assert data.problems == result.problems
+    assert data.root == own.resolve()
+    # The cache has no row for what can't be used.
+    pixels = np.load(tmp_path / "data" / "pixels-32.npy")
+    np.testing.assert_array_equal(pixels, load_pixels(data, 32))
+    assert pixels.any(axis=(1, 2, 3)).all()
 
 
 def test_names_and_labels_that_look_like_something_else(tmp_path: Path) -> None:
     names = ("NA", "001", 'ü, "x"')
-    toy_folder(tmp_path / "source", names, per_class=9)
+    toy_folder(tmp_path / "source", names, per_class=3, frames=1, size=16)
     prepare(tmp_path / "source", tmp_path / "data")
     data = load_data(tmp_path / "data")
     assert data.classes == tuple(sorted(names))
@@ -68,165 +134,192 @@ def test_names_and_labels_that_look_like_something_else(tmp_path: Path) -> None:
     assert all((data.root / path).is_file() for path in data.table["path"])
 
 
-def test_the_same_seed_gives_the_same_files(source: Path, tmp_path: Path) -> None:
-    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
-        prepare(source, tmp_path / name, seed=seed)
-    one, two, three = (
-        (tmp_path / name / "manifest.csv").read_bytes() for name in ("one", "two", "three")
-    )
-    assert one == two
-    assert one != three
+def test_the_same_seed_gives_the_same_files(
+    done: PrepareResult, source: Path, tmp_path: Path
+) -> None:
+    prepare(source, tmp_path / "again", seed=3, copy=True)
+    assert tree(tmp_path / "again") == tree(done.out)
+    prepare(source, tmp_path / "other", seed=4)
+    manifests = [(path / "manifest.csv").read_bytes() for path in (done.out, tmp_path / "other")]
+    assert manifests[0] != manifests[1]
 
 
-def test_it_replaces_its_own_and_nothing_else(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "data", image_size=8, copy=True)
-    (source / "stop").rename(source / "yield")
-    prepare(source, tmp_path / "data", image_size=16)
+def test_it_replaces_its_own_and_nothing_else(own: Path, tmp_path: Path) -> None:
+    prepare(own, tmp_path / "data", image_size=8, copy=True)
+    (own / "stop").rename(own / "yield")
+    prepare(own, tmp_path / "data", image_size=16)
     assert load_data(tmp_path / "data").classes == ("priority", "yield")
     assert [path.name for path in (tmp_path / "data").glob("*.npy")] == ["pixels-16.npy"]
-    assert not (tmp_path / "data" / "train").exists()
+    assert not any((tmp_path / "data" / split).exists() for split in SPLITS)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     with pytest.raises(SignwiseError, match="mine holds files that signwise did not write"):
-        prepare(source, tmp_path / "mine")
+        prepare(own, tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
-def test_source_and_out_lie_apart(source: Path) -> None:
-    for out in (source, source / "data"):
-        with pytest.raises(SignwiseError, match=r"--out .* lies in"):
-            prepare(source, out)
-    assert not (source / "data").exists()
+def test_source_and_out_lie_apart(own: Path) -> None:
+    for out in (own, own / "data"):
+        with pytest.raises(SignwiseError, match=f"`out` {out} lies in {own}: give a folder else"):
+            prepare(own, out)
+    with pytest.raises(SignwiseError, match=f"{own} lies in `out` {own.parent}: give a folder"):
+        prepare(own, own.parent)
+    assert not (own / "data").exists()
+    # A listing may lie where the data go.
+    data = own.parent / "data"
+    prepare(own, data)
+    (own.parent / "data" / "all.csv").write_text(
+        "\n".join(["path,label", *(f"{path},{path.parent.name}" for path in own.glob("*/*"))])
+    )
+    assert prepare(data / "all.csv", data).counts["train"] == 12
 
 
 @pytest.mark.parametrize(
-    ("classes", "per_class", "message"),
+    ("classes", "groups", "message"),
     [
-        (("stop",), 9, r"one class only \(stop\), at least 2"),
-        (("priority", "stop"), 6, r"source/priority has 2 group.* at least 3"),
+        (("stop",), 3, r"one class only \(stop\), at least 2 are needed"),
+        (("priority", "stop"), 2, r"source/priority has 2 group.* at least 3 needed"),
     ],
 )
 def test_too_little_to_split(
-    tmp_path: Path, classes: tuple[str, ...], per_class: int, message: str
+    tmp_path: Path, classes: tuple[str, ...], groups: int, message: str
 ) -> None:
-    toy_folder(tmp_path / "source", classes, per_class=per_class)
+    toy_folder(tmp_path / "source", classes, per_class=groups, frames=1, size=16)
     with pytest.raises(SignwiseError, match=message):
         prepare(tmp_path / "source", tmp_path / "data")
     assert not (tmp_path / "data").exists()
+    if len(classes) > 1:  # enough for two splits
+        assert prepare(tmp_path / "source", tmp_path / "data", split=(0.5, 0.5, 0.0)).counts["val"]
 
 
-def test_a_failed_run_leaves_the_last_data_whole(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "data")
-    before = {path.name: path.read_bytes() for path in (tmp_path / "data").iterdir()}
-    with pytest.raises(SignwiseError, match="--group"):
-        prepare(source, tmp_path / "data", group="(")
-    assert {path.name: path.read_bytes() for path in (tmp_path / "data").iterdir()} == before
-
-
-def test_files_of_two_runs_are_not_mixed(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "data")
-    prepare(source, tmp_path / "other", seed=1)
-    shutil.copy(tmp_path / "other" / "manifest.csv", tmp_path / "data")
-    with pytest.raises(SignwiseError, match="do not belong together"):
-        load_data(tmp_path / "data")
-
-
-def test_what_is_no_prepared_data(tmp_path: Path) -> None:
-    with pytest.raises(SignwiseError, match=rf"run signwise prepare {tmp_path} --out DATA first"):
-        load_data(tmp_path)
-    (tmp_path / ".signwise").write_text('{"kind": "data"}')
-    for folder in (tmp_path, tmp_path / "nothing"):
-        with pytest.raises(SignwiseError, match=f"run signwise prepare SOURCE --out {folder}"):
-            load_data(folder)
-
-
-def test_a_given_split_is_kept_and_its_leaks_are_told(source: Path, tmp_path: Path) -> None:
-    rows = [
-        (path.relative_to(source), path.parent.name, split)
-        for path in sorted(source.rglob("*.png"))
-        for split in [{"0": "train", "1": "val"}.get(path.stem[-1], "test")]
-    ]
-    listing = source / "all.csv"
-    pd.DataFrame(rows, columns=["path", "label", "split"]).to_csv(listing, index=False)
-    result = prepare(listing, tmp_path / "data")
-    assert result.counts["train"] == result.counts["val"] == result.counts["test"] == 20
-    assert not any("--split" in text for text in result.warnings)
-    asked = prepare(listing, tmp_path / "data", split=(0.5, 0.25, 0.25))
-    assert asked.counts == result.counts
-    assert any("--split has no effect" in text for text in asked.warnings)
-    assert any("leak: 20 groups with 60 pictures" in text for text in result.warnings)
-    assert json.loads((tmp_path / "data" / "data.json").read_text())["leaks"]["groups"] == 20
-
-
-def test_a_given_split_without_training_pictures_of_a_class(tmp_path: Path) -> None:
-    toy_folder(tmp_path / "source" / "train", ("a",), per_class=3)
-    toy_folder(tmp_path / "source" / "test", ("a", "b"), per_class=3, seed=1)
-    with pytest.raises(SignwiseError, match="b has 0 usable picture"):
+def test_problems_alone_are_no_class(tmp_path: Path) -> None:
+    toy_folder(tmp_path / "source", per_class=3, frames=1, size=16)
+    for path in (tmp_path / "source").glob("*/*"):
+        path.write_bytes(b"")
+    with pytest.raises(SignwiseError, match="priority has 0 group"):
         prepare(tmp_path / "source", tmp_path / "data")
 
 
-def test_shares_of_none(source: Path, tmp_path: Path) -> None:
-    result = prepare(source, tmp_path / "data", split=(0.8, 0.2, 0.0))
-    assert (result.counts["train"], result.counts["val"], result.counts["test"]) == (48, 12, 0)
+def test_a_failed_run_leaves_the_last_data_whole(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    prepare(source, out, copy=True)
+    before = tree(out)
+    with pytest.raises(SignwiseError, match="`group`"):
+        prepare(source, out, group="(")
+    listing = tmp_path / "pictures.csv"
+    rows = [f"{path},{path.parent.name}" for path in source.glob("*/*")]
+    listing.write_text("\n".join(["path,label", *rows]).replace(",stop", ",a/b"))
+    with pytest.raises(SignwiseError, match="`copy`: class 'a/b' can't be a folder's name"):
+        prepare(listing, out, copy=True)
+    assert tree(out) == before
+    assert prepare(listing, out).classes == ("a/b", "priority")
 
 
-def test_without_tracks_it_says_that_signs_are_not_known(source: Path, tmp_path: Path) -> None:
-    for number, path in enumerate(sorted(source.rglob("*.png"))):
-        path.rename(path.with_name(f"photo{number}.png"))
-    result = prepare(source, tmp_path / "data")
-    assert result.grouping == "duplicates"
-    assert any("physical signs are not known" in text for text in result.warnings)
-    assert "They are not physical signs" in (tmp_path / "data" / "report.html").read_text()
-
-
-def test_a_carriage_return_in_a_name_breaks_no_row(source: Path, tmp_path: Path) -> None:
-    shutil.copytree(source, tmp_path / "photos")
-    (tmp_path / "photos" / "stop" / "00000_00000.png").rename(
-        tmp_path / "photos" / "stop" / "a\rb_00001_00007.png"
-    )
-    out = prepare(tmp_path / "photos", tmp_path / "data").out
-    data = load_data(out)
-    assert len(data.table) == len(load_pixels(data, 32))
-    assert (data.table["path"] == "stop/a\rb_00001_00007.png").sum() == 1
-
-
-def test_copies_of_one_name_stand_side_by_side(source: Path, tmp_path: Path) -> None:
-    shutil.copytree(source, tmp_path / "one")
-    shutil.copytree(source, tmp_path / "two")
+def test_a_given_split_is_kept_and_its_leaks_are_told(source: Path, tmp_path: Path) -> None:
+    # Of each track, the frames go to three splits.
     rows = [
-        f"{path.relative_to(tmp_path)},{path.parent.name}"
-        for path in sorted(tmp_path.rglob("*.png"))
+        (path, path.parent.name, SPLITS[int(path.stem[-1])])
+        for path in sorted(source.rglob("*.png"))
     ]
-    (tmp_path / "all.csv").write_text("\n".join(["path,label", *rows]) + "\n")
-    result = prepare(tmp_path / "all.csv", tmp_path / "data", copy=True)
-    copies = [p for split in SPLITS for p in (tmp_path / "data" / split).rglob("*.png")]
-    assert len(copies) == len(rows) == sum(result.counts[split] for split in SPLITS)
+    listing = tmp_path / "all.csv"
+    pd.DataFrame(rows, columns=["path", "label", "split"]).to_csv(listing, index=False)
+    result = prepare(listing, tmp_path / "data")
+    assert result.counts["train"] == result.counts["val"] == result.counts["test"] == COUNT // 3
+    assert result.warnings == [
+        f"leak: 8 groups with {COUNT} pictures lie in more than one split of "
+        f"{tmp_path.name}, so test figures will be too good"
+    ]
+    facts = json.loads((tmp_path / "data" / "data.json").read_text())
+    assert facts["leaks"] == {"groups": 8, "pictures": COUNT}
+    assert facts["split_given"]
+    asked = prepare(listing, tmp_path / "data", split=(0.5, 0.25, 0.25))
+    assert asked.counts == result.counts
+    assert asked.warnings[0].startswith("`split` has no effect")
 
 
-def test_copy_writes_the_split_as_folders(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "data", copy=True)
-    table = load_data(tmp_path / "data").table
-    copied = sorted(
-        path.relative_to(tmp_path / "data") for path in (tmp_path / "data").rglob("*.png")
-    )
+def test_a_given_split_without_training_pictures_of_a_class(tmp_path: Path) -> None:
+    toy_folder(tmp_path / "source" / "train", ("a",), per_class=3, size=16)
+    toy_folder(tmp_path / "source" / "test", ("a", "b"), per_class=3, size=16, seed=1)
+    with pytest.raises(SignwiseError, match=r"source: b has 0 usable picture\(s\) in train"):
+        prepare(tmp_path / "source", tmp_path / "data")
+
+
+def test_what_a_given_split_lacks_is_told(tmp_path: Path) -> None:
+    toy_folder(tmp_path / "source" / "train", ("a", "b"), per_class=3, size=16)
+    toy_folder(tmp_path / "source" / "test", ("b",), per_class=3, size=16, seed=1)
+    result = prepare(tmp_path / "source", tmp_path / "data")
+    assert result.warnings[-2:] == ["no pictures in val", "no picture of a in test"]
+
+
+def test_shares_of_none(source: Path, tmp_path: Path) -> None:
+    result = prepare(source, tmp_path / "data", split=(0.75, 0.25, 0.0))
+    assert (result.counts["train"], result.counts["val"], result.counts["test"]) == (18, 6, 0)
+    assert result.warnings == ["no pictures in test"]
+
+
+def test_without_tracks_it_says_that_signs_are_not_known(photos: Path, tmp_path: Path) -> None:
+    result = prepare(photos, tmp_path / "data")
+    assert result.grouping == "duplicates"
+    assert result.counts["groups"] == 8
+    (warning,) = result.warnings
+    assert warning.startswith("physical signs are not known for all pictures")
+
+
+def test_a_carriage_return_in_a_name_breaks_no_row(own: Path, tmp_path: Path) -> None:
+    odd = "stop/a\rb_00001_00007.png"
+    (own / "stop" / "00000_00000.png").rename(own / odd)
+    data = load_data(prepare(own, tmp_path / "data").out)
+    assert len(data.table) == len(load_pixels(data, 32)) == COUNT
+    assert (data.table["path"] == odd).sum() == 1
+
+
+def test_copy_writes_the_split_as_folders(done: PrepareResult, source: Path) -> None:
+    table = load_data(done.out).table
+    copied = sorted(path.relative_to(done.out) for path in done.out.rglob("*.png"))
     assert copied == sorted(
         Path(split) / path for split, path in zip(table["split"], table["path"], strict=True)
     )
-    again = prepare(tmp_path / "data" / "train", tmp_path / "again", split=(0.6, 0.2, 0.2))
-    assert again.classes == ("priority", "stop")
+    for split, path in zip(table["split"], table["path"], strict=True):
+        assert (done.out / split / path).read_bytes() == (source / path).read_bytes()
 
 
-def test_exclusion_survives_its_own_output(source: Path, tmp_path: Path) -> None:
-    twin = source / "stop" / "00000_00008.png"
-    shutil.copy(source / "stop" / "00000_00000.png", twin)
+def test_copies_of_one_name_stand_side_by_side(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "two").symlink_to(source)
+    paths = [*source.glob("*/*"), *(tmp_path / "two").glob("*/*")]
+    rows = [f"{path},{path.parent.name}" for path in paths]
+    (tmp_path / "all.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    result = prepare(tmp_path / "all.csv", tmp_path / "data", copy=True)
+    copies = [p for split in SPLITS for p in (tmp_path / "data" / split).rglob("*.png")]
+    assert len(copies) == len(rows) == 2 * COUNT == sum(result.counts[split] for split in SPLITS)
+    assert {"00000_00000.png", "00000_00000-2.png"} <= {path.name for path in copies}
+
+
+@pytest.mark.parametrize("label", ["a/b", "..", ".hidden"])
+def test_a_class_that_can_be_no_folder_is_not_copied(
+    source: Path, tmp_path: Path, label: str
+) -> None:
+    rows = [f"{path},{path.parent.name}" for path in source.glob("*/*")]
+    listing = tmp_path / "all.csv"
+    listing.write_text("\n".join(["path,label", *rows]).replace(",stop", f",{label}"))
+    with pytest.raises(SignwiseError, match="can't be a folder's name: rename it, or leave"):
+        prepare(listing, tmp_path / "data", copy=True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_exclusion_survives_its_own_output(own: Path, tmp_path: Path) -> None:
+    shutil.copy(own / "stop" / "00000_00000.png", own / "stop" / "00000_00008.png")
     out = tmp_path / "data"
-    prepare(source, out)
-    (out / "suspects.csv").write_text("path,why\nstop/00000_00008.png,copy\n")
-    for _ in range(2):
-        result = prepare(source, out, exclude=out / "suspects.csv")
-        assert sum(result.counts[split] for split in ("train", "val", "test")) == 60
+    prepare(own, out)
+    (out / "flagged.csv").write_text("path,why\nstop/00000_00008.png,copy\n")
+    for exclude in (out / "flagged.csv", str(out / "flagged.csv")):
+        result = prepare(own, out, exclude=exclude)
+        assert sum(result.counts[split] for split in SPLITS) == COUNT
         assert result.counts["skipped"] == 1
-        assert "stop/00000_00008.png" in (out / "suspects.csv").read_text()
+        assert "stop/00000_00008.png" in (out / "flagged.csv").read_text()
+    # Another list is the user's own file: flagged.csv is prepare's.
+    shutil.copy(out / "flagged.csv", tmp_path / "list.csv")
+    prepare(own, out, exclude=tmp_path / "list.csv")
+    assert (out / "flagged.csv").read_text().startswith("path,label,reason,detail,other")
 
 
 def test_a_class_does_not_vanish_by_exclusion(source: Path, tmp_path: Path) -> None:
@@ -237,86 +330,72 @@ def test_a_class_does_not_vanish_by_exclusion(source: Path, tmp_path: Path) -> N
         prepare(source, tmp_path / "data", exclude=listed)
 
 
-def test_the_report_stands_alone(source: Path, tmp_path: Path) -> None:
-    (source / "stop" / "<b>.png").write_bytes(b"no <picture>")
-    prepare(source, tmp_path / "data", group=r"^(\d{5}|<b>)")
+def test_the_report_stands_alone(own: Path, tmp_path: Path) -> None:
+    (own / "stop" / "<b>.png").write_bytes(b"no <picture>")
+    prepare(own, tmp_path / "data", group=r"^(\d{5}|<b>)")
     page = (tmp_path / "data" / "report.html").read_text()
     assert "&lt;b&gt;.png" in page
     assert "not an image" in page
     assert "http://" not in page
     assert "https://" not in page
-    assert page.count("data:image/png;base64") >= 20
+    assert page.count("data:image/png;base64") >= 2 * GROUPS
 
 
-def test_a_full_disk_is_an_error_that_names_the_place(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [("os.posix_fallocate", "No space left on device"), ("os.open", "Permission denied")],
+)
+def test_a_place_that_cannot_be_written_is_named(
+    source: Path, tmp_path: Path, call: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_args: object) -> None:
-        raise OSError(28, "No space left on device")
+    def fail(*_args: object) -> None:
+        raise OSError(28 if "space" in reason else 13, reason)
 
-    monkeypatch.setattr("os.posix_fallocate", full)
-    with pytest.raises(SignwiseError, match="No space left on device"):
+    monkeypatch.setattr(call, fail)
+    with pytest.raises(SignwiseError, match=rf"{tmp_path}/data.*: {reason}: "):
         prepare(source, tmp_path / "data")
-    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "data" / "data.json").exists()
 
 
 def test_pictures_are_decoded_once(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from signwise.data import quality
-
     read: list[int] = []
-    decode = quality.decode
-    monkeypatch.setattr(
-        quality, "decode", lambda *args, **options: read.append(1) or decode(*args, **options)
-    )
+
+    def counted(content: bytes, size: int, *, max_pixels: int) -> object:
+        read.append(size)
+        return decode(content, size, max_pixels=max_pixels)
+
+    monkeypatch.setattr(quality, "decode", counted)
     prepare(source, tmp_path / "data")
-    assert len(read) == 60
-    assert np.load(tmp_path / "data" / "pixels-32.npy").shape == (60, 32, 32, 3)
+    assert read == [32] * COUNT
+    assert np.load(tmp_path / "data" / "pixels-32.npy").shape == (COUNT, 32, 32, 3)
 
 
 @pytest.mark.parametrize("group", [None, r"(.+)"])
 def test_a_group_may_be_named_after_a_file_that_is_no_utf8(
-    source: Path, tmp_path: Path, group: str | None
+    own: Path, tmp_path: Path, group: str | None
 ) -> None:
     odd = os.fsdecode(b"stop/\xff\xfe.png")
-    path = source / "stop" / "new.png"
+    path = own / "stop" / "new.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 30, 3), np.uint8)).save(path)
-    path.rename(source / odd)
-    assert prepare(source, tmp_path / "data", group=group).problems == []
+    path.rename(own / odd)
+    assert prepare(own, tmp_path / "data", group=group).problems == []
     table = load_data(tmp_path / "data").table
     assert table[table["path"] == odd]["group"].item().startswith("stop/")
 
 
-def test_a_failed_prepare_leaves_the_data_that_was_there(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "data")
-    before = load_data(tmp_path / "data").sha256
-    listing = tmp_path / "pictures.csv"
-    rows = [
-        f"{path},{label}" for label in ("priority", "stop") for path in source.glob(f"{label}/*")
-    ]
-    listing.write_text("\n".join(["path,label", *rows]).replace(",stop", ",a/b"))
-    with pytest.raises(SignwiseError, match="--copy: class 'a/b'"):
-        prepare(listing, tmp_path / "data", copy=True)
-    assert load_data(tmp_path / "data").sha256 == before
-
-
-def test_paths_in_settings_may_be_text(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "data")
-    again = prepare(source, tmp_path / "data", exclude=str(tmp_path / "data" / "suspects.csv"))
-    assert again.counts["train"]
-
-
-def test_names_that_are_no_utf8_keep_their_bytes(source: Path, tmp_path: Path) -> None:
+def test_names_that_are_no_utf8_keep_their_bytes(own: Path, tmp_path: Path) -> None:
     odd = os.fsdecode(b"stop/00000_00000.\xff.png")
-    (source / "stop" / "00000_00000.png").rename(source / odd)
-    prepare(source, tmp_path / "data", group=r"(\d+)")
+    (own / "stop" / "00000_00000.png").rename(own / odd)
+    prepare(own, tmp_path / "data", group=r"(\d+)")
     data = load_data(tmp_path / "data")
     assert odd in set(data.table["path"])
-    assert load_pixels(data, 8).shape == (60, 8, 8, 3)
+    assert load_pixels(data, 8).shape == (COUNT, 8, 8, 3)
 
 
-def test_a_class_name_must_be_readable(source: Path, tmp_path: Path) -> None:
-    (source / "stop").rename(source / "st\nop")
+def test_a_class_name_must_be_readable(own: Path, tmp_path: Path) -> None:
+    (own / "stop").rename(own / "st\nop")
     with pytest.raises(SignwiseError, match="rename it"):
-        prepare(source, tmp_path / "data")
+        prepare(own, tmp_path / "data")
+    assert not (tmp_path / "data").exists()

@@ -15,28 +15,48 @@ def test_short_work_is_silent_in_a_log(capsys: pytest.CaptureFixture[str]) -> No
     assert captured.out == captured.err == ""
 
 
-def test_long_work_prints_plain_lines_to_standard_error(
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 1000.0
+        monkeypatch.setattr("time.monotonic", lambda: self.seconds)
+
+
+def test_long_work_prints_a_plain_line_every_ten_seconds_to_standard_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "PLAIN_INTERVAL_SECONDS", 0.0)
-    with progress.track("reading", 3) as advance:
-        advance(1)
-        advance(2)
+    clock = Clock(monkeypatch)
+    with progress.track("reading", 9) as advance:
+        for seconds in (9.9, 0.1, 9.9, 0.1, 5.0):
+            clock.seconds += seconds
+            advance(1)
+        advance(4)
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.splitlines() == ["reading: 1 of 3", "reading: 3 of 3"]
+    assert captured.err.splitlines() == [
+        "reading: 2 of 9", "reading: 4 of 9", "reading: 9 of 9",
+    ]  # fmt: skip
 
 
-def test_long_work_ends_with_its_total(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("seconds", "lines"), [(9.9, []), (10.0, ["reading: 3 of 3"])])
+def test_long_work_ends_with_its_total_once(
+    seconds: float,
+    lines: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    times = iter((0.0, 12.0, 12.0, 13.0, 14.0))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
+    clock = Clock(monkeypatch)
     with progress.track("reading", 3) as advance:
-        advance(1)
+        clock.seconds += seconds
+        advance(3)
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_work_that_ends_early_says_how_far_it_came(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.track("reading", 3) as advance:
         advance(2)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == ["reading: 1 of 3", "reading: 3 of 3"]
+    assert capsys.readouterr().err.splitlines() == ["reading: 2 of 3"]
 
 
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import pytest
 import ship
 import signs
 import torch
-from common import NetworkFacts
+from common import NetworkFacts, recipe_config
 from PIL import Image
 from tracks import track_sets
 
@@ -106,7 +106,7 @@ def test_the_recipes_leave_networks_that_say_how_they_were_made(networks: Path) 
 
 
 def test_a_student_sees_noise_in_training_alone() -> None:
-    network = priority_stop.Student(torch.nn.Identity(), signs.recipe_config(1, 32).augmentation)
+    network = priority_stop.Student(torch.nn.Identity(), recipe_config(1, 32).augmentation)
     grey = torch.zeros(8, 3, 64, 64)
     assert network.eval()(grey).abs().max() == 0
     assert network.train()(grey).abs().max() > 0
@@ -171,7 +171,7 @@ def test_the_cards_that_ship_say_what_the_files_say(shipped: ship.Shipped) -> No
     assert card.with_figures(text, shipped.name, record) == text
     assert record.classes == shipped.classes
     if shipped is ship.SIGNS:
-        assert ship.signs_card(record, load_facts(BACKBONE, NetworkFacts)) == text
+        assert ship.SIGNS.card(record, load_facts(BACKBONE, NetworkFacts)) == text
 
 
 def test_formulations_are_compared(gtsrb: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,9 @@ LABELS = np.arange(N) % 2
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     folder = tmp_path_factory.mktemp("model")
-    return Predictor(toy_model(folder / "model.onnx", threshold=0.6, sharpness=6))
+    return Predictor(
+        toy_model(folder / "model.onnx", threshold=0.6, sharpness=20, region=(2, 6, 10, 14))
+    )
 
 
 @pytest.fixture(scope="module")

@@ -118,13 +118,37 @@ def test_a_share_of_none_gets_none() -> None:
     assert Counter(splits) == {"train": 8, "test": 2}
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_a_split_without_the_class_gets_its_smallest_group(seed: int) -> None:
-    labels = ["a"] * 103
-    groups = ["huge"] * 100 + ["large", "large", "small"]
-    splits = dict(zip(groups, assign_splits(labels, groups, (0.98, 0.01, 0.01), seed), strict=True))
-    assert splits["huge"] == "train"
-    assert {splits["large"], splits["small"]} == {"val", "test"}
+@pytest.mark.parametrize("seed", range(5))
+def test_a_split_without_the_class_gets_the_smallest_group_of_the_richest(seed: int) -> None:
+    sizes = {"huge": 100, "large": 50, "middling": 20, "small": 1}
+    groups = [name for name, size in sizes.items() for _ in range(size)]
+    splits = assign_splits(["a"] * len(groups), groups, (0.98, 0.01, 0.01), seed)
+    assert dict(zip(groups, splits, strict=True)) == {
+        "huge": "train", "large": "train", "middling": "test", "small": "val",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_each_class_gets_its_shares_though_groups_hold_several(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    pictures = [
+        (label, f"scene{scene}")
+        for scene in range(60)
+        for label, most in (("common", 20), ("rare", 2))
+        for _ in range(random.integers(0, most + 1))
+    ]
+    labels, groups = zip(*pictures, strict=True)
+    splits = assign_splits(labels, groups, SHARES, seed)
+    counts = Counter(zip(labels, splits, strict=True))
+    for label, tolerance in (("common", 0.08), ("rare", 0.03)):
+        for split, share in zip(("train", "val", "test"), SHARES, strict=True):
+            assert abs(counts[label, split] / labels.count(label) - share) < tolerance
+
+
+def test_a_class_of_few_groups_is_trained_on_first() -> None:
+    assert assign_splits(["a"] * 3, ["one"] * 3, SHARES, 0) == ["train"] * 3
+    two = assign_splits(["a"] * 3, ["one", "one", "two"], SHARES, 0)
+    assert two == ["train", "train", "val"]
 
 
 def test_groups_across_classes_stay_whole() -> None:

@@ -2,13 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from signwise.synthetic import DESIGNS, render_signs, synth
 from signwise.errors import SignwiseError
+from signwise.synthetic import DESIGNS, render_signs, synth
 
 
 def written(folder: Path) -> dict[str, bytes]:
@@ -72,25 +73,27 @@ def test_a_foreign_folder_is_refused_untouched(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", [".", "inside", ".."])
 def test_negatives_must_not_be_within_the_classes(tmp_path: Path, place: str) -> None:
     out = tmp_path / "out"
-    with pytest.raises(SignwiseError, match="--negatives"):
+    with pytest.raises(SignwiseError, match=r"`negatives` .* neither in .* nor above it"):
         synth(out, per_class=1, size=8, negatives=out / place)
     assert not out.exists()
 
 
 @pytest.mark.parametrize(
-    ("changes", "flag"),
+    ("changes", "message"),
     [
-        ({"per_class": 0}, "--per-class"),
-        ({"size": 7}, "--size"),
-        ({"size": 5000}, "--size"),
-        ({"seed": -1}, "--seed"),
-        ({"classes": ()}, "--classes"),
-        ({"classes": ("stop", "stop")}, "--classes"),
+        ({"per_class": 0}, "`per_class` must be at least 1"),
+        ({"size": 7}, "`size` must be between 8 and 1024"),
+        ({"size": 1025}, "`size` must be between 8 and 1024"),
+        ({"seed": -1}, "`seed` must be at least 0"),
+        ({"classes": ()}, "`classes` must name at least one"),
+        ({"classes": ("stop", "stop")}, "`classes` must .* each once"),
         ({"classes": ("stop", "halt")}, r"no sign design 'halt'; there are .*speed_limit_30"),
     ],
 )
-def test_what_cannot_be_rendered_is_said(tmp_path: Path, changes: dict, flag: str) -> None:
+def test_what_cannot_be_rendered_is_said(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     out = tmp_path / "out"
-    with pytest.raises(SignwiseError, match=flag):
+    with pytest.raises(SignwiseError, match=message):
         synth(out, **changes)
     assert not out.exists()

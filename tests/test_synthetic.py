@@ -1,7 +1,5 @@
 """Rendered signs: what is promised of every picture, whatever the seed, size and processes."""
 
-import subprocess
-import sys
 from itertools import combinations
 
 import numpy as np
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from signwise.errors import SignwiseError
 from signwise.synthetic import (
     DESIGNS,
     GTSRB_DESIGNS,
@@ -19,10 +18,8 @@ from signwise.synthetic import (
     render_signs,
 )
 from signwise.synthetic.designs import draw_face, lookalikes
-from signwise.synthetic.render import negative_kind
+from signwise.synthetic.render import negative_kind, run
 from signwise.synthetic.shapes import paint
-from signwise.synthetic.workers import run
-from signwise.errors import SignwiseError
 
 OWN = frozenset({"priority", "stop"})
 
@@ -94,8 +91,8 @@ def test_size_and_type(size: int) -> None:
 def test_a_picture_depends_on_its_seed_and_index_alone(seed: int, count: int, design: str) -> None:
     more = render_signs(design, 5, 16, seed)
     assert np.array_equal(more[:count], render_signs(design, count, 16, seed))
-    strangers = render_negatives(5, 16, seed, exclude=OWN)
-    assert np.array_equal(strangers[:count], render_negatives(count, 16, seed, exclude=OWN))
+    negatives = render_negatives(5, 16, seed, exclude=OWN)
+    assert np.array_equal(negatives[:count], render_negatives(count, 16, seed, exclude=OWN))
     assert not np.array_equal(more, render_signs(design, 5, 16, seed + 1))
 
 
@@ -107,35 +104,24 @@ def test_every_design_can_be_photographed() -> None:
 
 
 def test_the_number_of_processes_changes_nothing() -> None:
-    alone = render_negatives(70, 16, seed=3, exclude=OWN, workers=1)
-    assert np.array_equal(alone, render_negatives(70, 16, seed=3, exclude=OWN, workers=2))
-    alone = render_signs("priority", 70, 16, seed=3, frames=7, workers=1)
-    assert np.array_equal(alone, render_signs("priority", 70, 16, 3, frames=7, workers=3))
-
-
-def test_a_script_without_a_main_guard_can_use_several_processes() -> None:
-    script = (
-        "from signwise.synthetic import render_signs\n"
-        "print(render_signs('stop', 70, 8, 0, workers=2).shape)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout == "(70, 8, 8, 3)\n"
-    assert done.stderr == ""
+    alone = render_negatives(40, 8, seed=3, exclude=OWN, workers=1)
+    assert np.array_equal(alone, render_negatives(40, 8, seed=3, exclude=OWN, workers=2))
+    alone = render_signs("priority", 40, 8, seed=3, frames=7, workers=1)
+    assert np.array_equal(alone, render_signs("priority", 40, 8, 3, frames=7, workers=2))
 
 
 def fails_at_forty(index: int) -> int:
     """A job that breaks down half way."""
     if index == 40:
-        raise ValueError("broken")
+        raise KeyError("broken")
     return index
 
 
-def test_a_broken_job_ends_the_work(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="broken"):
-        run(fails_at_forty, 50, workers=1)
-    with pytest.raises(RuntimeError, match="rendering process"):
-        run(fails_at_forty, 100, workers=2)
-    assert "broken" in capfd.readouterr().err
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_broken_job_ends_the_work(workers: int) -> None:
+    assert run(fails_at_forty, 40, workers=workers) == list(range(40))
+    with pytest.raises(KeyError, match="broken"):
+        run(fails_at_forty, 41, workers=workers)
 
 
 def test_frames_show_one_sign_and_come_nearer() -> None:
@@ -149,16 +135,16 @@ def test_frames_show_one_sign_and_come_nearer() -> None:
     assert detail[6:].mean() > 1.1 * detail[:3].mean()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(exclude=st.frozensets(st.sampled_from(DESIGNS), max_size=40), seed=st.integers(0, 99))
 def test_excluded_designs_are_no_negatives(exclude: frozenset[str], seed: int) -> None:
-    kinds = {negative_kind(seed, exclude, index) for index in range(300)}
+    kinds = {negative_kind(seed, exclude, index) for index in range(100)}
     assert not kinds & exclude
     assert kinds <= {*DESIGNS, "scene"}
 
 
 def test_excluded_designs_appear_nowhere_in_a_negative(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+    seen: list[str] = []
 
     def spy(design: str, rng: np.random.Generator) -> object:
         seen.append(design)
@@ -166,8 +152,8 @@ def test_excluded_designs_appear_nowhere_in_a_negative(monkeypatch: pytest.Monke
 
     monkeypatch.setattr("signwise.synthetic.render.draw_face", spy)
     exclude = frozenset({"yield", "no_entry", *OWN})
-    render_negatives(200, 8, seed=0, exclude=exclude, workers=1)
-    assert len(seen) > 150
+    render_negatives(100, 8, seed=0, exclude=exclude, workers=1)
+    assert len(seen) > 75
     assert not set(seen) & exclude
 
 

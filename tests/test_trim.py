@@ -15,7 +15,8 @@ from signwise.training.trim import seen_taps, trim_kernels
 
 def bare(name: str) -> nn.Module:
     torch.manual_seed(0)
-    return models.get_model(name, weights=None).eval()
+    network: nn.Module = models.get_model(name, weights=None)
+    return network.eval()
 
 
 @pytest.mark.parametrize(

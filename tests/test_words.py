@@ -1,5 +1,7 @@
 """The sentences of reports: each figure with its count, both intervals, and no false certainty."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -23,6 +25,15 @@ from signwise.report.words import (
 )
 from signwise.results import Evaluation
 from toy_report import share, toy_evaluation, toy_unknown
+
+
+def test_words_and_heat_maps_serve_the_base_install() -> None:
+    code = (
+        "import sys, signwise.report.heat, signwise.report.words;"
+        "print([name for name in ('jinja2', 'matplotlib', 'pandas') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
 
 
 def plain(text: str) -> str:

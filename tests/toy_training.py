@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypedDict
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from torch import nn
 from torchvision.models import _api as torchvision_models
 
 from signwise.config import NegativesConfig, ResolvedConfig, TrainConfig
+from signwise.training.negatives import DESTROYERS
 from signwise.training.pools import Pool, TrainingData, empty_pool, whole_pool
 
 ARCHITECTURE = "toy_net"
@@ -40,25 +40,17 @@ def toy_architecture() -> Iterator[str]:
     del torchvision_models.BUILTIN_MODELS[ARCHITECTURE]
 
 
-class Quick(TypedDict, total=False):
-    """Settings of a short run, for `signwise.train`."""
+QUICK = TrainConfig(
+    model=ARCHITECTURE,
+    weights="none",
+    epochs=2,
+    batch_size=16,
+    negatives=NegativesConfig(rendered_range=(24, 48), held_out_range=(8, 16)),
+)
+"""Two epochs of `toy_net` against a few dozen rendered pictures: settings of a short run."""
 
-    model: str
-    weights: str
-    epochs: int
-    batch_size: int
-    threads: int
-    negatives: NegativesConfig
-
-
-QUICK: Quick = {
-    "model": ARCHITECTURE,
-    "weights": "none",
-    "epochs": 2,
-    "batch_size": 16,
-    "negatives": NegativesConfig(rendered_range=(24, 48), held_out_range=(8, 16)),
-}
-"""Two epochs of `toy_net` against a few dozen rendered pictures."""
+WITH_NEGATIVES = 8 + 2 + len(DESTROYERS) + 2
+"""Pictures of a batch of 8 of `tiny_data`: these, rendered, destroyed, and swapped ones."""
 
 
 def settings(**changes: object) -> ResolvedConfig:

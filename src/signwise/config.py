@@ -40,12 +40,15 @@ Range = tuple[float, float]
 class Config:
     """What every configuration can do: check its types, read JSON, write JSON."""
 
+    _part = ""
+    # How the names of its settings begin, where it is a part of another configuration.
+
     def __post_init__(self) -> None:
         """Bring every field into its own type; raises SignwiseError for a value of another."""
         hints = get_type_hints(type(self))
         for each in dataclasses.fields(self):
-            value = _read(each.name, hints[each.name], getattr(self, each.name))
-            object.__setattr__(self, each.name, value)
+            name, value = self._part + each.name, getattr(self, each.name)
+            object.__setattr__(self, each.name, _read(name, hints[each.name], value))
 
     @classmethod
     def from_json(cls, content: Mapping[str, Json]) -> Self:
@@ -111,6 +114,8 @@ class PrepareConfig(Config):
 class ScheduleConfig(Config):
     """The learning rate over a run, in shares of its peak: see `optim.learning_rate`."""
 
+    _part = "schedule."
+
     warm_up: float = 0.2
     """Share of the steps in which the rate rises to its peak."""
     start: float = 0.1
@@ -129,6 +134,8 @@ class ScheduleConfig(Config):
 class OptimConfig(Config):
     """How the weights follow the gradients, beside learning_rate, momentum and weight_decay."""
 
+    _part = "optim."
+
     nesterov: bool = True
     """Nesterov's form of momentum, where there is momentum."""
     average_decay: float = 0.85
@@ -142,6 +149,8 @@ class OptimConfig(Config):
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig(Config):
     """How training pictures are changed; lengths are shares of the side, shares are of a batch."""
+
+    _part = "augmentation."
 
     easy_epochs: float = 1 / 6
     """Share of the epochs, the first ones, that change the light alone."""
@@ -192,21 +201,21 @@ class AugmentationConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        shares = ("easy_epochs", "shadow_depth", "haze", "haze_light", "low_resolution")
         for each in dataclasses.fields(self):
-            name, value = f"augmentation.{each.name}", getattr(self, each.name)
-            if each.name.endswith("_share") or each.name == "easy_epochs":
-                _check(0 <= value <= 1, name, "between 0 and 1")
-            elif isinstance(value, tuple):
-                _check(value[0] <= value[1], name, "the least and the largest value, in order")
-                _check(each.name == "brightness" or value[0] >= 0, name, "at least 0")
-            else:
-                _check(0 <= value < math.inf, name, "at least 0")
-        _check(self.scale[0] > 0, "augmentation.scale", "above 0")
+            name, value = self._part + each.name, getattr(self, each.name)
+            _check_range(name, value, signed=each.name == "brightness")
+            if each.name.endswith("_share") or each.name in shares:
+                _check(_largest(value) <= 1, name, "between 0 and 1")
+        for positive in ("scale", "blur_length", "blur_ratio"):
+            _check(getattr(self, positive)[0] > 0, self._part + positive, "above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
 class NegativesConfig(Config):
     """What is trained against. Shares are in pictures to each of the user's in a batch."""
+
+    _part = "negatives."
 
     rendered: float = 0.3125
     """Rendered pictures, of the classes' own signs and of others."""
@@ -250,19 +259,19 @@ class NegativesConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         for each in dataclasses.fields(self):
-            name, value = f"negatives.{each.name}", getattr(self, each.name)
-            if isinstance(value, tuple):
-                _check(min(value) >= 0, name, "at least 0")
-                if each.name != "patches":
-                    _check(value[0] <= value[1], name, "the least and the largest, in order")
-            else:
-                _check(0 <= value < math.inf, name, "at least 0")
-        _check(min(self.patches) >= 1, "negatives.patches", "at least 1")
+            name, value = self._part + each.name, getattr(self, each.name)
+            _check_range(name, value, ordered=each.name != "patches")
+            if each.name in ("sure_share", "seen_share", "crop_zoom", "mixture"):
+                _check(_largest(value) <= 1, name, "between 0 and 1")
+        for least in ("patches", "pictures_of_a_class"):
+            _check(min(getattr(self, least)) >= 1, self._part + least, "at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationConfig(Config):
     """How logits become probabilities and `known`, and where its threshold may lie."""
+
+    _part = "calibration."
 
     temperature: Range = (0.25, 8.0)
     """Least and largest temperature."""
@@ -274,14 +283,17 @@ class CalibrationConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         low, high = self.temperature
-        _check(0 < low <= 1 <= high, "calibration.temperature", "above 0, with 1 between them")
-        _check(self.known_scale > 0, "calibration.known_scale", "above 0")
+        within = 0 < low <= 1 <= high < math.inf
+        _check(within, "calibration.temperature", "above 0, with 1 between them")
+        _check(0 < self.known_scale < math.inf, "calibration.known_scale", "above 0")
         _check(0 <= self.largest_threshold <= 1, "calibration.largest_threshold", "within 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig(Config):
     """The loss, beside label_smoothing and class_weights."""
+
+    _part = "loss."
 
     max_class_weight: float = 3.0
     """How many times another's a class's weight may be."""
@@ -294,6 +306,8 @@ class LossConfig(Config):
 @dataclass(frozen=True, kw_only=True)
 class EpochsConfig(Config):
     """How long to train, where `epochs` is not given."""
+
+    _part = "usual_epochs."
 
     from_scratch: int = 12
     """Epochs from `weights` none."""
@@ -412,6 +426,20 @@ class ResolvedConfig(TrainConfig):
 def _check(condition: bool, name: str, wanted: str) -> None:
     if not condition:
         raise SignwiseError(f"`{name}` must be {wanted}")
+
+
+def _largest(value: float | Range) -> float:
+    return max(value) if isinstance(value, tuple) else value
+
+
+def _check_range(
+    name: str, value: float | Range, *, signed: bool = False, ordered: bool = True
+) -> None:
+    """A number, or a pair of which the first is the least: finite and, unless signed, not below 0."""
+    values = value if isinstance(value, tuple) else (value,)
+    _check(all(math.isfinite(each) for each in values), name, "finite")
+    _check(signed or min(values) >= 0, name, "at least 0")
+    _check(not ordered or values[0] <= values[-1], name, "the least and the largest, in order")
 
 
 def _check_image_size(size: int) -> None:

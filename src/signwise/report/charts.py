@@ -143,7 +143,7 @@ def risk_coverage(curve: RiskCoverage, point: tuple[float, float] | None = None)
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.plot(curve.risk, curve.coverage, color=BLUE, drawstyle="steps-post")
+        axes.plot(curve.coverage, curve.risk, color=BLUE, drawstyle="steps-post")
         if point is not None:
             axes.plot(*point, "o", color=ORANGE, markersize=7, label="at the threshold")
             axes.legend(loc="upper left")

@@ -65,7 +65,7 @@ def _matrix_chart(classes: Sequence[str], counts: Counts) -> bytes:
         axes = figure.subplots()
         correct = np.eye(size, dtype=bool)
         aspect: Literal["auto", "equal"] = "auto" if few else "equal"
-        # Correct in blue, wrong in orange: a mistake can't be taken for a success.
+        # Correct in blue, wrong in orange: a mistake never looks like a success.
         layers = [
             axes.imshow(
                 np.ma.masked_array(share, mask), cmap=colours, vmin=0, vmax=1.15, aspect=aspect

@@ -5,10 +5,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 FOR, AGAINST = (202, 0, 32), (5, 113, 176)
+"""Red where a part speaks for the answer, blue where it speaks against it; RGB."""
 PANEL = 256
+"""Side of each picture of a sheet, in pixels."""
 MARGIN = 12
-# Log-odds below which a map is noise: its colours stay faint instead of being stretched to full.
+"""Around it, in pixels."""
 FAINT = 0.25
+"""Log-odds below which a map is noise: its colours stay faint instead of being stretched to full.
+"""
 
 
 def overlay(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -120,7 +120,6 @@ def export_onnx(
 
 def _to_onnx(graph: nn.Module, size: int) -> onnx.ModelProto:
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
-    batch = torch.export.Dim("N", min=1)
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
     quiet.setLevel(logging.ERROR)
@@ -132,7 +131,7 @@ def _to_onnx(graph: nn.Module, size: int) -> onnx.ModelProto:
                 (example,),
                 input_names=["images"],
                 output_names=["probabilities", "known"],
-                dynamic_shapes={"images": {0: batch}},
+                dynamic_shapes={"images": {0: torch.export.Dim.DYNAMIC}},
                 opset_version=OPSET,
                 dynamo=True,
                 verbose=False,

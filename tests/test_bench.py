@@ -1,0 +1,141 @@
+"""The benchmarks start, leave records of one form, and docs/benchmarks.md is made of these."""
+
+import importlib
+import json
+import socket
+from pathlib import Path
+
+import pytest
+import record
+import tables
+import unknown
+from PIL import Image
+from record import Figure, Machine, Record
+
+from signwise.files import read_record
+from signwise.model_file.read import shipped_models
+
+HELPERS = ("record", "resnet")
+BENCHMARKS = sorted(
+    path.stem for path in Path(record.__file__).parent.glob("*.py") if path.stem not in HELPERS
+)
+SAVED = sorted(record.RESULTS.glob("*.json"))
+MACHINE = Machine(cpu="Abacus 3", cores=2, avx512=True, memory_gib=1, load=0.5)
+
+
+def made(**changes: object) -> Record:
+    """A small record."""
+    fields: dict[str, object] = {
+        "bench": "startup",
+        "date": "2026-01-02",
+        "how": "bench/startup.py",
+        "n": 15,
+        "counted": "rounds",
+        "machine": MACHINE,
+        "versions": {"python": "3"},
+        "figures": (record.figure("one", 0.123456, "s"),),
+    }
+    return Record(**fields | changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_parses_its_arguments(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        importlib.import_module(name).main(["--help"])
+    assert stopped.value.code == 0
+    assert "usage" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("overhead", ["--pictures", "16", "--repeats", "1"]),
+        ("corruptions", ["priority-stop", "--pictures", "1"]),
+        ("images", ["--rounds", "1", "--sizes", "8"]),
+    ],
+)
+def test_a_benchmark_ends_with_one_json_document(
+    name: str,
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    if name == "images":
+        (tmp_path / "photos").mkdir()
+        Image.radial_gradient("L").resize((40, 30)).save(tmp_path / "photos" / "one.png")
+        arguments = [str(tmp_path / "photos"), *arguments]
+    importlib.import_module(name).main([*arguments, "--save"])
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    (saved,) = tmp_path.glob(f"{name}*.json")
+    assert json.loads(saved.read_text()) == document
+    found = read_record(saved, Record)
+    assert saved.stem == f"{found.name}-{found.date}"
+    assert found.machine.cores >= 1
+    assert found.versions["signwise"]
+    assert not found.recorded_from
+    assert socket.gethostname() not in saved.read_text() or len(socket.gethostname()) < 4
+
+
+def test_figures_are_rounded_and_stand_with_what_they_hang_on() -> None:
+    assert record.figure("one", 1234.567).value == 1235
+    assert record.figure("one", 123_456).value == 123_456
+    shown = record.figure("one", 0.5, "s", spread=[0.7, 0.4, 0.5], goal=0.6)
+    assert shown.in_words() == "0.5 s (0.4 to 0.7; goal 0.6)"
+    assert Figure(what="one", value=1350, of=1400).in_words() == "1,350 of 1,400"
+    some = Figure(what="one", value=0.9, ci95=(0.8, 0.95)).in_words()
+    assert some == "0.9 (95 % interval 0.8 to 0.95)"
+
+
+def test_a_machine_in_words() -> None:
+    assert MACHINE.in_words() == "2 cores, Abacus 3, AVX-512, 1 GiB, load 0.5"
+    assert Machine(cpu="x86-64", cores=2, note="shared").in_words() == "2 cores, x86-64, shared"
+    assert record.this_machine().cpu
+
+
+def test_the_newest_record_of_each_benchmark_counts(tmp_path: Path) -> None:
+    for date in ("2026-01-02", "2025-12-31"):
+        record.save(made(date=date), tmp_path)
+    record.save(made(variant="signs", date="2025-01-01"), tmp_path)
+    assert [(one.name, one.date) for one in record.newest(tmp_path)] == [
+        ("startup", "2026-01-02"),
+        ("startup-signs", "2025-01-01"),
+    ]
+
+
+def test_the_mean_of_runs() -> None:
+    rows = [
+        unknown.UnknownRow(
+            recipe="none", seed=seed, n=10, correct=9 + seed, rejected=2 * seed, unknown=4,
+            auroc=0.5, fpr_at_95_tpr=seed, accuracy_ci95=(0, 1), corruptions=None,
+        )
+        for seed in (0, 1)
+    ]  # fmt: skip
+    mean = unknown.mean_of(rows)
+    assert (mean.seed, mean.n, mean.correct, mean.rejected, mean.unknown) == (None, 10, 9.5, 1, 4)
+    assert (mean.fpr_at_95_tpr, mean.corruptions, mean.accuracy_ci95) == (0.5, None, None)
+
+
+@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
+def test_saved_results_are_records(path: Path) -> None:
+    found = read_record(path, Record)
+    assert path.stem == f"{found.name}-{found.date}"
+    assert found.n > 0
+    assert found.figures
+
+
+def test_the_page_is_what_the_results_make() -> None:
+    wanted = tables.page(record.newest(record.RESULTS)) + "\n"
+    assert tables.PAGE.read_text(encoding="utf-8") == wanted, "run python bench/tables.py"
+
+
+def test_the_page_shows_every_benchmark_and_model() -> None:
+    page = tables.PAGE.read_text(encoding="utf-8")
+    for one in record.newest(record.RESULTS):
+        assert f"`{one.name}`" in page
+        assert one.recorded_from in page
+    for name in shipped_models():
+        assert f"[`{name}`]" in page

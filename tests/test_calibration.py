@@ -1,0 +1,247 @@
+"""Temperature and threshold: properties that hold whatever the validation set."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from signwise.config import CalibrationConfig
+from signwise.metrics.selective import accepted
+from signwise.training.calibration import (
+    Calibration,
+    calibrate,
+    fit_threshold,
+    log_softmax,
+    notes_on,
+)
+
+Logits = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+USUAL = CalibrationConfig()
+
+
+def drawn(count: int, classes: int, sharpness: float, seed: int) -> tuple[Logits, Labels]:
+    """Logits and labels drawn from their very softmax, then the logits sharpened."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (count, classes))
+    chances = np.exp(log_softmax(logits))
+    labels = (rng.random((count, 1)) > chances.cumsum(1)).sum(1).clip(max=classes - 1)
+    return logits * sharpness, labels.astype(np.int64)
+
+
+def loss(found: Calibration, logits: Logits, labels: Labels) -> float:
+    """What `calibrate` says that it minimises: by hand, with Platt's targets."""
+    classes = logits.shape[1]
+    targets = np.empty(logits.shape)
+    for row, label in enumerate(labels):
+        own = int((labels == label).sum())
+        targets[row] = 1 / (own + 2) / (classes - 1)
+        targets[row, label] = (own + 1) / (own + 2)
+    return float(-(targets * np.log(found.probabilities(logits))).sum(1).mean())
+
+
+def test_the_logarithm_of_the_softmax_does_not_overflow() -> None:
+    logits = np.array([[1e4, 0.0], [-1e4, -1e4], [0.0, np.log(3.0)]])
+    wanted = np.array([[0.0, -1e4], np.log([0.5, 0.5]), np.log([0.25, 0.75])])
+    assert np.allclose(log_softmax(logits), wanted)
+
+
+def test_probabilities_are_the_softmax_of_what_is_left() -> None:
+    found = Calibration(temperature=2.0, offsets=np.array([np.log(2.0), 0.0, 0.0]))
+    logits = np.array([[2 * np.log(4.0), 0.0, 2 * np.log(5.0)]])
+    assert found.probabilities(logits) == pytest.approx(np.array([[2 / 8, 1 / 8, 5 / 8]]))
+
+
+@settings(max_examples=20)
+@given(sharpness=st.sampled_from([0.5, 1.0, 2.0, 4.0]), classes=st.integers(2, 6))
+def test_the_temperature_undoes_how_much_logits_were_sharpened(
+    sharpness: float, classes: int
+) -> None:
+    logits, labels = drawn(6000, classes, sharpness, 0)
+    found = calibrate(logits, labels, np.ones(classes), USUAL)
+    assert abs(found.temperature / sharpness - 1) < 0.12
+    assert found.offsets == pytest.approx(np.zeros(classes))
+
+
+@settings(max_examples=20)
+@given(
+    share=st.floats(0, 1),
+    weights=st.lists(st.floats(0.2, 5), min_size=2, max_size=5),
+    sharpness=st.sampled_from([0.5, 1.0, 3.0]),
+)
+def test_the_offsets_take_away_what_the_weights_added(
+    share: float, weights: list[float], sharpness: float
+) -> None:
+    logits, labels = drawn(6000, len(weights), 1.0, 0)
+    added = share * np.log(weights)
+    found = calibrate((logits + added) * sharpness, labels, np.array(weights), USUAL)
+    frequent = np.bincount(labels, minlength=len(weights)) / len(labels)
+    taken_for = found.probabilities((logits + added) * sharpness).mean(0)
+    assert np.abs(taken_for - frequent).max() < 0.02
+    assert np.allclose(found.offsets, added - added.mean(), atol=0.2)
+
+
+def test_the_share_of_the_weights_stays_within_none_and_all() -> None:
+    logits, labels = drawn(3000, 2, 1.0, 0)
+    weights = np.array([4.0, 0.25])
+    for times, share in ((-1.0, 0.0), (3.0, 1.0)):
+        found = calibrate(logits + times * np.log(weights), labels, weights, USUAL)
+        assert found.offsets == pytest.approx(share * np.log(weights), abs=1e-6)
+
+
+@pytest.mark.parametrize("sharpness", [0.01, 100.0])
+def test_the_temperature_stays_within_its_bounds_and_that_is_told(sharpness: float) -> None:
+    logits, labels = drawn(1000, 3, sharpness, 0)
+    for bounds in (USUAL.temperature, (0.5, 2.0)):
+        config = CalibrationConfig(temperature=bounds)
+        found = calibrate(logits, labels, np.ones(3), config)
+        assert found.temperature == pytest.approx(bounds[sharpness > 1], rel=1e-6)
+        note = notes_on(logits, labels, found, config)[-1]
+        assert note == f"the temperature stopped at its bound, {found.temperature:.2f}"
+
+
+@pytest.mark.parametrize(("classes", "count"), [(2, 40), (4, 300), (1, 30)])
+def test_no_other_temperature_and_share_fit_better(classes: int, count: int) -> None:
+    logits, labels = drawn(count, classes, 2.0, 3)
+    weights = np.linspace(0.5, 2.0, classes)
+    found = calibrate(logits, labels, weights, USUAL)
+    if classes == 1:
+        assert found.probabilities(logits) == pytest.approx(np.ones((count, 1)))
+        return
+    best = loss(found, logits, labels)
+    added = np.log(weights) - np.log(weights).mean()
+    share = float(found.offsets[0] / added[0])
+    assert found.offsets == pytest.approx(share * added)
+    for turn in (0.97, 1.03):
+        other = Calibration(temperature=found.temperature * turn, offsets=found.offsets)
+        assert loss(other, logits, labels) > best
+    for step in (-0.05, 0.05):
+        if 0 <= share + step <= 1:
+            moved = (share + step) * added
+            other = Calibration(temperature=found.temperature, offsets=moved)
+            assert loss(other, logits, labels) > best
+
+
+def test_a_perfect_small_set_gives_no_certainty() -> None:
+    labels = np.array([0, 1] * 10)
+    logits = np.where(np.eye(2)[labels] == 1, 5.0, -5.0)
+    found = calibrate(logits, labels, np.ones(2), USUAL)
+    # Platt's target: 11 of 12.
+    assert found.probabilities(logits).max(1) == pytest.approx(11 / 12, abs=1e-3)
+    notes = notes_on(logits, labels, found, USUAL)
+    assert len(notes) == 2
+    assert notes[0].startswith("20 validation pictures are too few")
+    assert notes[1].startswith("no mistake on 20 validation pictures")
+
+
+@pytest.mark.parametrize(("count", "few"), [(99, True), (100, False)])
+def test_a_set_with_mistakes_needs_no_note_if_it_is_large(count: int, few: bool) -> None:
+    logits, labels = drawn(count, 3, 1.0, 1)
+    notes = notes_on(logits, labels, calibrate(logits, labels, np.ones(3), USUAL), USUAL)
+    assert [note.split(" are ")[0] for note in notes] == ["99 validation pictures"] * few
+
+
+def test_one_mistake_is_a_mistake() -> None:
+    labels = np.arange(200) % 2
+    logits = np.where(np.eye(2)[labels] == 1, 5.0, -5.0)
+    logits[7] = -logits[7]
+    found = calibrate(logits, labels, np.ones(2), USUAL)
+    assert notes_on(logits, labels, found, USUAL) == ()
+
+
+@pytest.mark.parametrize("count", [400, 90])
+def test_a_model_that_knows_frequencies_alone_is_told(count: int) -> None:
+    labels = (np.arange(count) % 20 == 0).astype(np.int64)
+    logits = np.random.default_rng(0).normal(0, 40, (count, 2))
+    found = calibrate(logits, labels, np.ones(2), USUAL)
+    told = "no better than how frequent" in " ".join(notes_on(logits, labels, found, USUAL))
+    assert told == (count >= 100)  # of fewer it is chance
+
+
+def test_a_model_that_knows_a_little_more_than_frequencies_is_not_told_so() -> None:
+    labels = (np.arange(400) % 4 == 0).astype(np.int64)
+    rng = np.random.default_rng(0)
+    logits = np.log(np.array([0.75, 0.25])) + rng.normal(0, 0.1, (400, 2))
+    logits[np.arange(400), labels] += 0.3
+    found = calibrate(logits, labels, np.ones(2), CalibrationConfig(temperature=(1.0, 1.0)))
+    notes = " ".join(notes_on(logits, labels, found, USUAL))
+    assert "no better" not in notes
+
+
+@given(
+    scores=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=300),
+    keep=st.floats(0.5, 1.0),
+)
+def test_the_threshold_keeps_the_share_asked_for(scores: list[float], keep: float) -> None:
+    known = np.array(scores, np.float32)
+    threshold = fit_threshold(known, keep, USUAL)
+    assert 0 <= threshold <= 1
+    assert accepted(known, threshold).mean() >= keep - 1e-6
+
+
+@given(
+    scores=st.sets(st.integers(0, 1000), min_size=1, max_size=300),
+    keep=st.floats(0.5, 1.0),
+)
+def test_the_threshold_keeps_not_one_picture_more(scores: set[int], keep: float) -> None:
+    known = np.array(list(scores), np.float32) / np.float32(1000)
+    kept = accepted(known, fit_threshold(known, keep, USUAL)).sum()
+    assert kept / len(known) >= keep - 1e-6
+    assert (kept - 1) / len(known) < keep + 1e-6
+
+
+def test_the_threshold_lies_midway_whatever_the_order() -> None:
+    known = np.array([0.875, 0.25, 0.5, 0.75], np.float32)
+    for keep, wanted in ((0.75, 0.375), (0.5, 0.625), (0.25, 0.8125)):
+        found = fit_threshold(known, keep, USUAL)
+        assert found == pytest.approx(wanted, abs=2e-6)
+        assert found < wanted
+
+
+def test_the_last_bits_of_a_score_change_no_answer() -> None:
+    known = np.linspace(0.2, 0.9, 16, dtype=np.float32)
+    threshold = fit_threshold(known, 0.75, USUAL)
+    for shifted in (known - np.float32(4e-7), known + np.float32(4e-7)):
+        assert accepted(shifted, threshold).sum() == 12
+    same = np.full(8, 0.7, np.float32)
+    for keep in (0.75, 1.0):
+        threshold = fit_threshold(same, keep, USUAL)
+        assert accepted(same - np.float32(4e-7), threshold).all()
+
+
+@pytest.mark.parametrize("largest", [0.5, 0.25, 1.0])
+def test_a_few_scores_do_not_raise_the_threshold_above_the_largest(largest: float) -> None:
+    config = CalibrationConfig(largest_threshold=largest)
+    few, many = np.full(10, 0.875, np.float32), np.full(1000, 0.875, np.float32)
+    assert fit_threshold(few, 0.99, config) == pytest.approx(min(largest, 0.875), abs=1e-5)
+    # Where some are rejected, their score is what counts.
+    assert fit_threshold(many, 0.99, config) == pytest.approx(0.875, abs=1e-5)
+    lowest = fit_threshold(np.array([0.125, 0.75], np.float32), 0.99, config)
+    assert lowest == pytest.approx(0.125, abs=1e-5)
+    assert lowest < 0.125
+    assert fit_threshold(np.zeros(3, np.float32), 0.99, config) == 0
+
+
+def test_a_share_that_is_no_fraction_of_floating_point_is_exact() -> None:
+    known = np.arange(1, 101, dtype=np.float32) / np.float32(128)
+    for rejected in range(1, 100):  # 1 - 0.9 is a little less than 0.1
+        keep = (100 - rejected) / 100
+        assert accepted(known, fit_threshold(known, keep, USUAL)).sum() == 100 - rejected
+
+
+def weigh(**changes: Any) -> tuple[Logits, Labels, Calibration]:
+    logits, labels = drawn(500, 2, 1.0, 0)
+    given = {"logits": logits, "labels": labels, "class_weights": np.array([1.5, 0.75])} | changes
+    return logits, labels, calibrate(**given, config=USUAL)
+
+
+def test_weights_count_by_their_ratio_alone() -> None:
+    _, _, found = weigh()
+    _, _, doubled = weigh(class_weights=np.array([3.0, 1.5], np.float32))
+    assert doubled.temperature == pytest.approx(found.temperature)
+    assert doubled.offsets == pytest.approx(found.offsets)
+    assert found.offsets.sum() == pytest.approx(0, abs=1e-12)
