@@ -107,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "everyday",
         options,
         variant=options.name,
+        how=f"bench/everyday.py PHOTOS RUN=DATA... --name {options.name}",
         n=count,
         counted=f"squares, means of {len(rows)} runs",
         figures=figures,

@@ -142,6 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     record.finish(
         "few",
         options,
+        how=f"bench/few.py TOTAL --rounds {options.rounds}",
         n=rows[0].n,
         counted=f"pictures of other signs in each of {options.rounds} rounds; mean seconds",
         figures=figures,

@@ -125,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record.finish(
         "kill_resume",
         options,
+        how=f"bench/kill_resume.py --kills {options.kills} --seed {options.seed}",
         n=options.kills,
         counted=f"runs of {EPOCHS} epochs, each killed once",
         figures=[

@@ -207,6 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     record.finish(
         "train",
         options,
+        how=f"bench/train.py DATA --seeds {options.seeds}",
         n=int((data.table["split"] == "train").sum()),
         counted=f"pictures to train on, medians of {options.seeds} seeds",
         figures=figures,

@@ -144,6 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     record.finish(
         "unknown",
         options,
+        how=f"bench/unknown.py TOTAL GTSRB --out OUT --seeds {options.seeds}",
         n=rows[DEFAULT][0].n,
         counted=f"test pictures of each of {options.seeds} seeds",
         figures=[record.figure(what, statistics.median(times), spread=times)],

@@ -1,14 +1,14 @@
 """What bad input gets, row by row of the design's table, as seen from the command line."""
 
 import csv
+import io
 import json
-import os
 import resource
+import shutil
 import signal
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from pathlib import Path
 
@@ -17,13 +17,20 @@ import onnx
 import pytest
 from PIL import Image
 
+from console import failure
 from signwise.cli.main import main
+from signwise.data.manifest import load_data
+from signwise.errors import SignwiseError
 from toy import toy_folder, toy_model, toy_picture
 
+PER_CLASS = 9
+COUNT = 2 * PER_CLASS
 
-def picture_bytes(path: Path, picture: Image.Image, **options: object) -> bytes:
-    picture.save(path, **options)
-    return path.read_bytes()
+
+def picture_bytes(picture: Image.Image, format: str) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, format)
+    return file.getvalue()
 
 
 def zero_pixel_png() -> bytes:
@@ -39,7 +46,16 @@ def zero_pixel_png() -> bytes:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    return toy_folder(tmp_path / "photos", per_class=18)
+    return toy_folder(tmp_path / "photos", per_class=PER_CLASS)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What prepare makes of the same photos; copy it to change it."""
+    root = tmp_path_factory.mktemp("prepared")
+    photos = toy_folder(root / "photos", per_class=PER_CLASS)
+    assert main(["prepare", str(photos), "--out", str(root / "data")]) == 0
+    return root / "data"
 
 
 @pytest.fixture
@@ -52,21 +68,12 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def error_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    assert main([str(argument) for argument in arguments]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    last = captured.err.splitlines()[-1]
-    assert last.startswith("error: ")
-    return last
-
-
 @pytest.fixture
-def broken(photos: Path, tmp_path: Path) -> dict[str, Path]:
+def broken(photos: Path) -> dict[str, Path]:
     """Pictures that can't be read, by what is wrong with them."""
     rng = np.random.default_rng(0)
-    whole = picture_bytes(tmp_path / "whole.jpg", Image.fromarray(toy_picture(1, rng)))
-    png = picture_bytes(tmp_path / "whole.png", Image.fromarray(toy_picture(1, rng)))
+    whole = picture_bytes(Image.fromarray(toy_picture(1, rng)), "JPEG")
+    png = picture_bytes(Image.fromarray(toy_picture(1, rng)), "PNG")
     contents = {
         "truncated.jpg": whole[: len(whole) // 2],
         "truncated.png": png[: len(png) // 2],
@@ -87,7 +94,7 @@ def test_prepare_lists_what_can_not_be_read(
     bad = {Path(row["path"]).name: row for row in rows if row["problem"]}
     assert set(bad) == set(broken)
     assert all(not row["split"] for row in bad.values())
-    assert sum(not row["problem"] for row in rows) == 36
+    assert sum(not row["problem"] for row in rows) == COUNT
 
 
 def test_predict_gives_them_a_row_with_the_reason(
@@ -96,7 +103,7 @@ def test_predict_gives_them_a_row_with_the_reason(
     out = tmp_path / "rows.csv"
     assert main(["predict", str(model), str(photos / "stop"), "--out", str(out)]) == 1
     rows = {Path(row["path"]).name: row for row in rows_of(out)}
-    assert len(rows) == 18 + len(broken)
+    assert len(rows) == PER_CLASS + len(broken)
     for name, row in rows.items():
         assert bool(row["error"]) == (name in broken)
         filled = [value for key, value in row.items() if key not in ("path", "error")]
@@ -107,7 +114,7 @@ def test_predict_gives_them_a_row_with_the_reason(
 def test_evaluate_leaves_them_out_and_says_so(photos: Path, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "evaluation"
     assert main(["evaluate", str(model), "--data", str(photos), "--out", str(out)]) == 1
-    assert json.loads((out / "metrics.json").read_text())["n"] == 36
+    assert json.loads((out / "metrics.json").read_text())["n"] == COUNT
 
 
 def test_odd_pictures_are_read(model: Path, tmp_path: Path) -> None:
@@ -146,16 +153,15 @@ def test_folders_that_can_not_be_split(
 ) -> None:
     data = tmp_path / "data"
     (photos / "yield").mkdir()
-    assert str(photos / "yield") in error_of(capsys, "prepare", photos, "--out", data)
+    assert str(photos / "yield") in failure(capsys, "prepare", photos, "--out", data)
     (photos / "yield").rmdir()
-    alone = toy_folder(tmp_path / "alone", ("stop",), 18)
-    assert str(alone) in error_of(capsys, "prepare", alone, "--out", data)
+    alone = toy_folder(tmp_path / "alone", ("stop",), PER_CLASS)
+    assert str(alone) in failure(capsys, "prepare", alone, "--out", data)
     few = toy_folder(tmp_path / "few", per_class=6)  # two tracks
-    error = error_of(capsys, "prepare", few, "--out", data)
-    assert "3" in error
-    assert "priority" in error
+    error = failure(capsys, "prepare", few, "--out", data)
+    assert "few/priority has 2 group(s) of usable pictures to split, at least 3 needed" in error
     (photos / "stop").rename(photos / "Unknown")
-    assert "--unknown" in error_of(capsys, "prepare", photos, "--out", data)
+    assert "signwise train --unknown FOLDER" in failure(capsys, "prepare", photos, "--out", data)
     assert not (data / "data.json").exists()
 
 
@@ -164,7 +170,7 @@ def test_a_class_that_the_model_does_not_know(
 ) -> None:
     folder = toy_folder(tmp_path / "other", ("stop", "yield"), 6)
     command = ("evaluate", model, "--data", folder, "--out", tmp_path / "e")
-    error = error_of(capsys, *command)
+    error = failure(capsys, *command)
     assert all(name in error for name in ("priority", "stop", "yield"))
 
 
@@ -185,7 +191,7 @@ def test_a_file_that_is_not_a_model_of_ours(
     )
     for name in (*bad, "newer.onnx", "outside.onnx"):
         for command in (("predict", tmp_path / name, photos), ("explain", tmp_path / name, photos)):
-            assert name in error_of(capsys, *command)
+            assert name in failure(capsys, *command)
 
 
 def limit_file_size() -> None:
@@ -224,27 +230,59 @@ def test_full_disk_while_preparing_leaves_no_data(photos: Path, tmp_path: Path) 
     assert not list(data.rglob("pixels-*")) if data.exists() else True
 
 
-def test_killed_while_preparing_leaves_the_old_data_whole(photos: Path, tmp_path: Path) -> None:
+PREPARE_UP_TO = """
+import sys
+from pathlib import Path
+from signwise.data import prepare as module
+
+def wait(*arguments, **options):
+    print("here", flush=True)
+    sys.stdin.read()
+
+step, source, out = sys.argv[1:]
+if step.endswith("data.json"):
+    write = module.write_json
+    module.write_json = lambda path, content: (wait if path.name == step else write)(path, content)
+else:
+    setattr(module, step, wait)
+module.prepare(source, out, seed=1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "partial", "mixed"),
+    [
+        ("find_flagged", 1, False),
+        ("seal", 1, False),
+        ("data_page", 0, False),
+        ("data.json", 0, True),
+    ],
+)
+def test_killed_while_preparing_leaves_the_old_data_or_says_what_to_do(
+    prepared: Path, photos: Path, tmp_path: Path, step: str, partial: int, mixed: bool
+) -> None:
+    """Killed when all pictures are read, before the cache is, before the report, at the very end."""
     data = tmp_path / "data"
-    command = [sys.executable, "-m", "signwise", "prepare", str(photos), "--out", str(data)]
-    assert subprocess.run(command, capture_output=True).returncode == 0
-    seeds = iter(range(1, 100))
-    for delay in (0.4, 0.8, 1.1):
-        with subprocess.Popen(
-            [*command, "--seed", str(next(seeds))],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as process:
-            time.sleep(delay)
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-        facts = json.loads((data / "data.json").read_text())
-        assert len(rows_of(data / "manifest.csv")) == 36
-        assert facts["classes"] == ["priority", "stop"]
-        pixels = np.load(data / "pixels-32.npy")
-        assert pixels.shape == (36, 32, 32, 3)
-        assert pixels.any(axis=(1, 2, 3)).all()
+    shutil.copytree(prepared, data)
+    old = load_data(data).sha256
+    command = [sys.executable, "-c", PREPARE_UP_TO, step, str(photos), str(data)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
+        process.kill()
+    assert sum(".partial" in path.name for path in data.iterdir()) == partial, "killed at work"
+    if mixed:
+        with pytest.raises(SignwiseError, match="interrupted prepare: run signwise prepare again"):
+            load_data(data)
+    else:
+        assert load_data(data).sha256 == old
+    assert len(rows_of(data / "manifest.csv")) == COUNT
+    assert main(["prepare", str(photos), "--out", str(data), "--seed", "1"]) == 0
+    assert load_data(data).sha256 != old
+    assert not any(".partial" in path.name for path in data.iterdir())
+    pixels = np.load(data / "pixels-32.npy")
+    assert pixels.shape == (COUNT, 32, 32, 3)
+    assert pixels.any(axis=(1, 2, 3)).all()
 
 
 def test_output_that_is_not_ours_is_refused(
@@ -260,21 +298,19 @@ def test_output_that_is_not_ours_is_refused(
         ("synth", thesis, "--per-class", 1),
         ("demo", "--out", thesis),
     ):
-        assert str(thesis) in error_of(capsys, *command)
+        assert str(thesis) in failure(capsys, *command)
     assert [path.name for path in thesis.iterdir()] == ["chapter1.txt"]
 
 
 def test_no_network_for_imagenet_weights(
-    photos: Path,
+    prepared: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    assert main(["prepare", str(photos), "--out", str(tmp_path / "data")]) == 0
-    capsys.readouterr()
-    command = ("train", tmp_path / "data", "--out", tmp_path / "run", "--weights", "imagenet")
-    error = error_of(capsys, *command, "--unknown", "none")
+    command = ("train", prepared, "--out", tmp_path / "run", "--weights", "imagenet")
+    error = failure(capsys, *command, "--unknown", "none")
     assert "resnet18-f37072fd.pth" in error
     assert str(tmp_path / "torch") in error
     assert "--weights none" in error

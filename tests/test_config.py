@@ -1,8 +1,10 @@
-"""Every knob once: ranges, JSON in and out."""
+"""Every setting once: its range, JSON in and out, nested or by dotted name; what a run resolves."""
 
 import dataclasses
+import inspect
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,110 +13,516 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signwise.config import PrepareConfig, TrainConfig
+from signwise.config import (
+    AugmentationConfig,
+    CalibrationConfig,
+    Config,
+    EpochsConfig,
+    LossConfig,
+    NegativesConfig,
+    OptimConfig,
+    PrepareConfig,
+    ResolvedConfig,
+    ScheduleConfig,
+    TrainConfig,
+    dotted,
+)
 from signwise.errors import SignwiseError
 
+PARTS: dict[str, type[Config]] = {
+    "usual_epochs": EpochsConfig,
+    "optim": OptimConfig,
+    "schedule": ScheduleConfig,
+    "loss": LossConfig,
+    "augmentation": AugmentationConfig,
+    "negatives": NegativesConfig,
+    "calibration": CalibrationConfig,
+}
+NESTED: dict[str, Any] = {
+    f"{part}.{field.name}": getattr(kind(), field.name)
+    for part, kind in PARTS.items()
+    for field in dataclasses.fields(kind)
+}
+"""Every nested setting by its dotted name, with its default."""
+FLAT = [field.name for field in dataclasses.fields(TrainConfig) if field.name not in PARTS]
 
-@pytest.mark.parametrize("config", [PrepareConfig, TrainConfig])
+
+def wrong_values(default: object) -> Iterator[object]:
+    """What a setting of this default must refuse, whatever its range."""
+    yield from (None, "x", {}, [])
+    if isinstance(default, bool):
+        yield from (0, 1.0, "true")
+    elif isinstance(default, int):
+        yield from (True, 1.5, -1, math.nan, math.inf)
+    elif isinstance(default, float):
+        yield from (True, -100.0, math.nan, math.inf, -math.inf)
+    else:
+        assert isinstance(default, tuple)
+        low, high = default
+        yield from ([low], [low, high, high], [True, high], [low, "x"], [low, None], low)
+        yield from ([-100 - abs(high), high], [low, math.inf], [math.nan, high], [low, math.nan])
+
+
+def another(name: str) -> Any:
+    """Another value of a nested setting, as JSON has it, within its range."""
+    default = NESTED[name]
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, int):
+        return default + 1
+    if name == "calibration.temperature":
+        return [0.5, 4.0]
+    if isinstance(default, tuple):
+        return [value + 1 if isinstance(value, int) else value / 2 for value in default]
+    return default / 2 if name != "loss.max_class_weight" else 2.0
+
+
+def resolved(**settings: Any) -> ResolvedConfig:
+    return TrainConfig(**settings).resolve(48, 100)
+
+
+@pytest.mark.parametrize("config", [PrepareConfig, TrainConfig, *PARTS.values()])
 def test_every_field_says_what_it_is(config: type) -> None:
-    source = Path(__import__(config.__module__, fromlist=["x"]).__file__).read_text()
+    source = inspect.getsource(config)
     for field in dataclasses.fields(config):
+        if field.name in PARTS:
+            continue  # the part's own docstring says it
         after = source.split(f"    {field.name}: ")[1].splitlines()[1]
         assert after.strip().startswith('"""'), field.name
+    assert config.__doc__
+
+
+def test_the_parts_of_a_training_are_these() -> None:
+    found = {
+        field.name: type(getattr(TrainConfig(), field.name))
+        for field in dataclasses.fields(TrainConfig)
+    }
+    assert {name: kind for name, kind in found.items() if issubclass(kind, Config)} == PARTS
 
 
 @given(
     train=st.builds(
         TrainConfig,
-        epochs=st.integers(1, 10_000),
+        epochs=st.none() | st.integers(1, 10_000),
         learning_rate=st.floats(1e-6, 10),
         momentum=st.floats(0, 0.999),
         image_size=st.none() | st.integers(1, 1024),
-        weights=st.sampled_from(["none", "imagenet", "signs", "a/b.safetensors"]),
+        weights=st.sampled_from([None, "none", "imagenet", "signs", "a/b.safetensors"]),
         freeze=st.booleans(),
         track=st.sampled_from(["none", "wandb", "tensorboard", "mlflow"]),
+        optim=st.builds(OptimConfig, nesterov=st.booleans(), average_decay=st.floats(0, 0.99)),
+        schedule=st.builds(ScheduleConfig, warm_up=st.floats(0, 0.99), end=st.floats(1e-9, 1)),
+        augmentation=st.builds(
+            AugmentationConfig,
+            noise=st.floats(0, 1),
+            brightness=st.tuples(st.floats(-10, 0), st.floats(0, 10)),
+        ),
+        negatives=st.builds(
+            NegativesConfig,
+            patches=st.tuples(st.integers(1, 16), st.integers(1, 16)),
+            max_bytes=st.integers(0, 2**40),
+        ),
+        calibration=st.builds(CalibrationConfig, known_scale=st.floats(1e-3, 100)),
+        loss=st.builds(LossConfig, max_class_weight=st.floats(1, 100)),
+        usual_epochs=st.builds(EpochsConfig, least_steps=st.integers(1, 10_000)),
     ),
     prepare=st.builds(
         PrepareConfig,
         split=st.sampled_from([(0.7, 0.15, 0.15), (1.0, 0.0, 0.0), (0.5, 0.25, 0.25)]),
         group=st.none() | st.text(),
-        exclude=st.sampled_from([None, Path("a/suspects.csv")]),
+        exclude=st.sampled_from([None, Path("a/flagged.csv")]),
     ),
 )
 def test_json_round_trip(train: TrainConfig, prepare: PrepareConfig) -> None:
-    for config in (train, prepare):
+    for config in (train, prepare, train.resolve(32, 50)):
         content = json.loads(json.dumps(config.to_json(), allow_nan=False))
         assert type(config).from_json(content) == config
+        assert type(config).from_json(dotted(content)) == config
+
+
+def test_dotted_names_are_those_of_the_nested_parts() -> None:
+    content = TrainConfig().to_json()
+    assert dotted(content).keys() == {*FLAT, *NESTED}
+    for name, default in NESTED.items():
+        wanted = list(default) if isinstance(default, tuple) else default
+        assert dotted(content)[name] == wanted
+    assert dotted({"a": {"b": {"c": 1}, "d": [2]}, "e": None}) == {
+        "a.b.c": 1,
+        "a.d": [2],
+        "e": None,
+    }
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_dotted_names_and_nested_objects_mean_the_same(name: str) -> None:
+    part, key = name.split(".")
+    default = NESTED[name]
+    value = another(name)
+    by_dots = TrainConfig.from_json({name: value, "epochs": 3})
+    nested = TrainConfig.from_json({part: {key: value}, "epochs": 3})
+    assert by_dots == nested
+    found = getattr(getattr(by_dots, part), key)
+    assert found == (tuple(value) if isinstance(value, list) else value)
+    assert found != default
+    wanted = TrainConfig(epochs=3).to_json() | {
+        part: {**TrainConfig().to_json()[part], key: value}  # type: ignore[dict-item]
+    }
+    assert by_dots.to_json() == wanted  # all else is as it was
+
+
+def test_both_spellings_can_stand_side_by_side() -> None:
+    content: dict[str, Any] = {
+        "augmentation.noise": 0.1,
+        "augmentation": {"haze_share": 0.5},
+        "optim.nesterov": False,
+    }
+    for order in (content, dict(reversed(content.items()))):
+        config = TrainConfig.from_json(order)
+        assert config.augmentation == AugmentationConfig(noise=0.1, haze_share=0.5)
+        assert config.optim == OptimConfig(nesterov=False)
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_every_nested_setting_is_checked(name: str) -> None:
+    part, key = name.split(".")
+    kind = PARTS[part]
+    for wrong in wrong_values(NESTED[name]):
+        with pytest.raises(SignwiseError, match=f"^`{name}` must be "):
+            kind(**{key: wrong})
+        contents: list[dict[str, Any]] = [{name: wrong}, {part: {key: wrong}}]
+        for content in contents if wrong != {} else []:  # which would be a part
+            with pytest.raises(SignwiseError, match=f"^`config`: `{name}` must be "):
+                TrainConfig.from_json(content)
+
+
+Ends = tuple[tuple[Any, ...], tuple[Any, ...]]
+"""Values that are just taken, and values that are just refused."""
+
+AT_LEAST_0: Ends = ((0, 1e3), (-0.001,))
+AT_LEAST_1: Ends = ((1, 10**6), (0,))
+SHARE: Ends = ((0, 1), (-0.001, 1.001))
+BELOW_1: Ends = ((0, 0.999), (-0.001, 1.0))
+ABOVE_0: Ends = ((0.001, 1), (0, 1.001))
+PAIR: Ends = (((0, 2), (1, 1)), ((-0.001, 1), (1, 0.9)))
+PAIR_ABOVE_0: Ends = (((0.001, 100), (1, 1)), ((0, 1), (1, 0.9)))
+PAIR_OF_SHARES: Ends = (((0, 1), (0.5, 0.5)), ((-0.001, 1), (0, 1.001), (1, 0.9)))
+COUNTS: Ends = (((0, 0), (5, 9)), ((-1, 4), (5, 4)))
+RANGES: dict[str, Ends] = {
+    "schedule.warm_up": BELOW_1,
+    "schedule.start": ABOVE_0,
+    "schedule.end": ABOVE_0,
+    "optim.average_decay": BELOW_1,
+    "loss.max_class_weight": ((1, 1e6), (0.999,)),
+    "usual_epochs.from_scratch": AT_LEAST_1,
+    "usual_epochs.pretrained": AT_LEAST_1,
+    "usual_epochs.least_steps": AT_LEAST_1,
+    "calibration.temperature": (((1, 1), (0.001, 1e6)), ((0, 8), (1.001, 8), (0.25, 0.999))),
+    "calibration.known_scale": ((0.001, 1e6), (0,)),
+    "calibration.largest_threshold": SHARE,
+    "augmentation.easy_epochs": SHARE,
+    "augmentation.rotation": AT_LEAST_0,
+    "augmentation.shift": AT_LEAST_0,
+    "augmentation.shear": AT_LEAST_0,
+    "augmentation.scale": PAIR_ABOVE_0,
+    "augmentation.stretch": AT_LEAST_0,
+    "augmentation.brightness": (((-10, 10), (-1, -1)), ((-10.001, 0), (0, 10.001), (1, 0.9))),
+    "augmentation.contrast": AT_LEAST_0,
+    "augmentation.colour_cast": AT_LEAST_0,
+    "augmentation.shadow_share": SHARE,
+    "augmentation.shadow_depth": PAIR_OF_SHARES,
+    "augmentation.haze_share": SHARE,
+    "augmentation.haze": PAIR_OF_SHARES,
+    "augmentation.haze_light": PAIR_OF_SHARES,
+    "augmentation.blur_share": SHARE,
+    "augmentation.blur_length": PAIR_ABOVE_0,
+    "augmentation.blur_ratio": PAIR_ABOVE_0,
+    "augmentation.low_resolution_share": SHARE,
+    "augmentation.low_resolution": PAIR_OF_SHARES,
+    "augmentation.noise_share": SHARE,
+    "augmentation.noise": AT_LEAST_0,
+    "augmentation.erase_share": SHARE,
+    "augmentation.erase": PAIR,
+    "negatives.rendered": AT_LEAST_0,
+    "negatives.folder": AT_LEAST_0,
+    "negatives.destroyed": AT_LEAST_0,
+    "negatives.swapped": AT_LEAST_0,
+    "negatives.rendered_each": AT_LEAST_0,
+    "negatives.rendered_range": COUNTS,
+    "negatives.own_share": AT_LEAST_0,
+    "negatives.held_out_share": AT_LEAST_0,
+    "negatives.held_out_range": COUNTS,
+    "negatives.sure_share": SHARE,
+    "negatives.seen_share": SHARE,
+    "negatives.pictures_to_see": ((0, 10**9), (-1,)),
+    "negatives.pictures_of_a_class": (((1, 1), (2, 99)), ((0, 4), (5, 4))),
+    "negatives.max_bytes": ((0, 2**50), (-1,)),
+    "negatives.patches": (((1, 1), (4, 8), (8, 4)), ((0, 4), (4, 0))),
+    "negatives.crop_zoom": PAIR_OF_SHARES,
+    "negatives.crop_reach": PAIR,
+    "negatives.mixture": PAIR_OF_SHARES,
+    "negatives.swap_radius": PAIR,
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(NESTED) - {"optim.nesterov"}))
+def test_the_ends_of_every_nested_range(name: str) -> None:
+    part, key = name.split(".")
+    inside, outside = RANGES[name]
+    for value in inside:
+        assert getattr(PARTS[part](**{key: value}), key) == value
+    for value in outside:
+        with pytest.raises(SignwiseError, match=f"^`{name}` must be "):
+            PARTS[part](**{key: value})
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"augmentation.nois": 0.1}, "augmentation.nois"),
+        ({"augmentation": {"nois": 0.1}}, "augmentation.nois"),
+        ({"augmentations": {"noise": 0.1}}, "augmentations"),
+        ({"augmentation.noise.low": 0.1}, "augmentation.noise"),
+        ({"augmentation": {"noise": {"low": 0.1}}}, "augmentation.noise"),
+        ({"augmentation": 3}, "augmentation"),
+        ({"augmentation": None}, "augmentation"),
+        ({"epochs.most": 3}, "epochs"),
+        ({"augmentation.": 3}, "augmentation."),
+        ({"_part": "x."}, "_part"),
+        ({"augmentation._part": "x."}, "augmentation._part"),
+        ({"epoch": 3}, "epoch"),
+    ],
+)
+def test_what_is_no_setting_is_refused_by_name(content: dict[str, Any], told: str) -> None:
+    with pytest.raises(SignwiseError, match=rf"^`config`: .*[`']{told}[`']"):
+        TrainConfig.from_json(content)
+
+
+def test_a_name_that_is_not_known_is_told_which_there_are() -> None:
+    with pytest.raises(
+        SignwiseError, match=r"no setting 'loss\.weight'; there are loss\.max_class"
+    ):
+        TrainConfig.from_json({"loss.weight": 1})
+    with pytest.raises(SignwiseError, match=r"there are epochs, batch_size, .*, calibration$"):
+        TrainConfig.from_json({"epoch": 1})
 
 
 def test_a_run_config_gives_its_settings(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({"settings": {"epochs": 3}, "versions": {"torch": "2"}}))
-    assert TrainConfig.from_file(path) == TrainConfig(epochs=3)
+    settings = resolved(augmentation=AugmentationConfig(noise=0.5))
+    path.write_text(json.dumps({"settings": settings.to_json(), "versions": {"torch": "2"}}))
+    found = TrainConfig.from_file(path)
+    assert found.resolve(999, 1) == settings
+
+
+def test_an_old_config_of_flat_settings_alone_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    content = resolved(epochs=3, momentum=0.5).to_json()
+    old = {name: value for name, value in content.items() if name not in PARTS}
+    path.write_text(json.dumps({"settings": old}))
+    found = TrainConfig.from_file(path)
+    assert (found.epochs, found.momentum) == (3, 0.5)
+    for name, kind in PARTS.items():
+        assert getattr(found, name) == kind()
+    assert found.resolve(999, 1).to_json() == content
+
+
+def test_a_resolved_configuration_has_nothing_left_open() -> None:
+    for settings in ({}, {"model": "vgg11"}, {"weights": "none", "image_size": 24, "epochs": 5}):
+        config = resolved(**settings)
+        left = [name for name, value in dotted(config.to_json()).items() if value is None]
+        assert left == ["threads"]  # as many as there are cores, wherever that is
+        assert type(config) is ResolvedConfig
+        assert ResolvedConfig.from_json(config.to_json()) == config
+        assert config.resolve(7, 7) == config  # it is what it is, whatever the data
+    for name in ("epochs", "image_size", "weights"):
+        content = config.to_json() | {name: None}
+        with pytest.raises(SignwiseError, match=f"^`config`: `{name}` must be "):
+            ResolvedConfig.from_json(content)
+        del content[name]
+        with pytest.raises(SignwiseError, match=f"^`config`: `{name}` must be "):
+            ResolvedConfig.from_json(content)
 
 
 @pytest.mark.parametrize(
-    ("settings", "flag"),
+    ("settings", "weights", "size", "epochs"),
     [
-        ({"epochs": 0}, "--epochs"),
-        ({"batch_size": 1}, "--batch-size"),
-        ({"learning_rate": 0.0}, "--learning-rate"),
-        ({"learning_rate": math.nan}, "--learning-rate"),
-        ({"learning_rate": math.inf}, "--learning-rate"),
-        ({"momentum": 1.0}, "--momentum"),
-        ({"weight_decay": -1.0}, "--weight-decay"),
-        ({"weight_decay": math.inf}, "--weight-decay"),
-        ({"label_smoothing": 1.0}, "--label-smoothing"),
-        ({"image_size": 0}, "--image-size"),
-        ({"image_size": 100_000}, "--image-size"),
-        ({"keep_known": 0.0}, "--keep-known"),
-        ({"keep_known": 1.01}, "--keep-known"),
-        ({"seed": -1}, "--seed"),
-        ({"seed": 10**30}, "--seed"),
-        ({"threads": 0}, "--threads"),
-        ({"threads": 10**6}, "--threads"),
-        ({"epochs": 1.5}, "--epochs"),
-        ({"epochs": True}, "--epochs"),
-        ({"freeze": "no"}, "--freeze"),
-        ({"device": "tpu"}, "--device"),
-        ({"class_weights": "some"}, "--class-weights"),
-        ({"model": 18}, "--model"),
+        ({}, "signs", 64, 11),  # 3 steps an epoch, and at least 32
+        ({"batch_size": 10}, "signs", 64, 4),
+        ({"batch_size": 12}, "signs", 64, 4),  # 9 steps an epoch
+        ({"weights": "none"}, "none", 48, 12),
+        ({"model": "vgg11"}, "none", 48, 12),
+        ({"weights": "imagenet"}, "imagenet", 48, 11),
+        ({"model": "vgg11", "weights": "imagenet", "batch_size": 2}, "imagenet", 48, 4),
+        ({"image_size": 40, "epochs": 1}, "signs", 40, 1),
+        ({"usual_epochs": EpochsConfig(pretrained=2, least_steps=1)}, "signs", 64, 2),
+        (
+            {"weights": "none", "usual_epochs": EpochsConfig(from_scratch=7, least_steps=1)},
+            "none",
+            48,
+            7,
+        ),
+        ({"weights": "none", "usual_epochs": EpochsConfig(least_steps=91)}, "none", 48, 31),
     ],
 )
-def test_train_settings_out_of_range_name_their_flag(settings: dict[str, Any], flag: str) -> None:
-    with pytest.raises(SignwiseError, match=f"^{flag} "):
+def test_what_is_not_given_follows_from_the_rest(
+    settings: dict[str, Any], weights: str, size: int, epochs: int
+) -> None:
+    config = resolved(**settings)
+    assert (config.weights, config.image_size, config.epochs) == (weights, size, epochs)
+    changed = {"weights": weights, "image_size": size, "epochs": epochs}
+    assert config.to_json() == TrainConfig(**settings).to_json() | changed
+
+
+def test_paths_hold_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = resolved(weights="a/../w.pth", unknown="negatives")
+    assert config.weights == str(tmp_path / "w.pth")
+    assert config.unknown == str(tmp_path / "negatives")
+    words = resolved(weights="imagenet", unknown="none")
+    assert (words.weights, words.unknown) == ("imagenet", "none")
+    assert resolved().unknown == "synthetic"
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"epochs": 0}, "epochs"),
+        ({"batch_size": 1}, "batch_size"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"learning_rate": math.nan}, "learning_rate"),
+        ({"learning_rate": math.inf}, "learning_rate"),
+        ({"momentum": 1.0}, "momentum"),
+        ({"momentum": -0.1}, "momentum"),
+        ({"weight_decay": -1.0}, "weight_decay"),
+        ({"weight_decay": math.inf}, "weight_decay"),
+        ({"label_smoothing": 1.0}, "label_smoothing"),
+        ({"label_smoothing": -0.1}, "label_smoothing"),
+        ({"image_size": 0}, "image_size"),
+        ({"image_size": 1025}, "image_size"),
+        ({"keep_known": 0.0}, "keep_known"),
+        ({"keep_known": 1.01}, "keep_known"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**32}, "seed"),
+        ({"threads": 0}, "threads"),
+        ({"threads": 1025}, "threads"),
+        ({"epochs": 1.5}, "epochs"),
+        ({"epochs": True}, "epochs"),
+        ({"freeze": "no"}, "freeze"),
+        ({"device": "tpu"}, "device"),
+        ({"class_weights": "some"}, "class_weights"),
+        ({"model": 18}, "model"),
+        ({"model": None}, "model"),
+        ({"augmentation": NegativesConfig()}, "augmentation"),
+        ({"augmentation": {"noise": 0.1}}, "augmentation"),
+        ({"augmentation": None}, "augmentation"),
+    ],
+)
+def test_train_settings_out_of_range_are_named(settings: dict[str, Any], name: str) -> None:
+    with pytest.raises(SignwiseError, match=f"^`{name}` must be "):
         TrainConfig(**settings)
 
 
 @pytest.mark.parametrize(
-    ("settings", "flag"),
+    "settings",
     [
-        ({"split": (0.5, 0.5, 0.5)}, "--split"),
-        ({"split": (0.0, 0.5, 0.5)}, "--split"),
-        ({"split": (1.5, -0.5, 0.0)}, "--split"),
-        ({"split": (math.nan, 0.5, 0.5)}, "--split"),
-        ({"split": (0.5, 0.5)}, "--split"),
-        ({"image_size": 0}, "--image-size"),
-        ({"max_pixels": 0}, "--max-pixels"),
-        ({"seed": -1}, "--seed"),
+        {"epochs": 1},
+        {"batch_size": 2},
+        {"learning_rate": 1e-12},
+        {"momentum": 0.0},
+        {"weight_decay": 0.0},
+        {"label_smoothing": 0.0},
+        {"image_size": 1},
+        {"image_size": 1024},
+        {"keep_known": 1.0},
+        {"seed": 0},
+        {"seed": 2**32 - 1},
+        {"threads": 1},
+        {"threads": 1024},
     ],
 )
-def test_prepare_settings_out_of_range_name_their_flag(settings: dict[str, Any], flag: str) -> None:
-    with pytest.raises(SignwiseError, match=f"^{flag} "):
+def test_the_ends_of_the_flat_ranges_are_taken(settings: dict[str, Any]) -> None:
+    ((name, value),) = settings.items()
+    assert getattr(TrainConfig(**settings), name) == value
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"split": (0.5, 0.5, 0.5)}, "split"),
+        ({"split": (0.5, 0.25, 0.2499)}, "split"),
+        ({"split": (0.0, 0.5, 0.5)}, "split"),
+        ({"split": (1.5, -0.5, 0.0)}, "split"),
+        ({"split": (math.nan, 0.5, 0.5)}, "split"),
+        ({"split": (0.5, 0.5)}, "split"),
+        ({"split": (0.25, 0.25, 0.25, 0.25)}, "split"),
+        ({"image_size": 0}, "image_size"),
+        ({"image_size": 1025}, "image_size"),
+        ({"max_pixels": 0}, "max_pixels"),
+        ({"seed": -1}, "seed"),
+        ({"copy": 1}, "copy"),
+    ],
+)
+def test_prepare_settings_out_of_range_are_named(settings: dict[str, Any], name: str) -> None:
+    with pytest.raises(SignwiseError, match=f"^`{name}` must be "):
         PrepareConfig(**settings)
 
 
+def test_an_error_says_what_is_wanted_and_what_was_given() -> None:
+    texts: list[tuple[dict[str, Any], str]] = [
+        ({"batch_size": 1}, "`batch_size` must be at least 2"),
+        ({"epochs": "three"}, "`epochs` must be a whole number, not 'three'"),
+        ({"momentum": "much"}, "`momentum` must be a number, not 'much'"),
+        ({"freeze": 1}, "`freeze` must be true or false, not 1"),
+        ({"model": 18}, "`model` must be text, not 18"),
+        ({"device": "tpu"}, "`device` must be one of auto, cpu, cuda, mps, not 'tpu'"),
+    ]
+    for settings, text in texts:
+        with pytest.raises(SignwiseError) as caught:
+            TrainConfig(**settings)
+        assert str(caught.value) == text
+    with pytest.raises(SignwiseError) as caught:
+        AugmentationConfig(scale=(2, 1))
+    assert str(caught.value) == "`augmentation.scale` must be the least and the largest, in order"
+    with pytest.raises(SignwiseError) as caught:
+        AugmentationConfig(noise_share=2)
+    assert str(caught.value) == "`augmentation.noise_share` must be between 0 and 1"
+    with pytest.raises(SignwiseError) as caught:
+        NegativesConfig(patches=(4, 4, 4))  # type: ignore[arg-type]
+    assert str(caught.value) == "`negatives.patches` must be 2 values, not (4, 4, 4)"
+    with pytest.raises(SignwiseError) as caught:
+        NegativesConfig(patches=8)  # type: ignore[arg-type]
+    assert str(caught.value) == "`negatives.patches` must be a list, not 8"
+
+
 def test_what_means_the_same_is_taken() -> None:
-    config = TrainConfig(epochs=np.int64(3), learning_rate=1, unknown=Path("a/b"))  # type: ignore[arg-type]
+    given: dict[str, Any] = {"epochs": np.int64(3), "learning_rate": 1, "unknown": Path("a/b")}
+    config = TrainConfig(**given)
     assert config == TrainConfig(epochs=3, learning_rate=1.0, unknown="a/b")
     assert type(config.epochs) is int
-    assert PrepareConfig(exclude="x.csv", split=[0.5, 0.25, 0.25]).exclude == Path("x.csv")  # type: ignore[arg-type]
+    assert type(config.learning_rate) is float
+    given = {"noise": np.float32(0.5)}
+    assert type(AugmentationConfig(**given).noise) is float
+    given = {"exclude": "x.csv", "split": [0.5, 0.25, 0.25]}
+    prepare = PrepareConfig(**given)
+    assert prepare.exclude == Path("x.csv")
+    assert prepare.split == (0.5, 0.25, 0.25)
+
+
+def test_a_configuration_is_not_changed() -> None:
+    for config in (
+        PrepareConfig(),
+        TrainConfig(),
+        resolved(),
+        *(kind() for kind in PARTS.values()),
+    ):
+        name = dataclasses.fields(config)[0].name
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(config, name, getattr(config, name))
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        {"epoch": 3},
         {"epochs": "three"},
         {"epochs": 2.5},
         {"epochs": True},
@@ -127,20 +535,21 @@ def test_what_means_the_same_is_taken() -> None:
     ],
 )
 def test_wrong_json_names_the_setting(content: dict[str, Any]) -> None:
-    flag = next(iter(content)).replace("_", "-")
-    with pytest.raises(SignwiseError, match=rf"^--config: .*{flag}"):
+    with pytest.raises(SignwiseError, match=rf"^`config`: `{next(iter(content))}` must be "):
         TrainConfig.from_json(content)
 
 
 @pytest.mark.parametrize("content", [{"split": "abc"}, {"split": ["a", 0, 0]}, {"exclude": 3}])
 def test_wrong_prepare_json_names_the_setting(content: dict[str, Any]) -> None:
-    with pytest.raises(SignwiseError, match=rf"--config.*{next(iter(content))}"):
+    with pytest.raises(SignwiseError, match=rf"^`config`: `{next(iter(content))}` must be "):
         PrepareConfig.from_json(content)
 
 
-@pytest.mark.parametrize("content", ["[]", "3", "", '{"settings": 3}'])
-def test_a_file_that_is_no_settings_names_itself(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    "content", ["[]", "3", "", '{"settings": 3}', '{"settings": {"epoch": 3}}']
+)
+def test_a_file_that_is_no_settings_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "mine.json"
     path.write_text(content)
-    with pytest.raises(SignwiseError, match=r"mine\.json"):
+    with pytest.raises(SignwiseError, match=r"mine\.json|'epoch'"):
         TrainConfig.from_file(path)

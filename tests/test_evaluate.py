@@ -1,29 +1,46 @@
+"""The verb: what a model is measured on, what is left behind, and what is told."""
+
+import io
 import json
 import os
 import shutil
+from collections import Counter
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pytest
+from jsonschema import Draft202012Validator
 from PIL import Image
 
+from checks import some
 from signwise.data.prepare import prepare
-from signwise.errors import SignwiseError
-from signwise.evaluation.evaluate import evaluate
-from signwise.evaluation.measure import measure
 from signwise.data.unknown import LISTING
+from signwise.errors import SignwiseError
+from signwise.evaluation.evaluate import EvaluateResult, evaluate
+from signwise.files import sha256_file, write_json, write_text
 from signwise.inference.predict import predict
 from signwise.metrics.rates import wilson_interval
+from signwise.report.evaluation_page import EvaluationPage, evaluation_page
+from signwise.results import RunConfig, history_csv, to_json
 from toy import toy_folder, toy_model, toy_unknown
+from toy_report import toy_history
 
-ASKED_FOR = {"unknown", "corruptions"}
-FIELDS = {
-    "classes", "n", "correct", "accuracy", "accuracy_ci95", "accuracy_ci95_grouped", "grouping",
-    "balanced_accuracy", "loss", "confusion_matrix", "per_class", "calibration", "selective",
-    "seen_in_training",
-}  # fmt: skip
+SCHEMA = json.loads(files("signwise").joinpath("metrics.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(autouse=True)
+def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A white dot stands for every chart: drawing them takes longer than all else.
+
+    `measured` is made before, with charts; the tests of reports look at them closely.
+    """
+    content = io.BytesIO()
+    Image.new("RGB", (1, 1), "white").save(content, "png")
+    for module in ("charts", "confusion_chart"):
+        monkeypatch.setattr(f"signwise.report.{module}.draw", lambda *_: content.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -36,43 +53,103 @@ def data(source: Path) -> Path:
     return prepare(source, source.parent / "data").out
 
 
-@pytest.fixture
-def run(data: Path, tmp_path: Path) -> Path:
+def make_run(folder: Path, data: Path) -> Path:
     """A run directory as training leaves it, as far as evaluation reads it."""
-    folder = tmp_path / "run"
-    folder.mkdir()
     toy_model(folder / "model.onnx", known="colour", threshold=0.5)
     shutil.copy(data / "manifest.csv", folder)
-    (folder / "config.json").write_text('{"settings": {"epochs": 2}, "versions": {"torch": "x"}}')
-    (folder / "history.csv").write_text(
-        "epoch,learning_rate,train_loss,train_accuracy,val_loss,val_accuracy,seconds\n"
-        "1,0.1,0.7,0.5,0.6,0.6,1.5\n2,0.05,0.2,0.9,0.3,0.95,1.4\n"
+    config = RunConfig(
+        settings={"epochs": 2},
+        seed=0,
+        classes=("priority", "stop"),
+        grouping="track",
+        data=str(data),
+        data_sha256=sha256_file(data / "manifest.csv"),
+        versions={"torch": "x"},
     )
+    write_json(folder / "config.json", to_json(config))
+    write_text(folder / "history.csv", history_csv(toy_history()))
     return folder
 
 
-def test_test_split_of_a_run_gets_every_file_and_field(run: Path, data: Path) -> None:
-    result = evaluate(run, data)
-    assert result.out == run / "evaluation" / "test"
-    names = {path.name for path in result.out.iterdir()}
-    assert names >= {
-        "metrics.json", "predictions.csv", "confusion_matrix.png", "reliability.png", "report.html"
+@pytest.fixture
+def run(data: Path, tmp_path: Path) -> Path:
+    return make_run(tmp_path / "run", data)
+
+
+@pytest.fixture(scope="module")
+def measured(data: Path, tmp_path_factory: pytest.TempPathFactory) -> EvaluateResult:
+    """The test split of a run, with all that can be asked for."""
+    folder = tmp_path_factory.mktemp("measured")
+    others = toy_unknown(folder / "others", 20)
+    return evaluate(make_run(folder / "run", data), data, unknown=others, corruptions=True)
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> list[EvaluationPage]:
+    """What the pages were made of that are written from now on."""
+    seen: list[EvaluationPage] = []
+
+    def watched(page: EvaluationPage) -> str:
+        seen.append(page)
+        return evaluation_page(page)
+
+    monkeypatch.setattr("signwise.evaluation.evaluate.evaluation_page", watched)
+    return seen
+
+
+def metrics(result: EvaluateResult) -> dict[str, Any]:
+    """The content of metrics.json, which must be what is returned and fit the schema."""
+    content: dict[str, Any] = json.loads((result.out / "metrics.json").read_text(encoding="utf-8"))
+    assert content == result.metrics
+    Draft202012Validator(SCHEMA).validate(content)
+    return content
+
+
+def test_a_split_of_a_run_gets_every_file(measured: EvaluateResult) -> None:
+    assert measured.out.parts[-3:] == ("run", "evaluation", "test")
+    assert {path.name for path in measured.out.iterdir()} == {
+        ".signwise", "metrics.json", "predictions.csv", "confusion_matrix.png", "reliability.png",
+        "report.html", "flagged.csv",
     }  # fmt: skip
-    written = json.loads((result.out / "metrics.json").read_text())
-    assert written == result.metrics, "what is returned is what is written"
-    assert set(written) >= FIELDS
-    assert not set(written) & ASKED_FOR, "what was not asked for is absent"
+    for name in ("confusion_matrix.png", "reliability.png"):
+        with Image.open(measured.out / name) as chart:
+            assert chart.width > 300
+    assert measured.problems == []
+
+
+def test_metrics_are_of_the_split(measured: EvaluateResult, data: Path) -> None:
+    found = metrics(measured)
     manifest = pd.read_csv(data / "manifest.csv")
-    assert written["n"] == (manifest["split"] == "test").sum()
-    assert written["grouping"] == "track"
-    low, high = written["accuracy_ci95_grouped"]
-    assert low <= written["accuracy_ci95"][0] < written["accuracy"] <= high
-    assert written["seen_in_training"] == 0
-    assert result.problems == []
-    assert sum(map(sum, written["confusion_matrix"])) == written["n"]
-    for entry in written["per_class"].values():
-        for name in ("precision", "recall", "f1"):
-            assert set(entry[name]) == {"value", "n", "ci95"}
+    assert found["n"] == (manifest["split"] == "test").sum()
+    assert (found["data"], found["split"], found["grouping"]) == ("test", "test", "track")
+    assert found["data_sha256"] == sha256_file(data / "manifest.csv")
+    assert found["seen_in_training"] == found["groups_seen_in_training"] == 0
+    assert sum(map(sum, found["confusion_matrix"])) == found["n"]
+    low, high = found["accuracy_ci95_grouped"]
+    assert low <= found["accuracy_ci95"][0] < found["accuracy"] <= high
+    counts = measured.counts
+    assert counts["images"] == found["n"]
+    assert counts["correct"] + counts["wrong"] == found["n"]
+    assert counts["refused"] == found["n"] - found["selective"]["accepted"]
+
+
+def test_metrics_hold_a_row_of_the_matrix_on_a_line(measured: EvaluateResult) -> None:
+    lines = (measured.out / "metrics.json").read_text().splitlines()
+    low, high = metrics(measured)["accuracy_ci95"]
+    assert f'  "accuracy_ci95": [ {low}, {high} ],' in lines
+    assert len(lines) < 800
+
+
+def test_the_result_as_json_holds_the_metrics(measured: EvaluateResult) -> None:
+    document = measured.to_json()
+    assert set(document) == {"out", "counts", "problems", "metrics"}
+    assert document["metrics"] == measured.metrics
+
+
+def test_what_was_not_asked_for_is_absent(run: Path, data: Path) -> None:
+    found = evaluate(run, data)
+    assert not set(metrics(found)) & {"unknown", "corruptions"}
+    assert found.counts["unknown"] == 0
 
 
 def test_a_name_that_is_no_utf8_is_measured_and_shown(tmp_path: Path) -> None:
@@ -86,17 +163,17 @@ def test_a_name_that_is_no_utf8_is_measured_and_shown(tmp_path: Path) -> None:
     assert r"\xff\xfe.png" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_predictions_begin_with_what_predict_says(run: Path, data: Path) -> None:
-    result = evaluate(run, data)
-    frame = pd.read_csv(result.out / "predictions.csv")
-    rows = predict(run, list(frame["path"])).rows
+def test_predictions_begin_with_what_predict_says(measured: EvaluateResult) -> None:
+    frame = pd.read_csv(measured.out / "predictions.csv")
+    rows = predict(measured.out.parents[1], list(frame["path"])).rows
     columns = list(rows[0])
     assert list(frame)[: len(columns)] == columns
     for name in ("label", "confidence", "known", "p_priority", "p_stop"):
         assert list(frame[name]) == [row[name] for row in rows]
-    assert frame["correct"].sum() == result.metrics["correct"]
+    assert frame["correct"].sum() == measured.evaluation.correct
     assert set(frame["split"]) == {"test"}
     assert set(frame["true_label"]) == {"priority", "stop"}
+    assert list(frame["sha256"]) == [sha256_file(Path(path)) for path in frame["path"]]
 
 
 def test_a_second_evaluation_replaces_the_first_with_the_same_bytes(run: Path, data: Path) -> None:
@@ -107,47 +184,43 @@ def test_a_second_evaluation_replaces_the_first_with_the_same_bytes(run: Path, d
 
 
 def test_pictures_of_the_training_are_told(run: Path, data: Path) -> None:
-    with pytest.warns(UserWarning, match="were trained on"):
+    with pytest.warns(UserWarning, match="48 of 72 pictures were trained on"):
         result = evaluate(run, data, split="all")
     manifest = pd.read_csv(data / "manifest.csv")
-    assert result.metrics["seen_in_training"] == (manifest["split"] == "train").sum()
+    assert metrics(result)["seen_in_training"] == (manifest["split"] == "train").sum() == 48
     assert result.out.name == "all"
-    assert "were trained on" in (result.out / "report.html").read_text()
 
 
-def test_groups_that_straddle_the_split_are_told(tmp_path: Path) -> None:
+def test_groups_that_straddle_the_split_are_counted(tmp_path: Path) -> None:
     for split, seed in (("train", 1), ("val", 2), ("test", 3)):
         toy_folder(tmp_path / "photos" / split, per_class=9, seed=seed)
     data = prepare(tmp_path / "photos", tmp_path / "data", group=r"(\d{5})_").out
-    run = tmp_path / "run"
-    run.mkdir()
-    toy_model(run / "model.onnx")
-    shutil.copy(data / "manifest.csv", run)
-    hashed = sha256_file(data / "manifest.csv")
-    (run / "config.json").write_text(json.dumps({"data_sha256": hashed}))
-    result = evaluate(run, data)
-    assert result.metrics["groups_seen_in_training"] == 6
-    assert (
-        "Of 6 groups other pictures are in the training split"
-        in (result.out / "report.html").read_text()
-    )
+    run = make_run(tmp_path / "run", data)
+    assert metrics(evaluate(run, data))["groups_seen_in_training"] == 6
+    config = json.loads((run / "config.json").read_text())
+    write_json(run / "config.json", config | {"data_sha256": "0" * 64})
+    found = metrics(evaluate(run, data))
+    assert found["groups_seen_in_training"] is None, "names of groups mean something in their data"
 
 
 def test_a_folder_is_measured_whole(run: Path, tmp_path: Path) -> None:
     folder = toy_folder(tmp_path / "new photos", per_class=9, seed=7)
     result = evaluate(run, folder)
     assert result.out == run / "evaluation" / "new photos"
-    assert result.metrics["n"] == 18
-    assert result.metrics["seen_in_training"] == 0
+    found = metrics(result)
+    assert (found["n"], found["split"], found["data_sha256"]) == (18, "all", None)
+    assert (found["seen_in_training"], found["groups_seen_in_training"]) == (0, None)
 
 
-def test_a_folder_with_splits_follows_split(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("split", "count"), [("test", 12), ("val", 6), ("all", 36)])
+def test_a_folder_with_splits_follows_split(
+    tmp_path: Path, split: Literal["test", "val", "all"], count: int
+) -> None:
     model = toy_model(tmp_path / "model.onnx")
-    for split, count in (("train", 9), ("valid", 3), ("test", 6)):
-        toy_folder(tmp_path / "photos" / split, per_class=count, seed=count)
-    for split, count in (("test", 12), ("val", 6), ("all", 36)):
-        result = evaluate(model, tmp_path / "photos", split=split, out=tmp_path / split)
-        assert result.metrics["n"] == count
+    for name, pictures in (("train", 9), ("valid", 3), ("test", 6)):
+        toy_folder(tmp_path / "photos" / name, per_class=pictures, seed=pictures)
+    result = evaluate(model, tmp_path / "photos", split=split, out=tmp_path / "out")
+    assert (metrics(result)["n"], metrics(result)["split"]) == (count, split)
 
 
 def test_without_groups_there_is_no_interval_by_group(tmp_path: Path) -> None:
@@ -155,16 +228,15 @@ def test_without_groups_there_is_no_interval_by_group(tmp_path: Path) -> None:
     folder = toy_folder(tmp_path / "photos", per_class=6)
     for number, path in enumerate(sorted(folder.rglob("*.png"))):
         path.rename(path.with_name(f"photo{number}.png"))
-    result = evaluate(model, folder, out=tmp_path / "out")
-    assert result.metrics["grouping"] == "duplicates"
-    assert result.metrics["accuracy_ci95_grouped"] is None
-    assert result.metrics["seen_in_training"] is None, "no run, so nobody knows"
+    found = metrics(evaluate(model, folder, out=tmp_path / "out"))
+    assert found["grouping"] == "duplicates"
+    assert found["accuracy_ci95_grouped"] is None
+    assert found["seen_in_training"] is None, "no run, so nobody knows"
 
 
 def test_classes_may_be_a_subset_and_no_more(run: Path, tmp_path: Path) -> None:
     part = toy_folder(tmp_path / "part", ("priority",), per_class=6)
-    result = evaluate(run, part)
-    stop = result.metrics["per_class"]["stop"]
+    stop = metrics(evaluate(run, part))["per_class"]["stop"]
     assert stop["support"] == 0
     assert stop["recall"] == {"value": None, "n": 0, "ci95": None}
     other = toy_folder(tmp_path / "other", ("priority", "yield"), per_class=6)
@@ -172,61 +244,73 @@ def test_classes_may_be_a_subset_and_no_more(run: Path, tmp_path: Path) -> None:
         evaluate(run, other)
 
 
-def test_unreadable_pictures_are_problems(run: Path, tmp_path: Path) -> None:
+def test_unreadable_pictures_are_problems(
+    run: Path, tmp_path: Path, pages: list[EvaluationPage]
+) -> None:
     folder = toy_folder(tmp_path / "photos", per_class=6, seed=7)
     broken = folder / "stop" / "broken.png"
     broken.write_bytes((folder / "stop" / "00000_00000.png").read_bytes()[:200])
     result = evaluate(run, folder)
     assert [problem["path"] for problem in result.problems] == [str(broken.resolve())]
     assert result.counts["unreadable"] == 1
-    assert result.metrics["n"] == 12
-    assert "broken.png" in (result.out / "report.html").read_text()
+    assert metrics(result)["n"] == 12
+    assert pages[0].origin.problems == result.problems
 
 
-def test_strangers_are_measured(run: Path, data: Path, tmp_path: Path) -> None:
-    folder = toy_unknown(tmp_path / "strangers", 20)
+def test_pictures_of_no_class_are_measured(
+    run: Path, data: Path, tmp_path: Path, pages: list[EvaluationPage]
+) -> None:
+    folder = toy_unknown(tmp_path / "others", 20)
     (folder / "deeper").mkdir()
     shutil.copy(folder / "00000.png", folder / "deeper")
     (folder / "broken.jpg").write_bytes(b"no picture")
+    toy_folder(tmp_path / "signs", ("stop",), per_class=2, seed=5)
+    shutil.copy(tmp_path / "signs" / "stop" / "00000_00000.png", folder / "taken_for_a_stop.png")
     result = evaluate(run, data, unknown=folder)
-    unknown = result.metrics["unknown"]
-    assert unknown["n"] == 21
-    assert unknown["auroc"] == 1
-    assert 0.8 < unknown["auroc_ci95"][0] < 1
-    assert unknown["fpr_at_95_tpr"] == 0
-    assert unknown["acceptance_rate_ci95"] == wilson_interval(unknown["accepted"], 21)
+    unknown = metrics(result)["unknown"]
+    assert (unknown["n"], unknown["accepted"]) == (22, 1)
+    assert unknown["n_known"] == metrics(result)["n"]
+    assert 0.9 < unknown["auroc"] <= 1
+    assert unknown["acceptance_rate_ci95"] == pytest.approx(wilson_interval(1, 22))
+    assert unknown["threshold"] == 0.5
     assert [Path(problem["path"]).name for problem in result.problems] == ["broken.jpg"]
-    assert result.counts["unknown"] == 21
+    assert result.counts["unknown"] == 22
+    (shown,) = pages[0].accepted_unknown
+    assert (Path(shown.path).name, shown.label, shown.answer) == (
+        "taken_for_a_stop.png", None, "stop",
+    )  # fmt: skip
+    assert len(pages[0].known_of_unknown if pages[0].known_of_unknown is not None else []) == 22
 
 
 def test_what_was_asked_for_once_does_not_stay(run: Path, data: Path, tmp_path: Path) -> None:
-    evaluate(run, data, unknown=toy_unknown(tmp_path / "strangers"))
-    assert "unknown" not in evaluate(run, data).metrics
+    evaluate(run, data, unknown=toy_unknown(tmp_path / "others"))
+    assert "unknown" not in metrics(evaluate(run, data))
 
 
-def test_strangers_that_are_none_and_those_trained_against_are_told(
+def test_pictures_of_the_classes_are_none_of_no_class(
     run: Path, data: Path, source: Path, tmp_path: Path
 ) -> None:
-    strangers = toy_unknown(tmp_path / "strangers", 4)
-    shutil.copy(source / "stop" / "00000_00000.png", strangers / "a_stop.png")
-    result = evaluate(run, data, unknown=strangers)
-    assert [problem["problem"] for problem in result.problems] == [
-        "the same picture is one of stop"
-    ]
-    assert result.metrics["unknown"]["n"] == 4
-    assert result.metrics["unknown"]["seen_in_training"] == 0
+    others = toy_unknown(tmp_path / "others", 4)
+    shutil.copy(source / "stop" / "00000_00000.png", others / "a_stop.png")
+    result = evaluate(run, data, unknown=others)
+    problems = [problem["problem"] for problem in result.problems]
+    assert problems == ["the same picture is one of stop"]
+    assert metrics(result)["unknown"]["n"] == 4
     with pytest.raises(SignwiseError, match=r"no usable picture \(the same picture is one of"):
         evaluate(run, data, unknown=source)
-    (strangers / "a_stop.png").unlink()
-    hashes = [f"{path},{sha256_file(path)}" for path in sorted(strangers.iterdir())[:3]]
+
+
+def test_pictures_that_were_trained_against_are_told(run: Path, data: Path, tmp_path: Path) -> None:
+    others = toy_unknown(tmp_path / "others", 4)
+    assert metrics(evaluate(run, data, unknown=others))["unknown"]["seen_in_training"] == 0
+    hashes = [f"{path},{sha256_file(path)}" for path in sorted(others.iterdir())[:3]]
     (run / LISTING).write_text("\n".join(["path,sha256", *hashes]) + "\n")
-    with pytest.warns(UserWarning, match="3 of 4 pictures of --unknown were trained against"):
-        result = evaluate(run, data, unknown=strangers)
-    assert result.metrics["unknown"]["seen_in_training"] == 3
-    assert "3 of 4 strangers were trained against" in (result.out / "report.html").read_text()
+    with pytest.warns(UserWarning, match="3 of 4 pictures of `unknown` were trained against"):
+        result = evaluate(run, data, unknown=others)
+    assert metrics(result)["unknown"]["seen_in_training"] == 3
     model = toy_model(tmp_path / "lone.onnx")
-    found = evaluate(model, data, unknown=strangers, out=tmp_path / "out").metrics["unknown"]
-    assert found["seen_in_training"] is None
+    lone = evaluate(model, data, unknown=others, out=tmp_path / "out")
+    assert metrics(lone)["unknown"]["seen_in_training"] is None
 
 
 def test_what_fails_leaves_no_folder(run: Path, data: Path, tmp_path: Path) -> None:
@@ -254,62 +338,107 @@ def test_other_data_of_the_same_name_is_told(run: Path, data: Path, tmp_path: Pa
         evaluate(run, toy_folder(tmp_path / "test", per_class=3, seed=9))
 
 
-def test_figures_by_sign_count_signs(run: Path, data: Path) -> None:
-    figures = evaluate(run, data, corruptions=True).metrics
-    table = pd.read_csv(run / "evaluation" / "test" / "predictions.csv")
-    for name, found in figures["per_class_grouped"].items():
+def test_figures_by_sign_count_signs(measured: EvaluateResult) -> None:
+    found = metrics(measured)
+    table = pd.read_csv(measured.out / "predictions.csv")
+    for name, figures in found["per_class_grouped"].items():
         signs = table[table["true_label"] == name]["group"].nunique()
-        assert found["groups"] == signs
+        assert figures["groups"] == signs
         # Without a mistake, each sign is one trial.
-        assert figures["per_class"][name]["recall"]["value"] == 1
-        assert found["recall_ci95"] == pytest.approx(wilson_interval(signs, signs))
+        assert found["per_class"][name]["recall"]["value"] == 1
+        assert figures["recall_ci95"] == pytest.approx(wilson_interval(signs, signs))
     for part, name in (
-        (figures, "balanced_accuracy"),
-        (figures["selective"], "coverage"),
-        (figures["selective"], "risk"),
-        (figures["corruptions"], "mean_accuracy"),
+        (found, "balanced_accuracy"),
+        (found["selective"], "coverage"),
+        (found["selective"], "risk"),
+        (found["corruptions"], "mean_accuracy"),
     ):
         low, high = part[f"{name}_ci95"]
         assert part[f"{name}_ci95_grouped"][0] <= low
         assert part[f"{name}_ci95_grouped"][1] >= high
 
 
-def test_a_poor_model_does_not_judge_labels(run: Path, data: Path) -> None:
+def test_a_poor_model_does_not_judge_labels(
+    run: Path, data: Path, pages: list[EvaluationPage]
+) -> None:
     toy_model(run / "model.onnx", region=(0, 0, 2, 2))
     result = evaluate(run, data)
-    assert result.metrics["balanced_accuracy"] < 0.8
+    assert some(result.evaluation.balanced_accuracy.value) < 0.8
     assert not (result.out / "flagged.csv").exists()
-    assert "Not judged" in (result.out / "report.html").read_text()
+    assert pages[0].review is None
 
 
-def test_likely_label_errors_are_listed_for_prepare(run: Path, tmp_path: Path) -> None:
+def test_likely_label_errors_are_listed_for_prepare(
+    run: Path, tmp_path: Path, pages: list[EvaluationPage]
+) -> None:
     folder = toy_folder(tmp_path / "photos", per_class=30, seed=7)
     toy_model(run / "model.onnx", sharpness=5)
     rows = predict(run, folder / "priority").rows
-    surest = max(rows, key=lambda row: row["p_priority"])["path"]
+    surest = max(rows, key=lambda row: float(row["p_priority"] or 0))["path"]
     wrong = folder / "stop" / "00099_00000.png"
-    shutil.move(surest, wrong)
+    shutil.move(str(surest), wrong)
     result = evaluate(run, folder)
-    suspects = pd.read_csv(result.out / "flagged.csv")
-    assert list(suspects["path"]) == [str(wrong.resolve())]
+    flagged = pd.read_csv(result.out / "flagged.csv")
+    assert list(flagged["path"]) == [str(wrong.resolve())]
     assert result.counts["flagged"] == 1
-    page = (result.out / "report.html").read_text()
-    assert " labels are likely wrong" in page
-    assert "labelled stop\nlooks like priority\nstop/00099_00000.png" in page
+    review = some(pages[0].review)
+    assert (review.judged, review.seen, review.doubted) == (60, 0, 1)
+    (shown,) = review.shown
+    assert (shown.label, shown.answer) == ("stop", "priority")
     again = prepare(folder, tmp_path / "again", exclude=result.out / "flagged.csv")
     assert str(wrong.name) not in (again.out / "manifest.csv").read_text()
+
+
+def test_the_page_gets_what_the_run_says_of_itself(
+    run: Path, data: Path, tmp_path: Path, pages: list[EvaluationPage]
+) -> None:
+    evaluate(run, data)
+    assert pages[0].history == toy_history()
+    assert pages[0].origin.settings == {"epochs": 2}
+    assert pages[0].origin.versions == {"torch": "x"}
+    assert pages[0].origin.model == str((run / "model.onnx").absolute())
+    evaluate(toy_model(tmp_path / "lone.onnx"), data, out=tmp_path / "out")
+    assert (pages[1].history, pages[1].origin.settings, pages[1].origin.versions) == ([], {}, {})
+
+
+def test_the_page_gets_the_surest_mistakes_and_few_of_a_sign(
+    run: Path, data: Path, pages: list[EvaluationPage]
+) -> None:
+    toy_model(run / "model.onnx", region=(0, 0, 10, 10))
+    found = evaluate(run, data).evaluation
+    shown = pages[0].mistakes
+    assert pages[0].wrong == found.n - found.correct > 0
+    assert all(picture.label != picture.answer for picture in shown)
+    confidences = [picture.confidence for picture in shown]
+    assert confidences == sorted(confidences, reverse=True)
+    signs = Counter(picture.path.rsplit("_", 1)[0] for picture in shown)
+    assert max(signs.values()) <= 2
+    assert shown[0].heat is not None
+    assert shown[0].heat.shape == (32, 32)
+
+
+def test_without_a_mistake_the_page_gets_the_least_sure(
+    measured: EvaluateResult, data: Path, pages: list[EvaluationPage]
+) -> None:
+    evaluate(measured.out.parents[1], data, out=measured.out.parent / "again")
+    shown = pages[0].mistakes
+    assert pages[0].wrong == 0
+    assert len(shown) == 6
+    confidences = [picture.confidence for picture in shown]
+    assert confidences == sorted(confidences)
+    assert all(picture.label == picture.answer for picture in shown)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"split": "validation"}, "--split"),
-        ({"unknown": "nowhere"}, "--unknown nowhere"),
-        ({"data": "nowhere"}, "--data nowhere"),
-        ({"model": "nowhere"}, "nowhere does not exist"),
+        ({"split": "validation"}, "^`split` must be train, val, test or all, not validation"),
+        ({"unknown": "nowhere"}, "^`unknown` nowhere is no folder"),
+        ({"data": "nowhere"}, "^`data` nowhere is no folder"),
+        ({"model": "nowhere"}, "^nowhere does not exist"),
     ],
 )
-def test_bad_arguments_name_their_flag(
+def test_bad_arguments_are_named(
     run: Path, data: Path, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SignwiseError, match=message):
@@ -319,7 +448,7 @@ def test_bad_arguments_name_their_flag(
 
 def test_out_is_needed_and_has_to_be_our_own(run: Path, data: Path, tmp_path: Path) -> None:
     model = toy_model(tmp_path / "lone.onnx")
-    with pytest.raises(SignwiseError, match="--out"):
+    with pytest.raises(SignwiseError, match="is no run directory: say with `out`"):
         evaluate(model, data)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("dear diary")
@@ -327,25 +456,24 @@ def test_out_is_needed_and_has_to_be_our_own(run: Path, data: Path, tmp_path: Pa
         evaluate(model, data, out=tmp_path / "mine")
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(SignwiseError, match="--unknown"):
+    with pytest.raises(SignwiseError, match=r"^`unknown` .* holds no usable picture"):
         evaluate(run, data, unknown=empty)
+    (empty / "stop").mkdir()
+    with pytest.raises(SignwiseError, match=r"stop holds no picture, a class needs at least 1"):
+        evaluate(run, empty)
 
 
-def test_what_is_refused_counts_in_selective_alone() -> None:
-    labels = np.array([0, 0, 1, 1])
-    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.1, 0.9]], np.float32)
-    known = np.array([0.9, 0.2, 0.9, 0.3], np.float32)
-    figures = measure(
-        ("a", "b"), labels, probabilities, known, threshold=0.5, groups="abcd", grouping="csv"
-    )
-    assert figures["accuracy"] == 0.75
-    chosen = figures["selective"]
-    assert (chosen["coverage"], chosen["risk"], chosen["accepted"]) == (0.5, 0, 2)
-    nothing = measure(
-        ("a", "b"), labels, probabilities, known, threshold=1.0, groups="abcd", grouping="csv"
-    )
-    assert nothing["selective"]["risk"] is None
-    json.dumps(nothing, allow_nan=False)
+def test_a_model_that_ships_is_no_run(data: Path) -> None:
+    with pytest.raises(SignwiseError, match="priority-stop is no run directory: say with `out`"):
+        evaluate("priority-stop", data)
+
+
+def test_a_split_without_pictures_says_what_to_do(tmp_path: Path) -> None:
+    model = toy_model(tmp_path / "model.onnx")
+    for name in ("train", "test"):
+        toy_folder(tmp_path / "photos" / name, per_class=3, seed=len(name))
+    with pytest.raises(SignwiseError, match="has no usable picture in split val: choose `split`"):
+        evaluate(model, tmp_path / "photos", split="val", out=tmp_path / "out")
 
 
 def test_names_of_any_script_and_odd_bytes(tmp_path: Path) -> None:

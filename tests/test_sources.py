@@ -104,7 +104,7 @@ def test_what_is_no_picture_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "empty", "message"),
     [
-        (["a/1.png", "UNKNOWN/2.png"], None, "no class can be named UNKNOWN: .*`unknown` FOLDER"),
+        (["a/1.png", "UNKNOWN/2.png"], None, "no class can be named UNKNOWN: .* train --unknown"),
         (["a/1.png", " unknown /2.png"], None, "no class can be named  unknown "),
         (["a/1.png", "b\n/2.png"], None, r"a class is named 'b\\n': rename it"),
         (["a/1.png"], "b", "b holds no picture, a class needs at least 1"),
@@ -199,7 +199,7 @@ def test_what_is_listed_twice_counts_once(tmp_path: Path) -> None:
             "path,label,split\n1.png,a,val\n2.png,b,\n3.png,b,\n",
             "line 3 has no split, though",
         ),
-        ("path,label\n1.png,Unknown\n", "`unknown` FOLDER"),
+        ("path,label\n1.png,Unknown\n", "train --unknown FOLDER"),
         ("", "no readable CSV"),
         ("path;label\n1.png;a\n", "no column path: .* commas stand between"),
         ("Path,label,Label\n1.png,a,b\n", "has 2 columns label"),

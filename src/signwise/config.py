@@ -201,12 +201,12 @@ class AugmentationConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        shares = ("easy_epochs", "shadow_depth", "haze", "haze_light", "low_resolution")
+        shares = {"easy_epochs", "shadow_depth", "haze", "haze_light", "low_resolution"}
+        bounds: dict[str, Range] = {"brightness": (-10, 10), **dict.fromkeys(shares, (0, 1))}
         for each in dataclasses.fields(self):
-            name, value = self._part + each.name, getattr(self, each.name)
-            _check_range(name, value, signed=each.name == "brightness")
-            if each.name.endswith("_share") or each.name in shares:
-                _check(_largest(value) <= 1, name, "between 0 and 1")
+            usual = (0, 1 if each.name.endswith("_share") else math.inf)
+            low, high = bounds.get(each.name, usual)
+            _check_range(self._part + each.name, getattr(self, each.name), low, high)
         for positive in ("scale", "blur_length", "blur_ratio"):
             _check(getattr(self, positive)[0] > 0, self._part + positive, "above 0")
 
@@ -260,11 +260,10 @@ class NegativesConfig(Config):
         super().__post_init__()
         for each in dataclasses.fields(self):
             name, value = self._part + each.name, getattr(self, each.name)
-            _check_range(name, value, ordered=each.name != "patches")
-            if each.name in ("sure_share", "seen_share", "crop_zoom", "mixture"):
-                _check(_largest(value) <= 1, name, "between 0 and 1")
-        for least in ("patches", "pictures_of_a_class"):
-            _check(min(getattr(self, least)) >= 1, self._part + least, "at least 1")
+            low = 1 if each.name in ("patches", "pictures_of_a_class") else 0
+            shares = ("sure_share", "seen_share", "crop_zoom", "mixture")
+            high = 1 if each.name in shares else math.inf
+            _check_range(name, value, low, high, ordered=each.name != "patches")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -428,17 +427,13 @@ def _check(condition: bool, name: str, wanted: str) -> None:
         raise SignwiseError(f"`{name}` must be {wanted}")
 
 
-def _largest(value: float | Range) -> float:
-    return max(value) if isinstance(value, tuple) else value
-
-
 def _check_range(
-    name: str, value: float | Range, *, signed: bool = False, ordered: bool = True
+    name: str, value: float | Range, low: float, high: float = math.inf, *, ordered: bool = True
 ) -> None:
-    """A number, or a pair of which the first is the least: finite and, unless signed, not below 0."""
+    """A finite number within the bounds, or several of which the first is the least."""
     values = value if isinstance(value, tuple) else (value,)
-    _check(all(math.isfinite(each) for each in values), name, "finite")
-    _check(signed or min(values) >= 0, name, "at least 0")
+    wanted = f"at least {low}" if high == math.inf else f"between {low} and {high}"
+    _check(all(low <= each <= high and math.isfinite(each) for each in values), name, wanted)
     _check(not ordered or values[0] <= values[-1], name, "the least and the largest, in order")
 
 

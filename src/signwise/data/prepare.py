@@ -95,12 +95,13 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
         )
     manifest = out / "manifest.csv"
     written = [manifest, out / "data.json", cache, out / "report.html", out / "flagged.csv"]
-    write_csv(manifest, table[list(COLUMNS)])
     if config.exclude is None or config.exclude.resolve() != written[-1].resolve():
         # Else it is the user's now: written anew, it would forget what was excluded.
         write_csv(out / "flagged.csv", flagged)
     write_text(out / "report.html", data_page(overview))
     written += _copy_split(out, found, copy=config.copy)
+    # Late, and the two after one another: killed in between, the data can't be used.
+    write_csv(manifest, table[list(COLUMNS)])
     class_counts = _class_counts(table[usable], found.classes)
     write_json(
         out / "data.json",

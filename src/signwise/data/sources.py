@@ -159,5 +159,5 @@ def _check_labels(source: Path, table: pd.DataFrame) -> None:
         if name.strip().casefold() == "unknown":
             raise SignwiseError(
                 f"{source}: no class can be named {name}: take it out of there, and give its "
-                f"pictures to train as `unknown` FOLDER"
+                f"pictures to signwise train --unknown FOLDER"
             )

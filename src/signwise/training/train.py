@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from signwise.config import ResolvedConfig, TrainConfig
+from signwise.config import ResolvedConfig, TrainConfig, dotted
 from signwise.data.manifest import PreparedData, load_data, read_table, write_csv
 from signwise.data.unknown import LISTING, UnknownPictures
 from signwise.errors import SignwiseError
@@ -180,9 +180,11 @@ def _check_run(
     if not stored.is_file():
         return
     old = read_record(stored, RunConfig)
-    changed = [
-        name for name, value in settings.to_json().items() if old.settings.get(name) != value
-    ]
+    # What an older version did not record yet is what it is unless given.
+    before, now = (
+        dotted(each.to_json()) for each in (TrainConfig.from_json(old.settings), settings)
+    )
+    changed = [name for name, value in now.items() if before[name] != value]
     if changed:
         names = ", ".join(f"`{name}`" for name in changed)
         raise SignwiseError(f"`resume`: {names} changed since {out} was started: start a new run")
