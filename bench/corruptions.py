@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
 import record
 from resnet import export_resnet18
-
 from signwise.evaluation.robustness import measure_corruptions
 from signwise.inference.predictor import Predictor
 

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import record
 from PIL import Image
 
+import record
 import signwise
 from signwise.data.walk import walk
 

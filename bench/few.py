@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import record
 
+import record
 import signwise
 
 sys.path.append(str(Path(__file__).parent.parent / "recipes"))

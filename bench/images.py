@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import record
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+import record
 from signwise.data.images import read_image
 from signwise.data.walk import walk
 

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import record
 from safetensors.numpy import load_file
+
+import record
 
 EPOCHS = 3
 COMPARED = ("model.onnx", "manifest.csv", "config.json")

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import record
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+import record
 from signwise.config import IMAGE_SIZE, ResolvedConfig, TrainConfig
 from signwise.runtime import available_cores
 from signwise.training.augment import view_of_epoch

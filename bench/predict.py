@@ -20,12 +20,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import record
 from numpy.typing import NDArray
 from PIL import Image
-from resnet import export_resnet18
 
+import record
 import signwise
+from resnet import export_resnet18
 from signwise.data.images import read_image
 from signwise.data.walk import walk
 from signwise.inference.predictor import Predictor

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import record
 from PIL import Image
-from resnet import export_resnet18
 
+import record
+from resnet import export_resnet18
 from signwise.model_file.read import find_model
 
 ROUNDS = 15

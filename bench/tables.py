@@ -12,11 +12,10 @@ from pathlib import Path
 import record
 from predict import INFERENCE
 from record import Record
-from unknown import DEFAULT, PLAIN, REAL, UnknownRow
-
 from signwise.files import write_text
 from signwise.model_file.read import read_model, shipped_models
 from signwise.report.words import DASH, between, counted, number, percent, score
+from unknown import DEFAULT, PLAIN, REAL, UnknownRow
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 SPEED = ("predict", "startup", "overhead", "train", "corruptions", "images")

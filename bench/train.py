@@ -26,13 +26,13 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import record
 import torch
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import models, transforms
 
+import record
 from signwise.config import IMAGE_SIZE, TrainConfig
 from signwise.data.manifest import PreparedData, load_data
 from signwise.results import json_document

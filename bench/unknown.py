@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import record
 
+import record
 import signwise
 from signwise.results import Interval
 

@@ -4,7 +4,6 @@ import re
 import textwrap
 
 from common import NetworkFacts
-
 from signwise.model_file.record import ModelRecord
 from signwise.report.words import LEVEL, UNIT, between, percent, score
 

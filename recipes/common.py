@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from photos import add_flags
 from torch import nn
 
+from photos import add_flags
 from signwise.config import AugmentationConfig, OptimConfig, ResolvedConfig
 from signwise.files import Json
 from signwise.metrics.detection import auroc, fpr_at_tpr

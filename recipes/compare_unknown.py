@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import best_device, say, seconds_since
 from numpy.typing import NDArray
-from photos import PRIORITY_STOP, Photos, priority_stop_labels, read_photos
 from torch import Tensor, nn
 from torch.nn import functional
 
+from common import best_device, say, seconds_since
+from photos import PRIORITY_STOP, Photos, priority_stop_labels, read_photos
 from signwise.config import AugmentationConfig, OptimConfig, ResolvedConfig
 from signwise.metrics.detection import auroc, fpr_at_tpr
 from signwise.synthetic import GTSRB_DESIGNS, render_negatives

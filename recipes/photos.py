@@ -9,7 +9,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from tracks import track_sets
 
 from signwise.data.images import read_image
 from signwise.data.walk import walk
@@ -18,6 +17,7 @@ from signwise.files import atomic_path
 from signwise.parallel import map_chunks
 from signwise.synthetic import GTSRB_DESIGNS, render_negatives, render_signs
 from signwise.training.pools import Pool, TrainingData, empty_pool, whole_pool
+from tracks import track_sets
 
 CLASSES = len(GTSRB_DESIGNS)
 PRIORITY_STOP = (12, 14)

@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
 from common import (
     NetworkFacts,
     best_device,
@@ -30,9 +33,6 @@ from photos import (
     priority_stop_labels,
     training_data,
 )
-from torch import Tensor, nn
-from torch.nn import functional
-
 from signwise.config import SIGNS_SIZE, AugmentationConfig
 from signwise.results import Epoch
 from signwise.training.augment import batch_noise

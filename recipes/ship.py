@@ -18,9 +18,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
 from card import priority_stop_card, signs_card, with_figures
 from common import NetworkFacts, say
-from numpy.typing import NDArray
 from photos import (
     CLASSES,
     PRIORITY_STOP,
@@ -30,8 +32,6 @@ from photos import (
     read_photos,
 )
 from priority_stop import SIZE, small_network
-from torch import Tensor, nn
-
 from signwise import __version__
 from signwise.config import SIGNS_SIZE, CalibrationConfig
 from signwise.data.images import RESIZE_RULE

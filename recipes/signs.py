@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 
 import torch
+from torch import nn
+
 from common import (
     NetworkFacts,
     best_device,
@@ -22,8 +24,6 @@ from common import (
     seconds_since,
 )
 from photos import CLASSES, Counts, load_pictures, training_data
-from torch import nn
-
 from signwise.config import SIGNS_SIZE as SIZE
 from signwise.results import Epoch
 from signwise.training.checkpoint import save_tensors

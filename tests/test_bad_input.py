@@ -261,7 +261,7 @@ module.prepare(source, out, seed=1)
 def test_killed_while_preparing_leaves_the_old_data_or_says_what_to_do(
     prepared: Path, photos: Path, tmp_path: Path, step: str, partial: int, mixed: bool
 ) -> None:
-    """Killed when all pictures are read, before the cache is, before the report, at the very end."""
+    """Killed when all pictures are read, before the cache, before the report, at the very end."""
     data = tmp_path / "data"
     shutil.copytree(prepared, data)
     old = load_data(data).sha256

@@ -6,12 +6,12 @@ import socket
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
 import record
 import tables
 import unknown
-from PIL import Image
 from record import Figure, Machine, Record
-
 from signwise.files import read_record
 from signwise.model_file.read import shipped_models
 

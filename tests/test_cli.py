@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ from console import failure
 from signwise.cli import verbs
 from signwise.cli.main import main
 from signwise.cli.verbs import VERBS
-from toy import toy_folder, toy_model, toy_strangers
+from signwise.config import Config
+from toy import toy_folder, toy_model, toy_unknown
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("cli")
-    toy_folder(root / "photos", per_class=18)
-    toy_strangers(root / "strangers")
+    toy_folder(root / "photos", per_class=18, size=24)
+    toy_unknown(root / "others")
     toy_model(root / "toy.onnx")
     return root
 
@@ -40,16 +42,49 @@ def test_no_verb_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--help" in failure(capsys, "improve")
 
 
+def help_entries(text: str) -> dict[str, str]:
+    """What a help text says of each argument, by its name or flag."""
+    entries: dict[str, str] = {}
+    name = ""
+    for line in text.replace("│", " ").splitlines():
+        first, *rest = line.split() or [""]
+        if line[:2] != "  " or not first.strip("-─"):  # the usage, or the title of a part
+            name = ""
+        elif line[2:3] in ("-", "[") or (line[2:3] != " " and first.isupper()):
+            name = first.strip("[.]")
+            entries[name] = " ".join(rest)
+        elif name:  # what explains it is indented
+            entries[name] += f" {line.strip()}"
+    return entries
+
+
 @pytest.mark.parametrize("name", VERBS)
-def test_help_of_each_verb_explains_every_flag(
+def test_help_of_each_verb_explains_every_argument(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([name, "--help"]) == 0
     text = capsys.readouterr().out
-    assert f"usage: signwise {name}" in text
-    assert "--json" in text
-    for parameter in set(inspect.signature(VERBS[name]).parameters) - {"settings"}:
-        assert f"        {parameter}: " in (VERBS[name].__doc__ or "")
+    assert text.startswith(f"usage: signwise {name} ")
+    assert max(map(len, text.splitlines())) <= 80
+    entries = help_entries(text)
+    wanted = {"-h,"}
+    for argument in inspect.signature(VERBS[name]).parameters.values():
+        if argument.name == "settings":
+            settings = vars(argument.default).items()
+            wanted |= {flag(each) for each, value in settings if not isinstance(value, Config)}
+        elif argument.kind is argument.POSITIONAL_ONLY:
+            wanted.add(argument.name.upper())
+        else:
+            wanted.add(flag(argument.name))
+    assert set(entries) == wanted
+    for entry, said in entries.items():
+        if entry != "-h,":
+            explained = said.split(" (default:")[0].split(" (required)")[0]
+            assert re.search(r"[a-z]{3,}.* [^ ]+\.$", explained), (entry, said)
+
+
+def flag(argument: str) -> str:
+    return "--" + argument.replace("_", "-")
 
 
 def test_every_verb_is_a_python_function() -> None:
@@ -98,26 +133,46 @@ def test_json_is_one_document_and_nothing_else(
         assert main([*map(str, command), "--json"]) == status, command
         document = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
         assert {"out", "counts", "problems"} <= set(document)
+        wanted = [{"path": str(bad), "problem": "empty file"}] if status else []
+        assert document["problems"] == wanted
         if command[0] == "predict":
             assert len(document["rows"]) == document["counts"]["images"]
-        for problem in document["problems"]:
-            assert problem == {"path": str(bad), "problem": problem["problem"]}
+        if command[0] == "evaluate":
+            written = json.loads((tmp_path / "e" / "metrics.json").read_text())
+            assert document["metrics"] == written
 
 
-def test_human_output_says_what_was_written(
+def test_human_output_says_what_was_measured_and_written(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = tmp_path / "data"
+    data, out = tmp_path / "data", tmp_path / "evaluation"
     assert main(["prepare", str(folder / "photos"), "--out", str(data)]) == 0
-    assert f"wrote {data}" in capsys.readouterr().out
-    out = tmp_path / "evaluation"
+    assert f"wrote {data} (manifest.csv, data.json" in capsys.readouterr().out
     command = ["evaluate", str(folder / "toy.onnx"), "--data", str(data), "--out", str(out)]
-    assert main([*command, "--unknown", str(folder / "strangers")]) == 0
-    text = capsys.readouterr().out
-    for words in ("interval", "refuse", "Confusion matrix", f"report {out / 'report.html'}"):
-        assert words in text
+    assert main([*command, "--unknown", str(folder / "others")]) == 0
+    lines = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    metrics = json.loads((out / "metrics.json").read_text())
+    text = " ".join(" ".join(lines).split())
+    assert text.startswith(
+        f"Correct on {metrics['correct']} of {metrics['n']} test pictures: 100 %"
+    )
+    accepted = metrics["unknown"]["accepted"]
+    assert accepted == 8, "the threshold is 0"
+    assert f"{accepted} of 8 pictures of no class were wrongly accepted" in text
+    assert f"wrote {out} (metrics.json, predictions.csv, plots)" in lines
+    assert lines[-1] == f"report {out / 'report.html'}"
+
+
+def test_models_lists_each_model_that_ships(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
-    assert capsys.readouterr().out
+    shown = capsys.readouterr().out
+    rows = signwise.models().rows
+    assert len(rows) >= 2
+    for row in rows:
+        (line,) = [line for line in shown.splitlines() if line.startswith(f"│ {row['name']} ")]
+        assert line.split()[3:8:2] == [
+            str(len(row["classes"])), str(row["image_size"]), str(row["megabytes"]),
+        ]  # fmt: skip
 
 
 def test_bad_inputs_are_listed_and_give_status_1(

@@ -88,6 +88,9 @@ def server(archives: dict[str, bytes]) -> Iterator[Server]:
                 return
             start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
             start = start if state.resumes else 0
+            if start and start >= len(state.files[name]):
+                self.send_error(416)
+                return
             content = state.files[name][start:]
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(content)))
@@ -200,6 +203,25 @@ def test_cut_connection_is_resumed_by_the_next_run(get: Get, server: Server, cac
     get()
     assert server.requests[0] == (TRAINING, f"bytes={2 * CHUNK_BYTES}-")
     assert files(cache) == sorted((TRAINING, TEST, LABELS))
+
+
+def test_nothing_is_left_to_fetch(
+    get: Get, server: Server, archives: dict[str, bytes], cache: Path
+) -> None:
+    cache.mkdir(parents=True)
+    (cache / f"{TRAINING}.part").write_bytes(archives[TRAINING])
+    assert get().counts["train"] == len(CLASSES) * TRACKS * FRAMES
+    assert server.requests[0] == (TRAINING, f"bytes={len(archives[TRAINING])}-")
+
+
+def test_a_beginning_of_another_file_is_given_up(
+    get: Get, archives: dict[str, bytes], cache: Path
+) -> None:
+    cache.mkdir(parents=True)
+    (cache / f"{TRAINING}.part").write_bytes(b"?" * (len(archives[TRAINING]) + 1))
+    with pytest.raises(SignwiseError, match="not the file that signwise knows"):
+        get()
+    assert get().counts["train"] == len(CLASSES) * TRACKS * FRAMES
 
 
 def test_server_that_does_not_resume_sends_all_again(get: Get, server: Server) -> None:

@@ -44,6 +44,22 @@ def test_a_flipped_bit_anywhere_hides_no_duplicate(bit: int) -> None:
     np.testing.assert_array_equal(near_pairs(fingerprints, signatures), [[3, 90]])
 
 
+def test_sorting_goes_on_with_the_first_bits_after_the_last() -> None:
+    """Many share the first byte with the two, and many the last, but nobody both."""
+    random = np.random.default_rng(0)
+    fingerprints = random.integers(0, 2**64, 200, dtype=np.uint64)
+    first, last = np.uint64(0xAB << 56), np.uint64(0xCD)
+    fingerprints[:100] = (fingerprints[:100] & np.uint64(2**56 - 1)) | first
+    fingerprints[100:] = (fingerprints[100:] & ~np.uint64(0xFF)) | last
+    signatures = noise(200)[1]
+    one, two = 10, 190
+    fingerprints[one] = first | last
+    # They differ in the first bit of each byte between.
+    fingerprints[two] = fingerprints[one] | np.uint64(0x0080808080808000)
+    signatures[two] = signatures[one]
+    np.testing.assert_array_equal(near_pairs(fingerprints, signatures), [[one, two]])
+
+
 @pytest.mark.parametrize(("bits", "found"), [(8, True), (9, False)])
 def test_fingerprints_may_differ_by_a_few_bits(bits: int, found: bool) -> None:
     signatures = np.repeat(noise(1)[1], 2, axis=0)

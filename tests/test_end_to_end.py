@@ -4,7 +4,6 @@ import csv
 import json
 import math
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,14 @@ from safetensors.numpy import load_file
 import signwise
 from signwise.cli.main import main
 from signwise.cli.terminal import demo, show
+from signwise.config import NegativesConfig
+from signwise.files import Json
+from signwise.training.train import TrainResult, train
 
 SIZE = 16
 EPOCHS = 2
+PER_CLASS = 40
+FEW_NEGATIVES: dict[str, Json] = {"rendered_range": [30, 60]}
 MANIFEST = ["path", "label", "group", "split", "width", "height", "sha256", "problem"]
 HISTORY = [
     "epoch",
@@ -56,19 +60,21 @@ def picture_size(path: Path) -> tuple[int, int]:
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which synth, prepare, train and evaluate have run, one after the other."""
     work = tmp_path_factory.mktemp("work")
-    photos, strangers, data, run = (work / name for name in ("photos", "strangers", "data", "run"))
-    run_verb("synth", photos, "--per-class", 80, "--size", 32, "--negatives", strangers)
+    photos, unknown, data, run = (work / name for name in ("photos", "unknown", "data", "run"))
+    run_verb("synth", photos, "--per-class", PER_CLASS, "--size", 24, "--negatives", unknown)
     run_verb("prepare", photos, "--out", data, "--image-size", SIZE, "--seed", 1, "--copy")
-    settings = ("--weights", "none", "--epochs", EPOCHS, "--batch-size", 16, "--image-size", SIZE)
-    run_verb("train", data, "--out", run, *settings, "--threads", 2, "--track", "tensorboard")
-    run_verb("evaluate", run, "--data", data, "--unknown", strangers, "--corruptions")
+    mine = work / "mine.json"
+    mine.write_text(json.dumps({"negatives": FEW_NEGATIVES, "batch_size": 99, "epochs": EPOCHS}))
+    settings = ("--weights", "none", "--batch-size", 16, "--threads", 2, "--config", mine)
+    run_verb("train", data, "--out", run, *settings, "--track", "tensorboard")
+    run_verb("evaluate", run, "--data", data, "--unknown", unknown, "--corruptions")
     return work
 
 
 def test_prepare_wrote_its_contract(work: Path) -> None:
     rows = read_csv(work / "data" / "manifest.csv")
     assert list(rows[0]) == MANIFEST
-    assert len(rows) == 160
+    assert len(rows) == 2 * PER_CLASS
     assert {row["problem"] for row in rows} == {""}
     splits: dict[tuple[str, str], set[str]] = {}
     for row in rows:
@@ -79,10 +85,16 @@ def test_prepare_wrote_its_contract(work: Path) -> None:
     assert facts["grouping"] == "track"
     assert (Path(facts["root"]) / rows[0]["path"]).is_file()
     pixels = np.load(work / "data" / f"pixels-{SIZE}.npy", mmap_mode="r")
-    assert pixels.shape == (160, SIZE, SIZE, 3)
+    assert pixels.shape == (2 * PER_CLASS, SIZE, SIZE, 3)
     assert pixels.dtype == np.uint8
-    copied = [path for split in ("train", "val", "test") for path in (work / "data").rglob("*.png")]
-    assert copied
+    copied = {
+        (split, name, path.name)
+        for split in ("train", "val", "test")
+        for name in ("priority", "stop")
+        for path in (work / "data" / split / name).iterdir()
+    }
+    wanted = {(row["split"], row["label"], Path(row["path"]).name) for row in rows}
+    assert copied == wanted
     assert "http" not in re.sub(
         r"http://www\.w3\.org/", "", (work / "data" / "report.html").read_text(encoding="utf-8")
     )
@@ -93,6 +105,8 @@ def test_train_wrote_its_contract(work: Path) -> None:
     config = read_json(run / "config.json")
     assert set(signwise.TrainConfig().to_json()) == set(config["settings"])
     assert config["settings"]["epochs"] == EPOCHS
+    assert config["settings"]["batch_size"] == 16  # the flag, and not the file
+    assert config["settings"]["negatives"]["rendered_range"] == [30, 60]
     assert config["settings"]["image_size"] == SIZE
     assert {"python", "torch", "signwise"} <= set(config["versions"])
     history = read_csv(run / "history.csv")
@@ -154,7 +168,7 @@ def test_evaluate_wrote_its_contract(work: Path) -> None:
     assert set(figures["per_class"]) == {"priority", "stop"}
     assert set(figures["per_class"]["stop"]["recall"]) == {"value", "n", "ci95"}
     assert {"ece", "brier", "bins"} <= set(figures["calibration"])
-    assert figures["unknown"]["n"] == 80
+    assert figures["unknown"]["n"] == PER_CLASS
     assert figures["corruptions"]
     assert figures["seen_in_training"] == 0
     for name in ("confusion_matrix.png", "reliability.png"):
@@ -201,43 +215,50 @@ def test_resuming_a_run_that_is_done_changes_no_bit(work: Path) -> None:
         assert (work / "run" / name).read_bytes() == content
 
 
+def test_the_runs_own_record_repeats_it_to_the_bit(work: Path) -> None:
+    again = work / "again"
+    run_verb("train", work / "data", "--out", again, "--config", work / "run" / "config.json")
+    for name in ("model.safetensors", "model.onnx", "config.json", "manifest.csv"):
+        assert (again / name).read_bytes() == (work / "run" / name).read_bytes(), name
+    rows = [
+        [{**row, "seconds": ""} for row in read_csv(folder / "history.csv")]
+        for folder in (work / "run", again)
+    ]
+    assert rows[0] == rows[1]
+
+
 def test_python_functions_give_the_same(work: Path) -> None:
-    result = signwise.evaluate(work / "run", work / "data", out=work / "again")
+    result = signwise.evaluate(work / "run", work / "data", out=work / "measured")
     first = read_json(work / "run" / "evaluation" / "test" / "metrics.json")
-    assert result.metrics["confusion_matrix"] == first["confusion_matrix"]
-    assert result.metrics["loss"] == first["loss"]
+    parts = {"unknown": first["unknown"], "corruptions": first["corruptions"]}
+    assert result.metrics | parts == first
     picture = next((work / "photos" / "stop").glob("*.png"))
     row = signwise.predict(work / "run", picture).rows[0]
     prediction = signwise.Predictor(work / "run").predict([picture])[0]
     assert (row["label"], row["known"]) == (prediction.label, prediction.known)
 
 
-def test_killed_runs_resume_to_the_same_bits() -> None:
-    """Two of the times that bench/kill_resume.py tries; the second falls into the export."""
-    script = Path(__file__).parents[1] / "bench" / "kill_resume.py"
-    done = subprocess.run(
-        [sys.executable, str(script), "--kills", "2"], capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
-    assert (result["n"], result["different"]) == (2, 0)
-
-
 def test_demo_goes_from_nothing_to_a_report_and_replaces_its_own(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def quick(data: Path, out: Path, *, epochs: int) -> TrainResult:
+        few = NegativesConfig(rendered_range=(30, 60))
+        return train(data, out, epochs=epochs, image_size=32, negatives=few)
+
+    monkeypatch.setattr("signwise.cli.demo.train", quick)
     result = signwise.demo(tmp_path / "demo", per_class=30)
     assert (tmp_path / "demo" / "run" / "evaluation" / "test" / "report.html") == result.report
     assert result.report.is_file()
     assert [row["shows"] for row in result.predictions] == ["priority", "stop", "unknown"]
-    assert result.evaluation.metrics["unknown"]["n"] == 30
+    assert result.evaluation.evaluation.unknown is not None
+    assert result.evaluation.evaluation.unknown.n == 30
     show(demo(result), sys.stdout)
     text = capsys.readouterr().out
-    for words in ("Right on", "Confusion matrix", "Predictions", f"report {result.report}"):
+    for words in ("Correct on", "Confusion matrix", "Predictions", f"report {result.report}"):
         assert words in text
     left = tmp_path / "demo" / "photos" / "stop" / "99999_00000.png"
     left.touch()
     (tmp_path / "demo" / "data" / ".signwise").unlink()
     with pytest.raises(signwise.SignwiseError, match="did not write"):
-        signwise.demo(tmp_path / "demo", per_class=30)
+        signwise.demo(tmp_path / "demo", per_class=1)
     assert not left.exists()

@@ -41,7 +41,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 
 
 def test_write_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
-    target = tmp_path / "new" / "a.txt"
+    target = tmp_path / "new" / "deep" / "a.txt"
     write_text(target, "old")
     write_text(target, "grün")
     assert target.read_text(encoding="utf-8") == "grün"
@@ -55,6 +55,21 @@ def test_temporary_file_is_hidden_and_keeps_the_suffix(tmp_path: Path) -> None:
         assert temporary.suffix == ".npy"
         temporary.write_bytes(b"x")
     assert names(tmp_path) == ["a.npy"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a machine that loses its power might leave an empty file under the final name."""
+    flushed: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        assert not (tmp_path / "a.txt").exists()
+        flushed.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(tmp_path / "a.txt", "four")
+    assert flushed == [4]
 
 
 @given(old=st.none() | st.binary(), pieces=st.lists(st.binary()), data=st.data())
@@ -279,9 +294,9 @@ def fill(folder: Path, files: dict[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
-def fail_in(folder: Path, files: dict[str, bytes], *, keep: bool = False) -> None:
+def fail_in(folder: Path, files: dict[str, bytes], **options: Callable[[Path], bool]) -> None:
     """Write the files into the output folder, then fail."""
-    with output_folder(folder, "run", keep=lambda _: keep) as out:
+    with output_folder(folder, "run", **options) as out:
         fill(out, files)
         raise KeyboardInterrupt
 
@@ -325,7 +340,7 @@ def test_what_is_of_use_stays_after_a_failure(
 ) -> None:
     folder = fresh() / "run"
     with pytest.raises(KeyboardInterrupt):
-        fail_in(folder, written, keep=keep)
+        fail_in(folder, written, keep=lambda out: keep and out == folder)
     assert folder.exists() == keep
     if keep:
         assert set(written) | {MARKER} <= set(tree(folder))

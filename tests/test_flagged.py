@@ -137,6 +137,29 @@ def test_duplicates(folder: Path) -> None:
     }
 
 
+def test_pictures_of_several_labels_come_together(folder: Path) -> None:
+    (folder / "c").mkdir()
+    for seed, names in (
+        (0, ("b/1.png", "c/1.png")),
+        (1, ("b/2.png",)),
+        (2, ("c/3.png",)),
+        (3, ("c/4.png",)),
+    ):
+        for name in names:
+            photo(seed).save(folder / name)
+    assert rows_of(find_flagged(scan(folder)), "path", "other") == [
+        ("a/1.png", "b/1.png"),
+        ("b/1.png", "a/1.png"),
+        ("c/1.png", "a/1.png"),
+        ("a/2.png", "b/2.png"),
+        ("b/2.png", "a/2.png"),
+        ("b/3.png", "c/3.png"),
+        ("c/3.png", "b/3.png"),
+        ("b/4.png", "c/4.png"),
+        ("c/4.png", "b/4.png"),
+    ]
+
+
 def test_copies_of_a_copy_are_compared_with_the_first(folder: Path) -> None:
     for name in ("a/copy.png", "a/more.png", "a/0.png"):
         photo(0).save(folder / name)

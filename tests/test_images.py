@@ -6,6 +6,7 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -122,6 +123,39 @@ def test_reasons_of_paths(tmp_path: Path) -> None:
         read_image(tmp_path / "none.png", 32)
     with pytest.raises(UnreadableImage, match="folder"):
         read_image(tmp_path, 32)
+
+
+def test_what_the_system_refuses_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for error, reason in (
+        (PermissionError(13, "Permission denied"), "no permission to read it"),
+        (MemoryError(), "too large for the memory"),
+        (OSError(5, "Input/output error"), r"damaged \(\[Errno 5\] Input/output error\)"),
+        (KeyError(), r"damaged \(KeyError\)"),
+    ):
+        # The function as the module alone sees it.
+        monkeypatch.setattr("signwise.data.images.open", Mock(side_effect=error), raising=False)
+        with pytest.raises(UnreadableImage, match=reason):
+            read_image(tmp_path / "x.png", 8)
+
+
+@pytest.mark.parametrize(
+    ("known", "reason"),
+    [(True, "truncated or damaged"), (False, "AVIF needs Pillow 11.3 or newer")],
+)
+def test_a_damaged_avif(known: bool, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.init()
+    openers = {name: opener for name, opener in Image.OPEN.items() if name != "AVIF"}
+    monkeypatch.setattr(Image, "ID", list(openers))
+    monkeypatch.setattr(Image, "OPEN", openers | ({"AVIF": openers["PNG"]} if known else {}))
+    with pytest.raises(UnreadableImage, match=reason):
+        read_image(b"\0\0\0\x1cftypavif\0\0\0\0mif1avif" + b"\0" * 40, 8)
+
+
+def test_an_orientation_that_cannot_be_read_costs_no_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Image.Image, "getexif", Mock(side_effect=SyntaxError("not a TIFF file")))
+    np.testing.assert_array_equal(read_image(encode(scene()), None), np.asarray(scene()))
 
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "TGA", "JPEG2000", "ICO", "PCX")

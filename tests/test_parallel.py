@@ -78,6 +78,12 @@ def test_one_worker_is_this_process_and_two_are_others() -> None:
     assert os.getpid() not in there
 
 
+def test_a_worker_has_one_thread() -> None:
+    """Several would only wait for each other, as there is a worker a core."""
+    threads = map_chunks(os.getenv, ["OMP_NUM_THREADS"] * 2, total=2, chunk_size=1, workers=2)
+    assert list(threads) == ["1", "1"]
+
+
 @pytest.mark.parametrize(
     ("total", "chunks", "options", "workers"),
     [

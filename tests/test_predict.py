@@ -14,14 +14,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from signwise.data.images import Source, Sources
 from signwise.errors import SignwiseError
-from signwise.inference.predict import column_names, predict
-from signwise.inference.tables import CsvWriter, open_table
+from signwise.inference.predict import predict
 from signwise.progress import track
 from toy import toy_folder, toy_model, toy_unknown
 
@@ -165,28 +162,6 @@ def test_a_name_that_is_not_utf8_is_read_and_written_legibly(model: Path, tmp_pa
     assert r"caf\xe9.png,stop" in (tmp_path / "o.csv").read_text(encoding="utf-8")
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
-                         min_size=3, max_size=3), min_size=1))  # fmt: skip
-def test_csv_gives_back_any_text(rows: list[list[str]]) -> None:
-    stream = io.StringIO(newline="")
-    writer = CsvWriter(stream, ["path", "label", "error"])
-    for row in rows:
-        writer.write(row)
-    stream.seek(0)
-    assert list(csv.reader(stream)) == [["path", "label", "error"], *rows]
-
-
-def test_parquet_is_written_in_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signwise.inference.tables.ROW_GROUP", 4)
-    path = tmp_path / "rows.parquet"
-    with open_table(path, ["path", "label", "known"]) as writer:
-        for number in range(10):
-            writer.write([str(number), None, number / 10])
-    assert pyarrow.parquet.ParquetFile(path).num_row_groups == 3
-    assert pyarrow.parquet.read_table(path)["path"].to_pylist() == [str(n) for n in range(10)]
-
-
 @pytest.mark.parametrize("name", ["rows", "rows.txt", "rows.csv.gz", "rows.json"])
 def test_an_out_of_another_kind_is_refused(model: Path, folder: Path, name: str) -> None:
     with pytest.raises(SignwiseError, match=r"^`out` rows.*\.csv, \.jsonl, \.parquet"):
@@ -209,14 +184,6 @@ def test_a_file_that_signwise_did_not_write_is_refused(
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(SignwiseError, match="is a folder"):
         predict(model, folder, out=tmp_path / "folder.csv")
-
-
-@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-def test_rows_of_thousands_of_classes_are_known_again(tmp_path: Path, suffix: str) -> None:
-    columns = column_names(f"a class of quite a long name {number}" for number in range(4000))
-    for _ in range(2):
-        with open_table(tmp_path / f"rows.{suffix}", columns) as table:
-            table.write(["1.png", "unknown", *[0.123456] * 4002, None])
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])

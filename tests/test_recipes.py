@@ -5,26 +5,26 @@ runs, and the cards say what the files say.
 import json
 from pathlib import Path
 
-import card
-import compare_unknown
 import numpy as np
 import onnx
+import pytest
+import torch
+from PIL import Image
+
+import card
+import compare_unknown
 import photos
 import priority_stop
-import pytest
 import ship
 import signs
-import torch
 from common import NetworkFacts, recipe_config
-from PIL import Image
-from tracks import track_sets
-
 from signwise.errors import SignwiseError
 from signwise.inference.predictor import Predictor
 from signwise.model_file.read import SHIPPED_MODELS, read_model, shipped_models
 from signwise.synthetic import GTSRB_DESIGNS, render_signs
 from signwise.training.backbone import BACKBONE
 from signwise.training.checkpoint import load_facts, load_tensors
+from tracks import track_sets
 
 NUMBERS, TRACKS, FRAMES = (12, 14, 17), 5, 2
 SMALL = ["--epochs", "1", "--signs-each", "1", "--negatives", "12", "--held-out-negatives", "4"]

@@ -1,5 +1,7 @@
 """Pictures of no class: what of a folder is used, in which order, and what is said of the rest."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +78,8 @@ def test_memory_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     pictures = iter_unknown(folder, 4, {}, [])
     next(pictures)
     assert len(read) <= 2
-    assert len(list(pictures)) == len(USABLE)  # with 03, which is of no class here
+    list(pictures)
+    assert len(read) == 10  # but for the one that is not there
 
 
 def test_a_choice_of_the_paths(folder: Path) -> None:
@@ -94,10 +97,30 @@ def test_a_folder_without_a_usable_picture_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SignwiseError, match=rf"`unknown` {tmp_path} holds no usable picture: give"):
         list(iter_unknown(tmp_path, 4, {}, []))
     (tmp_path / "1.png").write_bytes(b"")
+    (tmp_path / "2.png").write_text("no picture")
     problems: list[Problem] = []
     with pytest.raises(SignwiseError, match=r"no usable picture \(empty file\): give"):
         list(iter_unknown(tmp_path, 4, {}, problems))
-    assert len(problems) == 1
+    assert len(problems) == 2
+    Image.new("RGB", (5, 5)).save(tmp_path / "3.png")
+    assert len(list(iter_unknown(tmp_path, 4, {}, []))) == 1
+
+
+def test_progress_counts_what_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    totals: list[int] = []
+    advanced: list[int] = []
+
+    @contextmanager
+    def track(_: str, total: int) -> Iterator[Callable[[int], None]]:
+        totals.append(total)
+        yield advanced.append
+
+    monkeypatch.setattr(unknown, "track", track)
+    pictures = iter_unknown(folder, 4, {}, [])
+    next(pictures)
+    assert (totals, advanced) == ([11], [1])
+    assert len(list(pictures)) == len(USABLE), "the first is taken, and 03 is of no class here"
+    assert advanced == [1] * 11
 
 
 def test_all_are_read_at_once(folder: Path) -> None:

@@ -20,7 +20,7 @@ def wandb_records(file: Path) -> list[Any]:
 
 def leveldb_records(content: bytes) -> Iterator[Any]:
     """The whole records of LevelDB's log format: blocks of 32 KiB, here after 7 bytes."""
-    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
     position, record = 7, b""
     while position + 7 <= len(content):

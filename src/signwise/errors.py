@@ -2,7 +2,7 @@
 
 A text names an argument in backticks, as the Python function has it: "`batch_size` must be at least
 2". The command line shows its own spelling instead, `--batch-size` or `SOURCE`; see
-`cli.main.in_flags`.
+`cli.flags.in_flags`.
 """
 
 import importlib.util

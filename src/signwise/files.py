@@ -39,7 +39,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
     The temporary file keeps the suffix of `path`, since many writers choose the format by it. An
     error, or a kill, leaves the old file whole. Raises SignwiseError where the disk is full.
     """
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(_TOKEN_BYTES)}.partial{path.suffix}")
     try:
@@ -133,7 +132,6 @@ def claim_folder(out: Path, kind: str) -> Path:
     what signwise did not write or output of another kind. Nothing is deleted but the temporary
     files that a killed process left.
     """
-    out = Path(out)
     if out.exists() and not out.is_dir():
         raise SignwiseError(f"{out} is a file: give `out` a folder")
     marker = out / MARKER
@@ -146,7 +144,6 @@ def claim_folder(out: Path, kind: str) -> Path:
             )
         if owner != kind:
             raise SignwiseError(f"{out} holds signwise {owner} output: give `out` another folder")
-    out.mkdir(parents=True, exist_ok=True)
     for path in left:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -165,7 +162,6 @@ def output_folder(
     the way of the corrected command; unless `keep` says of what was written that it is of use. See
     `claim_folder` for what is refused.
     """
-    out = Path(out)
     existed, marked = out.is_dir(), (out / MARKER).is_file()
     folder = claim_folder(out, kind)
     try:

@@ -1,9 +1,10 @@
 """Arguments as a verb's command line spells them, in the texts of errors and warnings."""
 
-import dataclasses
 import inspect
 import re
 from collections.abc import Callable
+
+from signwise.config import Config
 
 ARGUMENT = re.compile("`([a-z_.]+)`")
 """An argument as `errors` says that texts name it."""
@@ -19,7 +20,9 @@ def in_flags(text: str, verb: Callable[..., object] | None) -> str:
     flags = {name for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
     positional = {name for name, each in parameters.items() if each.kind is each.POSITIONAL_ONLY}
     if "settings" in parameters:
-        flags |= {each.name for each in dataclasses.fields(parameters["settings"].default)}
+        # What is nested in the settings is no flag.
+        fields = vars(parameters["settings"].default).items()
+        flags |= {name for name, value in fields if not isinstance(value, Config)}
 
     def spelt(match: re.Match[str]) -> str:
         name = match[1]

@@ -40,7 +40,7 @@ def _to_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     Integers have 16 bits unless a value is beyond them, then 32. Floats are in 0 to 1, or in 0
     to 255, or in 0 to 65535, or else as far as the largest.
     """
-    ranges: tuple[float, ...] = (65535, 2**31 - 1, 2**32 - 1)
+    ranges: tuple[float, ...] = (65535, 2**31 - 1)
     if np.issubdtype(values.dtype, np.floating):
         values = np.nan_to_num(values, nan=0, posinf=0)
         ranges = (1, 255, 65535)

@@ -25,6 +25,18 @@ class CheckpointFacts:
     optimizer: OptimizerFacts
 
 
+@dataclass(frozen=True, kw_only=True)
+class BestFacts:
+    """What model.safetensors holds beside its tensors.
+
+    No seconds: a run that is repeated ends in the same file.
+    """
+
+    epoch: int
+    val_loss: float
+    val_accuracy: float
+
+
 def save_tensors(path: Path, tensors: dict[str, Tensor], facts: object) -> None:
     """Write tensors and a record, as JSON, as one safetensors file, whole or not at all."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

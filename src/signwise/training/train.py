@@ -20,7 +20,13 @@ from signwise.progress import track
 from signwise.results import Epoch, Problem, RunConfig, history_csv, to_json
 from signwise.runtime import available_cores
 from signwise.training.batches import steps_in_epoch
-from signwise.training.checkpoint import CheckpointFacts, load_facts, load_tensors, save_tensors
+from signwise.training.checkpoint import (
+    BestFacts,
+    CheckpointFacts,
+    load_facts,
+    load_tensors,
+    save_tensors,
+)
 from signwise.training.device import choose_device, explain_memory_errors, layout
 from signwise.training.finish import Finished, finish_run, versions
 from signwise.training.loop import run_epoch
@@ -104,7 +110,7 @@ def train(
                 on_device = to_device(gathered.data, device)
                 history = _fit(network, on_device, settings, device, out, tracker)
                 network.load_state_dict(load_tensors(out / BEST))
-                best = load_facts(out / BEST, Epoch)
+                best = load_facts(out / BEST, BestFacts)
                 finished = finish_run(
                     out, network.cpu(), gathered.data, settings, prepared, history, best.epoch
                 )
@@ -231,14 +237,14 @@ def _fit(
     history: list[Epoch] = []
     best_loss = float("inf")
     if (out / LAST).is_file():
-        facts = load_facts(out / LAST, CheckpointFacts)
+        saved = load_facts(out / LAST, CheckpointFacts)
         tensors = load_tensors(out / LAST)
-        load_state(state, SavedState(tensors=tensors, optimizer=facts.optimizer))
-        history = list(facts.history)
+        load_state(state, SavedState(tensors=tensors, optimizer=saved.optimizer))
+        history = list(saved.history)
         # A kill may have fallen between the checkpoint and the history.
         write_text(out / "history.csv", history_csv(history))
         # The best weights may be newer than the checkpoint: a kill fell between the two writes.
-        best_loss = load_facts(out / BEST, Epoch).val_loss
+        best_loss = load_facts(out / BEST, BestFacts).val_loss
     steps = steps_in_epoch(len(data.train), settings.batch_size)
     best: _Best | None = None
     saved_at, cost = time.perf_counter(), 0.0
@@ -255,7 +261,10 @@ def _fit(
             tracker.epoch(epoch)
             if epoch.val_loss < best_loss:
                 best_loss = epoch.val_loss
-                best = _Best(epoch=epoch, weights=_copied(state.averaged.state_dict()))
+                facts = BestFacts(
+                    epoch=number, val_loss=epoch.val_loss, val_accuracy=epoch.val_accuracy
+                )
+                best = _Best(facts=facts, weights=_copied(state.averaged.state_dict()))
             now = time.perf_counter()
             if number == settings.epochs or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
                 _save(out, state, history, best)
@@ -270,7 +279,7 @@ def _fit(
 class _Best:
     """The best weights since the last checkpoint."""
 
-    epoch: Epoch
+    facts: BestFacts
     weights: dict[str, Tensor]
 
 
@@ -280,7 +289,7 @@ def _copied(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _save(out: Path, state: TrainState, history: list[Epoch], best: _Best | None) -> None:
     if best is not None:
-        save_tensors(out / BEST, best.weights, best.epoch)
+        save_tensors(out / BEST, best.weights, best.facts)
     saved = save_state(state)
     facts = CheckpointFacts(history=tuple(history), optimizer=saved.optimizer)
     save_tensors(out / LAST, saved.tensors, facts)
