@@ -118,7 +118,7 @@ def find_browser() -> str:
 def open_browser(profile: Path) -> Iterator[Page]:
     """A page of a fresh browser with its profile in an empty folder; it ends with the block."""
     if sys.platform == "win32":
-        pytest.skip("no debugging pipe on Windows")
+        pytest.skip("another operating system: no debugging pipe on Windows")
     program = find_browser()
     their_in, our_out = os.pipe()
     our_in, their_out = os.pipe()

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from signwise.config import AugmentationConfig
 from signwise.training import augment as views
 
+pytestmark = pytest.mark.numeric
+
 Change = Callable[[torch.Tensor, AugmentationConfig, torch.Generator], torch.Tensor]
 
 USUAL = AugmentationConfig()

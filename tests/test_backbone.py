@@ -8,6 +8,8 @@ from signwise.config import NegativesConfig
 from signwise.synthetic import GTSRB_DESIGNS, render_signs
 from signwise.training import backbone
 
+pytestmark = pytest.mark.numeric
+
 USUAL = NegativesConfig()
 
 

@@ -18,6 +18,8 @@ from signwise.training.calibration import (
     notes_on,
 )
 
+pytestmark = pytest.mark.numeric
+
 Logits = NDArray[np.float64]
 Labels = NDArray[np.int64]
 

@@ -21,6 +21,8 @@ from signwise.model_file.record import ModelRecord
 from signwise.training import graph
 from signwise.training.graph import ClassifierGraph, Normalise, answers_of, export_onnx
 
+pytestmark = pytest.mark.numeric
+
 SIZE = 8
 SCALE = CalibrationConfig().known_scale
 RECORD = ModelRecord(

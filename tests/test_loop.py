@@ -20,6 +20,8 @@ from signwise.training.optim import TrainState, learning_rate, make_train_state
 from signwise.training.pools import TrainingData
 from toy_training import CPU, SIZE, WITH_NEGATIVES, settings, tiny_data, tiny_network
 
+pytestmark = pytest.mark.numeric
+
 
 def tiny_state() -> TrainState:
     return make_train_state(tiny_network(), settings())

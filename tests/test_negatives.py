@@ -16,6 +16,8 @@ from signwise.training.negatives import DESTROYED, FOLDER, OWN, RENDERED, SWAPPE
 from signwise.training.pools import Pool, TrainingData
 from toy_training import CPU, SIZE, noise_pool, tiny_data
 
+pytestmark = pytest.mark.numeric
+
 Destroyer = Callable[[Tensor, Tensor, NegativesConfig, torch.Generator], Tensor]
 
 USUAL = NegativesConfig()

@@ -24,6 +24,8 @@ from signwise.training.optim import (
     save_state,
 )
 
+pytestmark = pytest.mark.numeric
+
 Optimizer = Callable[[nn.Module], torch.optim.Optimizer]
 
 OPTIMIZERS: dict[str, Optimizer] = {

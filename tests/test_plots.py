@@ -26,7 +26,7 @@ from signwise.report.charts import (
     risk_coverage,
     unknown_histogram,
 )
-from signwise.report.confusion_chart import class_label, confusion_matrix, most_confused
+from signwise.report.confusion_chart import class_label, draw_confusion_matrix, most_confused
 from signwise.results import Epoch
 from toy_report import toy_bins, toy_history
 
@@ -80,7 +80,7 @@ def confusion(classes: int) -> np.ndarray:
 
 
 def test_the_confusion_matrix_has_true_rows_and_predicted_columns(drawn: list[Figure]) -> None:
-    confusion_matrix(("priority", "stop"), [[90, 10], [1, 19]])
+    draw_confusion_matrix(("priority", "stop"), [[90, 10], [1, 19]])
     axes = drawn[0].axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
     assert ticks(axes.get_xticklabels()) == ticks(axes.get_yticklabels()) == ["priority", "stop"]
@@ -100,7 +100,7 @@ def test_the_confusion_matrix_has_true_rows_and_predicted_columns(drawn: list[Fi
 
 
 def test_the_confusion_matrix_is_painted_where_it_says(drawn: list[Figure]) -> None:
-    pixels = read(confusion_matrix(("a", "b"), [[50, 50], [0, 100]]))
+    pixels = read(draw_confusion_matrix(("a", "b"), [[50, 50], [0, 100]]))
     # Blue where correct, orange where wrong, white-ish where there is nothing; beside the text.
     (aa, ab), (ba, bb) = (
         [colour_at(pixels, drawn[0].axes[0], column + 0.4, row + 0.4) for column in (0, 1)]
@@ -117,7 +117,7 @@ def test_the_confusion_matrix_is_painted_where_it_says(drawn: list[Figure]) -> N
 def test_each_cell_of_a_matrix_has_its_count(classes: int, drawn: list[Figure]) -> None:
     names = [f"a sign of the number {index}" for index in range(classes)]
     counts = confusion(classes)
-    pixels = read(confusion_matrix(names, counts))
+    pixels = read(draw_confusion_matrix(names, counts))
     assert max(pixels.shape) < 4000
     found = texts(drawn[0].axes[0])
     assert {place: int(text.split("\n")[0]) for place, text in found.items()} == {
@@ -128,7 +128,7 @@ def test_each_cell_of_a_matrix_has_its_count(classes: int, drawn: list[Figure]) 
 def test_large_matrices_leave_zeros_out(drawn: list[Figure]) -> None:
     counts = np.diag(np.arange(13))
     counts[3, 7] = 5
-    confusion_matrix([str(index) for index in range(13)], counts)
+    draw_confusion_matrix([str(index) for index in range(13)], counts)
     assert len(texts(drawn[0].axes[0])) == 12 + 1
     assert texts(drawn[0].axes[0])[(7, 3)] == "5"
 
@@ -139,18 +139,18 @@ def test_of_many_classes_the_most_confused_pairs_are_drawn(
 ) -> None:
     counts = np.diag(np.full(classes, 10))
     counts[5, 2], counts[1, 60] = 7, 3
-    pixels = read(confusion_matrix([f"n{index}" for index in range(classes)], counts))
+    pixels = read(draw_confusion_matrix([f"n{index}" for index in range(classes)], counts))
     assert max(pixels.shape) < 4000
     axes = drawn[0].axes[0]
     assert ticks(axes.get_yticklabels()) == ["n5 \u2192 n2", "n1 \u2192 n60"]
     assert [bar.get_width() for bar in axes.patches] == [7, 3]  # type: ignore[attr-defined]
     assert [text.get_text() for text in axes.texts] == ["7 of 17", "3 of 13"]
-    confusion_matrix([f"n{index}" for index in range(classes)], np.eye(classes, dtype=int))
+    draw_confusion_matrix([f"n{index}" for index in range(classes)], np.eye(classes, dtype=int))
     assert [text.get_text() for text in drawn[1].axes[0].texts] == ["no picture was confused"]
 
 
 def test_a_class_without_pictures_is_drawn(drawn: list[Figure]) -> None:
-    confusion_matrix(["a", "b"], np.zeros((2, 2), int))
+    draw_confusion_matrix(["a", "b"], np.zeros((2, 2), int))
     assert set(texts(drawn[0].axes[0]).values()) == {"0\n0.0%"}
 
 
@@ -170,18 +170,18 @@ def test_a_class_without_pictures_is_drawn(drawn: list[Figure]) -> None:
 )
 def test_any_class_name_can_be_drawn(name: str, drawn: list[Figure]) -> None:
     # A sign that the font lacks would be a warning, and warnings are errors.
-    confusion_matrix([name, "stop"], confusion(2))
+    draw_confusion_matrix([name, "stop"], confusion(2))
     assert ticks(drawn[0].axes[0].get_yticklabels()) == [class_label(name, 0), "stop"]
     many = [name, *(f"n{index}" for index in range(70))]
     counts = np.zeros((71, 71), int)
     counts[0, 1] = 1
-    confusion_matrix(many, counts)
+    draw_confusion_matrix(many, counts)
 
 
 @pytest.mark.parametrize("classes", [2, 61])
 def test_a_dollar_sign_is_no_formula(classes: int, drawn: list[Figure]) -> None:
     counts = np.ones((classes, classes), int)
-    confusion_matrix([f"$a$b{index}" for index in range(classes)], counts)
+    draw_confusion_matrix([f"$a$b{index}" for index in range(classes)], counts)
     axes = drawn[0].axes[0]
     labels = axes.get_xticklabels() + axes.get_yticklabels()
     assert "$a$b0" in labels[0].get_text()
@@ -191,7 +191,7 @@ def test_a_dollar_sign_is_no_formula(classes: int, drawn: list[Figure]) -> None:
 @pytest.mark.parametrize("length", [4, 12, 40])
 @pytest.mark.parametrize("classes", [2, 3, 9])
 def test_names_above_columns_do_not_overlap(classes: int, length: int, drawn: list[Figure]) -> None:
-    confusion_matrix(["n" * length] * classes, confusion(classes))
+    draw_confusion_matrix(["n" * length] * classes, confusion(classes))
     labels = drawn[0].axes[0].get_xticklabels()
     boxes = sorted(tuple(label.get_window_extent().extents) for label in labels)
     for left, right in pairwise(boxes):
@@ -212,7 +212,7 @@ def test_pairs_have_the_index_of_a_name_that_is_not_whole(drawn: list[Figure]) -
     names[0], names[1] = "停 stop", "a name that is far too long for it"
     counts = np.zeros((61, 61), int)
     counts[0, 1] = 4
-    confusion_matrix(names, counts)
+    draw_confusion_matrix(names, counts)
     assert ticks(drawn[0].axes[0].get_yticklabels()) == ["stop #0 \u2192 a name \u2026for it #1"]
 
 

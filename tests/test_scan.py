@@ -1,14 +1,17 @@
 """A folder or a CSV of pictures as a table: what is read of each picture, what is left out."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from signwise.data import scan as module
 from signwise.data.scan import scan
 from signwise.errors import SignwiseError
 from signwise.files import sha256_file
+from signwise.parallel import map_chunks
 
 
 def picture(path: Path, seed: int) -> None:
@@ -198,8 +201,12 @@ def test_pixels_come_in_the_same_pass(three: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(array[row], expected)
 
 
-def test_more_pictures_than_one_chunk(tmp_path: Path) -> None:
-    """Rows, figures and pixels stay with their pictures, however many a worker reads at a time."""
+@pytest.mark.parametrize("workers", [1, 2])
+def test_more_pictures_than_one_chunk(
+    tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows, figures and pixels stay with their pictures, however many processes read them."""
+    monkeypatch.setattr(module, "map_chunks", partial(map_chunks, workers=workers))
     (tmp_path / "s" / "a").mkdir(parents=True)
     for number in range(140):
         image = Image.new("RGB", (10 + number, 4), (number, number, number))

@@ -42,7 +42,7 @@ from toy_training import ARCHITECTURE, CPU, QUICK
 
 SIZE = 16
 
-pytestmark = pytest.mark.usefixtures("toy_net")
+pytestmark = [pytest.mark.usefixtures("toy_net"), pytest.mark.numeric]
 
 
 @pytest.fixture

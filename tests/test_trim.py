@@ -12,6 +12,8 @@ from torchvision import models
 
 from signwise.training.trim import seen_taps, trim_kernels
 
+pytestmark = pytest.mark.numeric
+
 
 def bare(name: str) -> nn.Module:
     torch.manual_seed(0)

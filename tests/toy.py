@@ -155,6 +155,3 @@ def toy_unknown(root: Path, count: int = 8, *, size: int = 40, seed: int = 0) ->
     for number in range(count):
         Image.fromarray(toy_picture(None, rng, size)).save(root / f"{number:05d}.png")
     return root
-
-
-toy_strangers = toy_unknown

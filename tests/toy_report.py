@@ -10,7 +10,7 @@ from signwise.metrics.selective import RiskCoverage
 from signwise.model_file.record import MeasuredSet, ModelFigures, ModelRecord
 from signwise.report.card import CardFacts
 from signwise.report.charts import reliability
-from signwise.report.confusion_chart import confusion_matrix
+from signwise.report.confusion_chart import draw_confusion_matrix
 from signwise.report.data_page import ClassCounts, DataPage, FlaggedGroup, FlaggedPicture, Sample
 from signwise.report.evaluation_page import EvaluationPage, LabelReview, Origin, ShownPicture
 from signwise.results import (
@@ -180,7 +180,7 @@ def toy_page(evaluation: Evaluation | None = None, **changes: Any) -> Evaluation
     heat = np.linspace(-1, 1, 64, dtype=np.float32).reshape(8, 8)
     page = EvaluationPage(
         evaluation=found,
-        confusion_chart=confusion_matrix(found.classes, found.confusion_matrix),
+        confusion_chart=draw_confusion_matrix(found.classes, found.confusion_matrix),
         reliability_chart=reliability(found.calibration.bins),
         risk_coverage=RiskCoverage(coverage=np.array([0.5, 1.0]), risk=np.array([0.0, 0.05])),
         known=np.linspace(0.4, 1, 40, dtype=np.float32),

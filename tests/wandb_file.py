@@ -9,7 +9,7 @@ from typing import Any
 
 def wandb_records(file: Path) -> list[Any]:
     """The records of an offline file, once it is whole: wandb may write its end after finish()."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while True:
         records = list(leveldb_records(file.read_bytes()))
         if records and records[-1].WhichOneof("record_type") == "exit":

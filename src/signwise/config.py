@@ -41,7 +41,7 @@ class Config:
     """What every configuration can do: check its types, read JSON, write JSON."""
 
     _part = ""
-    # How the names of its settings begin, where it is a part of another configuration.
+    """How the names of its settings begin, where it is a part of another configuration."""
 
     def __post_init__(self) -> None:
         """Bring every field into its own type; raises SignwiseError for a value of another."""

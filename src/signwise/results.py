@@ -320,8 +320,8 @@ class Epoch:
     train_loss: float
     train_accuracy: float
     val_loss: float
-    """Of the same kind as train_loss, but of the averaged network, on pictures as they are;
-    train_loss is the network's own, on augmented ones."""
+    """Of the averaged network on pictures as they are, classes weighed alike and targets not
+    smoothed; train_loss is the network's own, on augmented pictures."""
     val_accuracy: float
     seconds: float
 

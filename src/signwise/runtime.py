@@ -1,7 +1,7 @@
 """What this process and this machine lend: ONNX Runtime, threads and cores.
 
-The one place that changes a process's global state. Each function says what it changes; nothing
-happens when this module is imported.
+Each function says which global state of the process it changes; nothing happens when this module
+is imported.
 """
 
 import os

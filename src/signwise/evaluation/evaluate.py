@@ -26,7 +26,7 @@ from signwise.metrics.selective import risk_coverage
 from signwise.model_file.read import SHIPPED_MODELS, find_model
 from signwise.progress import track
 from signwise.report.charts import reliability
-from signwise.report.confusion_chart import confusion_matrix
+from signwise.report.confusion_chart import draw_confusion_matrix
 from signwise.report.evaluation_page import EvaluationPage, Origin, evaluation_page
 from signwise.results import (
     KNOWN_GROUPINGS,
@@ -156,7 +156,7 @@ def _evaluate(
     if seen is not None:
         flagged = find_label_errors(pictures, answers.probabilities, ~seen.pictures)
     problems = pictures.problems + ([] if of_unknown is None else of_unknown.problems)
-    confusion_chart = confusion_matrix(predictor.classes, evaluation.confusion_matrix)
+    confusion_chart = draw_confusion_matrix(predictor.classes, evaluation.confusion_matrix)
     reliability_chart = reliability(evaluation.calibration.bins)
     right = answers.probabilities.argmax(axis=1) == pictures.labels
     page = EvaluationPage(

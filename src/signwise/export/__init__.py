@@ -1,1 +1,1 @@
-"""Other formats of a model, each run against model.onnx before it gets its name."""
+"""Other formats of a model: `formats` writes them, `certificate` compares them with model.onnx."""

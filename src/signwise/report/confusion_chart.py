@@ -23,7 +23,7 @@ LABEL_LENGTH = 22
 Counts = NDArray[np.integer[Any]]
 
 
-def confusion_matrix(classes: Sequence[str], matrix: ArrayLike) -> bytes:
+def draw_confusion_matrix(classes: Sequence[str], matrix: ArrayLike) -> bytes:
     """PNG of the confusion matrix (K, K), rows true and columns predicted.
 
     Shaded by the share of the row. Above `MOST_CLASSES` the most confused pairs as bars.

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from signwise.files import Json, read_record, write_json
-from signwise.report.confusion_chart import confusion_matrix
+from signwise.report.confusion_chart import draw_confusion_matrix
 from signwise.results import Epoch
 from signwise.training.tracking import Adapter, Outcome
 
@@ -176,7 +176,7 @@ ADAPTERS: dict[str, Callable[[Path, dict[str, Json]], Adapter]] = {
 
 
 def _chart(outcome: Outcome) -> bytes:
-    return confusion_matrix(outcome.classes, outcome.confusion)
+    return draw_confusion_matrix(outcome.classes, outcome.confusion)
 
 
 @dataclass(frozen=True)
