@@ -17,6 +17,8 @@ from signwise.training.batches import steps_in_epoch, training_batches
 from signwise.training.pools import Pool, TrainingData
 from toy_training import CPU, WITH_NEGATIVES, tiny_data
 
+pytestmark = pytest.mark.numeric
+
 
 def untouched(pixels: Tensor, _: torch.Generator) -> Tensor:
     return pixels

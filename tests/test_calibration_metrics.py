@@ -17,6 +17,8 @@ from signwise.metrics.calibration import (
 )
 from signwise.metrics.rates import wilson_interval
 
+pytestmark = pytest.mark.numeric
+
 ROW = st.lists(st.integers(1, 20), min_size=3, max_size=3)
 
 

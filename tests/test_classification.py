@@ -10,6 +10,8 @@ from signwise.metrics.classification import balanced_accuracy, confusion_matrix,
 from signwise.metrics.rates import interval_of_mean, wilson_interval
 from signwise.results import Rate
 
+pytestmark = pytest.mark.numeric
+
 Answers = list[tuple[int, int]]
 """Label and answer of each picture."""
 

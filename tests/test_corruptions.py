@@ -22,6 +22,8 @@ from signwise.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from signwise.evaluation.resampling import Floats, to_pixels
 from toy import toy_picture
 
+pytestmark = pytest.mark.numeric
+
 NAMES = [
     *("gaussian_noise", "shot_noise", "impulse_noise"),
     *("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),

@@ -12,6 +12,8 @@ from signwise.metrics.detection import auroc, fpr_at_tpr, unknown_figures
 from signwise.metrics.rates import Z95, rate
 from signwise.results import Rate
 
+pytestmark = pytest.mark.numeric
+
 SCORES = st.lists(st.integers(0, 9), min_size=1, max_size=60)
 
 

@@ -15,6 +15,8 @@ from signwise.inference.predictor import Predictor
 from signwise.report.heat import overlay, sheet
 from toy import class_colour, toy_folder, toy_model
 
+pytestmark = pytest.mark.numeric
+
 # The places (top, left, bottom, right) that the model's answer depends on, in a picture of 32.
 PLACES = [(0, 0, 10, 10), (11, 11, 21, 21), (20, 4, 30, 14), (2, 22, 12, 32), (12, 0, 20, 32)]
 

@@ -107,4 +107,5 @@ def test_any_name_comes_back(
     path = tmp_path_factory.getbasetemp() / "names.csv"
     write_csv(path, pd.DataFrame(rows, columns=["path", "label"], dtype=object))
     table = read_table(path)
+    assert list(table.columns) == ["path", "label"]
     assert list(zip(table["path"], table["label"], strict=True)) == rows

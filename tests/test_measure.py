@@ -20,6 +20,8 @@ from signwise.metrics.selective import risk_coverage
 from signwise.results import Evaluation
 from toy_report import toy_corruptions, toy_unknown
 
+pytestmark = pytest.mark.numeric
+
 CLASSES = ("a", "b", "c")
 RNG = np.random.default_rng(0)
 N = 60

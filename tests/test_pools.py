@@ -23,6 +23,8 @@ from signwise.training.pools import Pool, balancing_weights, gather, render_pool
 from toy import toy_folder, toy_unknown
 from toy_training import CPU, tiny_data
 
+pytestmark = pytest.mark.numeric
+
 CLASSES = ("vorrang", "halt")
 USUAL = NegativesConfig()
 MOST = LossConfig().max_class_weight

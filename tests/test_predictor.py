@@ -20,6 +20,8 @@ from signwise.files import printable_path
 from signwise.inference.predictor import PIECE, Predictor
 from toy import toy_folder, toy_model, toy_picture
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -11,6 +11,8 @@ from PIL import Image, ImageFilter
 from signwise.data.quality import Batch, Inspection, fingerprint, inspect_batch, inspect_file
 from signwise.files import sha256_file
 
+pytestmark = pytest.mark.numeric
+
 
 def photo(seed: int, size: tuple[int, int] = (80, 80)) -> Image.Image:
     small = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), dtype=np.uint8)

@@ -18,6 +18,8 @@ from signwise.metrics.rates import (
 )
 from signwise.results import Interval, Rate
 
+pytestmark = pytest.mark.numeric
+
 
 def wilson_by_root(correct: int, n: int) -> Interval:
     """Both truths at which the score test just fails: the roots of (share - p)^2 = z^2 p(1-p)/n."""

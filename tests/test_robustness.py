@@ -15,6 +15,8 @@ from signwise.metrics.selective import accepted
 from signwise.results import CorruptionFigures
 from toy import toy_model, toy_picture
 
+pytestmark = pytest.mark.numeric
+
 N = 10
 LABELS = np.arange(N) % 2
 

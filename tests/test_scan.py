@@ -156,9 +156,10 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_exclude(three: Path, tmp_path: Path) -> None:
     listed = tmp_path / "flagged.csv"
     listed.write_text(f"path,reason\na/1.png,dark\n{three / 'b' / '2.png'},blurred\n")
-    found = scan(three, exclude=listed)
+    found = scan(str(three), exclude=listed)
     assert list(found.table["path"]) == ["a/3.png"]
     assert list(found.table.index) == [0]
+    assert list(found.table.columns) == list(scan(three).table.columns)
     assert found.classes == ("a", "b"), "a class does not vanish by exclusion"
     assert found.skipped == {f"excluded by {listed}": 2}
     assert found.warnings == []
@@ -180,11 +181,12 @@ def test_an_exclude_that_lists_no_paths(
 def test_an_excluded_path_may_go_by_a_link_and_others_are_told(three: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(three, target_is_directory=True)
     listed = tmp_path / "flagged.csv"
-    listed.write_text(f"path\n{tmp_path / 'link' / 'b' / '2.png'}\ngone.png\n./a/../a/3.png\n")
+    names = (tmp_path / "link" / "b" / "2.png", "gone.png", "./a/../a/3.png", '""')
+    listed.write_text("\n".join(["path", *map(str, names)]))
     found = scan(three, exclude=listed)
     assert list(found.table["path"]) == ["a/1.png"]
     assert found.warnings == [
-        f"`exclude` {listed}: 1 of 3 rows name no picture of this source, the first is gone.png"
+        f"`exclude` {listed}: 2 of 4 rows name no picture of this source, the first is gone.png"
     ]
 
 

@@ -11,6 +11,8 @@ from checks import some
 from signwise.metrics.rates import rate
 from signwise.metrics.selective import accepted, risk_coverage, selective
 
+pytestmark = pytest.mark.numeric
+
 
 def test_a_score_at_the_threshold_is_accepted() -> None:
     assert accepted([0.2, 0.5, 0.9], 0.5).tolist() == [False, True, True]

@@ -21,6 +21,8 @@ from signwise.synthetic.designs import draw_face, lookalikes
 from signwise.synthetic.render import negative_kind, run
 from signwise.synthetic.shapes import paint
 
+pytestmark = pytest.mark.numeric
+
 OWN = frozenset({"priority", "stop"})
 
 
