@@ -306,6 +306,10 @@ def test_extreme_crops_show_a_little_that_lies_off_the_middle() -> None:
         pixels.expand(300, -1, -1, -1), torch.zeros(300), USUAL, generator()
     )
     across, down = crops[:, 0], crops[:, 1]
+    # Upright: what changes from side to side does not change downwards, and the other way round.
+    assert float((across - across[:, :1]).abs().max()) < 1e-4
+    assert float((down - down[:, :, :1]).abs().max()) < 1e-4
+    assert float((across[:, 0] - across[:, 0, :1]).abs().amax(1).min()) > 0.05
     x, y = across.mean((1, 2)), down.mean((1, 2))
     reach = torch.hypot(x, y)
     # What lies beyond the edge is reflected, so that the middle of a crop may lie nearer.
