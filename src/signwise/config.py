@@ -25,7 +25,7 @@ MAX_IMAGE_SIZE = 1024
 MAX_PIXELS = 64_000_000
 MAX_SEED = 2**32 - 1
 MAX_THREADS = 1024
-WEIGHTS = ("none", "imagenet", "signs")
+WEIGHTS = ("auto", "none", "imagenet", "signs")
 """What `weights` means unless it is a file."""
 UNKNOWN = ("none", "synthetic")
 """What `unknown` means unless it is a folder."""
@@ -110,6 +110,69 @@ class PrepareConfig(Config):
         _check_seed(self.seed)
 
 
+Kind = Literal["signs", "photos"]
+"""Road signs, or other photos."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturesConfig(Config):
+    """What the pictures are: weights, image size, augmentation and negatives follow from it."""
+
+    _part = "pictures."
+
+    kind: Literal["auto", "signs", "photos"] = "auto"
+    """Road signs, or other photos; auto asks the backbone that ships, which knows road signs."""
+    signs_share: float = 0.5
+    """They are road signs where the backbone is sure of this share of the classes."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_range("pictures.signs_share", self.signs_share, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadConfig(Config):
+    """Stage one: the new head, fitted on features of the frozen backbone."""
+
+    _part = "head."
+
+    views: int = 3
+    """Views of each training picture: as it is, and augmented ones."""
+    penalties: tuple[float, ...] = (0.1, 0.03, 0.01, 0.003, 0.001)
+    """L2 penalties, on standardised features, of which the validation loss chooses one."""
+    iterations: int = 200
+    """Most iterations of L-BFGS with each."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(self.views >= 1, "head.views", "at least 1")
+        _check(len(self.penalties) > 0, "head.penalties", "one or more")
+        _check_range("head.penalties", self.penalties, 0, ordered=False)
+        _check(self.iterations >= 1, "head.iterations", "at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuningConfig(Config):
+    """Stage two, from pre-trained weights: the whole network, gently."""
+
+    _part = "fine_tuning."
+
+    learning_rate: float = 0.1
+    """Peak of the head's, as a share of `learning_rate`."""
+    body: float = 0.1
+    """The body's, as a share of the head's."""
+    always: bool = False
+    """Also where stage one makes no mistake on the validation pictures; so if `epochs` is given."""
+    patience: int = 2
+    """Epochs without a better validation loss after which it ends; not if `epochs` is given."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(0 < self.learning_rate < math.inf, "fine_tuning.learning_rate", "above 0")
+        _check_range("fine_tuning.body", self.body, 0)
+        _check(self.patience >= 1, "fine_tuning.patience", "at least 1")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig(Config):
     """The learning rate over a run, in shares of its peak: see `optim.learning_rate`."""
@@ -152,6 +215,8 @@ class AugmentationConfig(Config):
 
     _part = "augmentation."
 
+    flip: bool = False
+    """Mirror half of the pictures; handedness is lost."""
     easy_epochs: float = 1 / 6
     """Share of the epochs, the first ones, that change the light alone."""
     rotation: float = 12.0
@@ -204,6 +269,8 @@ class AugmentationConfig(Config):
         shares = {"easy_epochs", "shadow_depth", "haze", "haze_light", "low_resolution"}
         bounds: dict[str, Range] = {"brightness": (-10, 10), **dict.fromkeys(shares, (0, 1))}
         for each in dataclasses.fields(self):
+            if isinstance(getattr(self, each.name), bool):
+                continue
             usual = (0, 1 if each.name.endswith("_share") else math.inf)
             low, high = bounds.get(each.name, usual)
             _check_range(self._part + each.name, getattr(self, each.name), low, high)
@@ -277,7 +344,7 @@ class CalibrationConfig(Config):
     known_scale: float = 4.0
     """`known` is the sigmoid of the largest logit divided by this, so that float32 keeps order."""
     largest_threshold: float = 0.5
-    """Where all validation pictures are kept, the threshold is at most this."""
+    """With `keep_known`, where all validation pictures are kept, the threshold is at most this."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -310,8 +377,8 @@ class EpochsConfig(Config):
 
     from_scratch: int = 12
     """Epochs from `weights` none."""
-    pretrained: int = 4
-    """Epochs from other weights."""
+    pretrained: int = 6
+    """Most epochs of fine-tuning, from other weights."""
     least_steps: int = 32
     """More epochs where pictures are so few that a run had fewer steps."""
 
@@ -330,8 +397,8 @@ class TrainConfig(Config):
     """How a network is trained: every setting of `signwise train`."""
 
     epochs: int | None = None
-    """Passes over the training pictures; unless given, 12, from pre-trained weights 4, or more
-    where pictures are so few that this is less than 32 steps."""
+    """Passes over the training pictures; unless given, 12 from scratch and, from pre-trained
+    weights, as many as help, at most 6; more where that is less than 32 steps."""
     batch_size: int = 48
     """Pictures of known classes in one step."""
     learning_rate: float = 0.02
@@ -343,17 +410,20 @@ class TrainConfig(Config):
     label_smoothing: float = 0.0
     """Share of the target probability that is spread over all classes, 0 to below 1."""
     image_size: int | None = None
-    """Side in pixels; unless given, that of the weights signs, else that of the data."""
+    """Side in pixels; unless given, 64 from the weights signs, that of the data from scratch, else
+    what suits the pictures, at most 224."""
     model: str = "resnet18"
     """A torchvision classification architecture by name."""
-    weights: str | None = None
-    """none, imagenet, signs or a state dict file; unless given, signs for resnet18, else none."""
+    weights: str = "auto"
+    """auto, none, imagenet, signs, or a state dict file; auto is signs for road signs, else
+    imagenet."""
     freeze: bool = False
-    """Train the new head alone."""
+    """Train the new head alone, on the frozen backbone's features."""
     unknown: str = "synthetic"
     """Negatives to train against: synthetic, none, or a folder of pictures of no class."""
-    keep_known: float = 0.99
-    """Share of the validation pictures that the threshold of `known` keeps."""
+    keep_known: float | None = None
+    """Share of the validation pictures that the threshold of `known` keeps; unless given, it is set
+    between the scores of known and of held-out negative pictures."""
     class_weights: Literal["auto", "none"] = "auto"
     """auto weighs classes in the loss so that rare ones count as much; none takes pictures as they
     come. Probabilities count them as often as they come, either way."""
@@ -366,6 +436,9 @@ class TrainConfig(Config):
     track: Literal["none", "wandb", "tensorboard", "mlflow"] = "none"
     """Where to record the run besides its folder."""
 
+    pictures: PicturesConfig = field(default_factory=PicturesConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    fine_tuning: FineTuningConfig = field(default_factory=FineTuningConfig)
     usual_epochs: EpochsConfig = field(default_factory=EpochsConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -384,7 +457,11 @@ class TrainConfig(Config):
         _check(0 <= self.label_smoothing < 1, "label_smoothing", "at least 0 and below 1")
         if self.image_size is not None:
             _check_image_size(self.image_size)
-        _check(0 < self.keep_known <= 1, "keep_known", "above 0 and at most 1")
+        _check(
+            self.keep_known is None or 0 < self.keep_known <= 1,
+            "keep_known",
+            "above 0 and at most 1",
+        )
         _check_seed(self.seed)
         _check(
             self.threads is None or 1 <= self.threads <= MAX_THREADS,
@@ -392,15 +469,15 @@ class TrainConfig(Config):
             f"between 1 and {MAX_THREADS}",
         )
 
-    def resolve(self, data_size: int, pictures: int) -> "ResolvedConfig":
-        """The settings of a run: every default filled in that depends on others or on the data.
-
-        data_size: side of the prepared pictures in pixels; pictures: how many are trained on.
-        """
-        weights = self.weights or ("signs" if self.model == "resnet18" else "none")
+    def resolve(self, traits: "Traits") -> "ResolvedConfig":
+        """The settings of a run: every default filled in that depends on others or on the data."""
+        kind = traits.kind if self.pictures.kind == "auto" else self.pictures.kind
+        weights = self.weights
+        if weights == "auto":
+            weights = "signs" if kind == "signs" and self.model == "resnet18" else "imagenet"
         usual = self.usual_epochs
         fixed = usual.from_scratch if weights == "none" else usual.pretrained
-        least = math.ceil(usual.least_steps / math.ceil(pictures / self.batch_size))
+        least = math.ceil(usual.least_steps / math.ceil(traits.pictures / self.batch_size))
         given = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         return ResolvedConfig(
             **given
@@ -408,9 +485,48 @@ class TrainConfig(Config):
                 "weights": _absolute(weights, WEIGHTS),
                 "unknown": _absolute(self.unknown, UNKNOWN),
                 "epochs": self.epochs or max(fixed, least),
-                "image_size": self.image_size or (SIGNS_SIZE if weights == "signs" else data_size),
+                "image_size": self.image_size or _usual_size(weights, traits),
+                "pictures": dataclasses.replace(self.pictures, kind=kind),
+                "augmentation": _for_kind(self.augmentation, kind),
+                "fine_tuning": dataclasses.replace(
+                    self.fine_tuning, always=self.fine_tuning.always or self.epochs is not None
+                ),
             }
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What the settings of a run depend on in the data."""
+
+    kind: Kind
+    pictures: int
+    """Training pictures."""
+    data_size: int
+    """Side of the prepared pictures, in pixels."""
+    usual_side: int
+    """Median of the pictures' shorter sides, in pixels."""
+
+
+def _usual_size(weights: str, traits: Traits) -> int:
+    """The image size where none is asked for."""
+    if weights == "signs":
+        return SIGNS_SIZE
+    if weights == "none":
+        return traits.data_size
+    # In steps of what torchvision's networks halve their maps by; ImageNet's own is the largest.
+    return min(224, max(SIGNS_SIZE, 32 * round(traits.usual_side / 32)))
+
+
+def _for_kind(asked: AugmentationConfig, kind: Kind) -> AugmentationConfig:
+    """The augmentation as asked for; of photos, theirs where signs' defaults were not changed."""
+    if kind == "signs":
+        return asked
+    usual = AugmentationConfig()
+    names = [each.name for each in dataclasses.fields(asked)]
+    changed = {name: getattr(asked, name) for name in names}
+    changed = {name: value for name, value in changed.items() if value != getattr(usual, name)}
+    return dataclasses.replace(PHOTO_AUGMENTATION, **changed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -419,7 +535,17 @@ class ResolvedConfig(TrainConfig):
 
     epochs: int
     image_size: int
-    weights: str
+
+    @property
+    def kind(self) -> Kind:
+        """What the pictures are."""
+        assert self.pictures.kind != "auto", "resolve fills it"
+        return self.pictures.kind
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the network begins from weights that know something."""
+        return self.weights != "none"
 
 
 def _check(condition: bool, name: str, wanted: str) -> None:
@@ -428,7 +554,12 @@ def _check(condition: bool, name: str, wanted: str) -> None:
 
 
 def _check_range(
-    name: str, value: float | Range, low: float, high: float = math.inf, *, ordered: bool = True
+    name: str,
+    value: float | tuple[float, ...],
+    low: float,
+    high: float = math.inf,
+    *,
+    ordered: bool = True,
 ) -> None:
     """A finite number within the bounds, or several of which the first is the least."""
     values = value if isinstance(value, tuple) else (value,)
@@ -503,6 +634,8 @@ def _read(name: str, hint: object, value: object) -> object:
             return value
         raise SignwiseError(f"`{name}` must be one of {', '.join(options)}, not {value!r}")
     if kind is tuple and isinstance(value, list | tuple):
+        if options[-1] is Ellipsis:
+            options = (options[0],) * len(value)
         if len(value) != len(options):
             raise SignwiseError(f"`{name}` must be {len(options)} values, not {value!r}")
         return tuple(_read(name, option, item) for option, item in zip(options, value, strict=True))
@@ -531,3 +664,22 @@ def dotted(content: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
         else:
             flat[prefix + name] = value
     return flat
+
+
+PHOTO_AUGMENTATION = AugmentationConfig(
+    rotation=8.0,
+    shift=0.15,
+    shear=0.05,
+    scale=(1.0, 1.7),
+    stretch=0.15,
+    brightness=(-0.4, 0.4),
+    contrast=0.4,
+    colour_cast=0.1,
+    shadow_share=0.0,
+    haze_share=0.0,
+    blur_share=0.1,
+    low_resolution_share=0.1,
+    noise_share=0.1,
+    erase_share=0.1,
+)
+"""The usual augmentation of photos that are no signs: crops, light and colour."""

@@ -125,6 +125,13 @@ def printable_path(path: str | os.PathLike[str]) -> str:
     return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
+def cache_folder() -> Path:
+    """Where what may be kept between runs lies: the user's cache folder, as the system has it."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("signwise")
+
+
 def claim_folder(out: Path, kind: str) -> Path:
     """Make `out`, marked as signwise's own output of this kind, and return it.
 

@@ -4,8 +4,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PLAIN_INTERVAL_SECONDS = 10.0
+
+
+_shown: list["Console"] = []
+"""The consoles of the bars that are shown now."""
+
+
+def say(text: str) -> None:
+    """A line on standard error, above the bar where one is shown."""
+    if _shown:
+        _shown[-1].print(text, highlight=False, markup=False)
+    else:
+        print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -35,7 +51,11 @@ def _bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(description, total=total)
-        yield lambda n: progress.advance(task, n)
+        _shown.append(progress.console)
+        try:
+            yield lambda n: progress.advance(task, n)
+        finally:
+            _shown.pop()
 
 
 def _lines(description: str, total: int) -> Iterator[Callable[[int], None]]:

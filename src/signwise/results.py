@@ -315,8 +315,9 @@ class Epoch:
     """One row of history.csv; losses are means over pictures, in nats."""
 
     epoch: int
-    learning_rate: float
-    """At the end of the epoch."""
+    """0 is stage one: the head fitted on features of the frozen backbone."""
+    learning_rate: float | None
+    """At the end of the epoch; None for stage one."""
     train_loss: float
     train_accuracy: float
     val_loss: float
@@ -325,7 +326,7 @@ class Epoch:
     val_accuracy: float
     seconds: float
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float | None]:
         """The row by column name."""
         return dataclasses.asdict(self)
 
@@ -390,6 +391,7 @@ def read_history(path: Path) -> list[Epoch]:
     """The rows of a history.csv; raises SignwiseError for another file."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [msgspec.convert(row, Epoch, strict=False) for row in csv.DictReader(file)]
+            rows = [{k: v or None for k, v in row.items()} for row in csv.DictReader(file)]
+        return [msgspec.convert(row, Epoch, strict=False) for row in rows]
     except (OSError, ValueError, csv.Error, msgspec.MsgspecError) as error:
         raise SignwiseError(f"{path} is not as signwise writes it ({error})") from None

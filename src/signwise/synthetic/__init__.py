@@ -1,6 +1,7 @@
 """Renders sign photos: the data set that comes with signwise, and negatives to train against."""
 
 from signwise.synthetic.designs import DESIGNS, GTSRB_DESIGNS
+from signwise.synthetic.kept import kept_negatives, kept_signs
 from signwise.synthetic.names import design_of
 from signwise.synthetic.render import render_negatives, render_signs
 from signwise.synthetic.write import SynthResult, synth
@@ -10,6 +11,8 @@ __all__ = [
     "GTSRB_DESIGNS",
     "SynthResult",
     "design_of",
+    "kept_negatives",
+    "kept_signs",
     "render_negatives",
     "render_signs",
     "synth",

@@ -42,6 +42,8 @@ from signwise.synthetic.things import any_outline
 T = TypeVar("T")
 
 Pixels = camera.Pixels
+RENDERER_VERSION = 1
+"""Counted up whenever a seed renders other pictures: what is kept of an older one is not used."""
 CHUNK = 32
 """Pictures that a worker renders at a time."""
 WORTH_A_PROCESS = 150
@@ -183,10 +185,18 @@ def sign_picture(design: str, size: int, seed: int, frames: int, index: int) -> 
     return camera.expose(moment, scene, gain, resolution(moment, size, progress), size)
 
 
-def negative_design(rng: Rng, exclude: frozenset[str]) -> str | None:
-    """The sign or thing that a negative shows; None for a scene without one."""
+def negative_design(rng: Rng, exclude: frozenset[str], kind: str = "signs") -> str | None:
+    """The sign or thing that a negative shows; None for a scene without one.
+
+    Beside road signs, negatives are signs for the most part; beside photos of other things they
+    are as often things, and scenes.
+    """
     exclude = with_twins(exclude)
     style = rng.random()
+    if kind == "photos":
+        family = DESIGNS if style < 0.35 else THING_DESIGNS if style < 0.6 else ()
+        allowed = [name for name in family if name not in exclude]
+        return pick(rng, allowed) if allowed else None
     family = (
         (common_lookalikes(exclude) or lookalikes(exclude)) if style < 0.18
         else lookalikes(exclude) if style < 0.35
@@ -209,10 +219,12 @@ def _negative_rng(seed: int, index: int) -> Rng:
     return np.random.default_rng([seed, len(DESIGNS), index])
 
 
-def negative_picture(size: int, seed: int, exclude: frozenset[str], index: int) -> Pixels:
+def negative_picture(
+    size: int, seed: int, exclude: frozenset[str], index: int, kind: str = "signs"
+) -> Pixels:
     """Negative `index` (size, size, 3): another sign, a part of one, or no sign at all."""
     rng = _negative_rng(seed, index)
-    design = negative_design(rng, exclude)
+    design = negative_design(rng, exclude, kind)
     side = camera.work_side(size)
     if design is None:
         projection = camera.view(rng, side, 0.2 * 12 ** rng.random(), calm=False)
@@ -277,6 +289,7 @@ def render_negatives(
     seed: int,
     exclude: frozenset[str] = frozenset(),
     workers: int | None = None,
+    kind: str = "signs",
 ) -> Pixels:
     """Photos (count, size, size, 3) of what is none of the excluded designs, uint8 RGB.
 
@@ -285,7 +298,7 @@ def render_negatives(
     names what is no design.
     """
     excluded = frozenset(check_design(name) for name in exclude)
-    job = partial(negative_picture, size, seed, excluded)
+    job = partial(negative_picture, size, seed, excluded, kind=kind)
     return _stack(run(job, count, workers=workers), size)
 
 

@@ -139,7 +139,15 @@ def batch_erase(pixels: Tensor, config: AugmentationConfig, generator: torch.Gen
     return pixels * (1 - covered) + colour * covered
 
 
+def batch_flip(pixels: Tensor, config: AugmentationConfig, generator: torch.Generator) -> Tensor:
+    """Mirror half of the batch, if that is asked for: a sign's handedness is its meaning."""
+    if not config.flip:
+        return pixels
+    return torch.where(chosen(len(pixels), 0.5, generator) > 0, pixels.flip(3), pixels)
+
+
 AUGMENTATIONS = (
+    batch_flip,
     batch_affine,
     batch_erase,
     batch_light,

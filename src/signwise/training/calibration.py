@@ -84,9 +84,42 @@ def calibrate(
 
 
 def fit_threshold(
-    known: NDArray[np.float32], keep_known: float, config: CalibrationConfig
+    known: NDArray[np.floating[Any]],
+    unknown: NDArray[np.floating[Any]],
+    keep_known: float | None,
+    config: CalibrationConfig,
 ) -> float:
-    """A threshold that keeps at least `keep_known` of the validation scores (N,), and no more.
+    """The threshold for scores of held-out pictures of the classes (N,) and of no class (M,).
+
+    It lies as many deviations below the middle of the known scores as above that of the others, in
+    log-odds, where each deviation is that of the side that faces the threshold: so both kinds of
+    mistakes are about as likely, every score has its say, and no single one decides. With
+    `keep_known`, or where there are no others, see `keep_share`.
+    """
+    if keep_known is not None or not len(unknown):
+        return keep_share(known, 0.99 if keep_known is None else keep_known, config)
+    own, other = _log_odds(known), _log_odds(unknown)
+    high, low = float(np.median(own)), float(np.median(other))
+    if high <= low:  # the model tells nothing: half of its own are kept
+        return keep_share(known, 0.5, config)
+    below, above = _deviation(high - own), _deviation(other - low)
+    middle = (high * above + low * below) / (above + below)
+    return float(1 / (1 + np.exp(-middle)))
+
+
+def _log_odds(scores: NDArray[np.floating[Any]]) -> Array:
+    sure = np.clip(scores.astype(np.float64), SCORE_ROUNDING, 1 - SCORE_ROUNDING)
+    return np.asarray(np.log(sure) - np.log1p(-sure))
+
+
+def _deviation(distance: Array) -> float:
+    """Root mean square of the distances that lead towards the threshold, never quite 0."""
+    towards = distance[distance > 0]
+    return max(float(np.sqrt(np.square(towards).mean())) if len(towards) else 0.0, 1e-3)
+
+
+def keep_share(known: NDArray[np.floating[Any]], share: float, config: CalibrationConfig) -> float:
+    """A threshold that keeps at least this share of the validation scores (N,), and no more.
 
     It lies midway between the lowest score kept and the one rejected below it, so that the last
     bits in which ONNX Runtime and torch differ change no answer. Where all are kept, the lowest of
@@ -94,7 +127,7 @@ def fit_threshold(
     `config.largest_threshold`, the middle of the classes' sigmoids.
     """
     scores = np.sort(known.astype(np.float64))
-    rejected = math.floor(len(scores) * (1 - keep_known) + 1e-9)
+    rejected = math.floor(len(scores) * (1 - share) + 1e-9)
     limit = (
         scores[rejected - 1 : rejected + 1].mean()
         if rejected

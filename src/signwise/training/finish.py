@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from signwise.config import UNKNOWN, ResolvedConfig, TrainConfig, dotted
+from signwise.config import UNKNOWN, ResolvedConfig, dotted
 from signwise.data.images import RESIZE_RULE
 from signwise.data.manifest import SPLITS, PreparedData
 from signwise.files import write_bytes, write_text
@@ -21,7 +21,7 @@ from signwise.model_file.record import MeasuredSet, ModelFigures, ModelRecord
 from signwise.report.card import CardFacts, model_card
 from signwise.report.charts import curves
 from signwise.results import KNOWN_GROUPINGS, Epoch
-from signwise.training.calibration import calibrate, fit_threshold, notes_on
+from signwise.training.calibration import Calibration, calibrate, fit_threshold, notes_on
 from signwise.training.graph import COMPARED_PICTURES, answers_of, export_onnx
 from signwise.training.loop import network_logits
 from signwise.training.pools import TrainingData
@@ -70,8 +70,13 @@ def finish_run(
     )
     threshold = 0.0
     if data.has_negatives:
-        threshold = fit_threshold(known, config.keep_known, config.calibration)
-    elif config.keep_known != TrainConfig().keep_known:
+        threshold = fit_threshold(
+            known,
+            _known_of_negatives(network, data, calibration, config),
+            config.keep_known,
+            config.calibration,
+        )
+    elif config.keep_known is not None:
         warnings.append("`keep_known` has no effect: with `unknown` none nothing is rejected")
     right = probabilities.argmax(1) == labels
     correct = int(right.sum())
@@ -119,6 +124,21 @@ def finish_run(
     )
     write_text(out / "README.md", model_card(card))
     return Finished(figures=record.figures, warnings=warnings, probabilities=probabilities)
+
+
+def _known_of_negatives(
+    network: nn.Module, data: TrainingData, calibration: Calibration, config: ResolvedConfig
+) -> NDArray[np.float32]:
+    """`known` (M,) of the held-out pictures of no class."""
+    rows = np.flatnonzero(data.held_out.labels == data.classes)
+    if not len(rows):
+        return np.empty(0, np.float32)
+    pool = replace(data.held_out, rows=data.held_out.rows[rows], labels=data.held_out.labels[rows])
+    logits = torch.from_numpy(network_logits(network, pool, torch.device("cpu")))
+    offsets = torch.tensor(calibration.offsets.tolist())
+    return answers_of(logits, calibration.temperature, offsets, config.calibration.known_scale)[
+        1
+    ].numpy()
 
 
 def _counts(prepared: PreparedData) -> dict[str, dict[str, int]]:

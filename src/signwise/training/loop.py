@@ -78,6 +78,7 @@ def train_one_epoch(
     *,
     classes: int,
     loss: Loss,
+    statistics_frozen: bool = False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Fit:
     """Train on every batch; gives the fit to the pictures as they came.
@@ -88,7 +89,7 @@ def train_one_epoch(
     network = state.network
     device = next(network.parameters()).device
     normalise = Normalise().to(device)
-    set_training_mode(network)
+    set_training_mode(network, statistics_frozen=statistics_frozen)
     loss_sum = torch.zeros((), device=device)
     correct = torch.zeros((), device=device)
     known = torch.zeros((), device=device)
@@ -169,10 +170,10 @@ def run_epoch(
     steps = steps_in_epoch(len(data.train), config.batch_size)
     total = config.epochs * steps
 
+    peak = config.learning_rate * (config.fine_tuning.learning_rate if config.pretrained else 1)
+
     def rate(step: int) -> float:
-        return learning_rate(
-            (epoch - 1) * steps + step, total, config.learning_rate, config.schedule
-        )
+        return learning_rate((epoch - 1) * steps + step, total, peak, config.schedule)
 
     batches = training_batches(
         data,
@@ -189,6 +190,7 @@ def run_epoch(
         rate,
         classes=data.classes,
         loss=loss or plain_loss(weights, config.label_smoothing),
+        statistics_frozen=config.pretrained,
         advance=advance,
     )
     validation = validate(state.averaged, data, device)

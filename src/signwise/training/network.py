@@ -16,6 +16,7 @@ from torchvision import models
 
 from signwise.errors import SignwiseError
 from signwise.training.backbone import backbone_state, to_float32
+from signwise.training.head import replace_head
 from signwise.training.trim import trim_kernels
 
 SIZES_TO_TRY = (32, 48, 64, 96, 128, 224, 256, 299, 384, 480, 518)
@@ -95,41 +96,16 @@ def _takes(name: str, image_size: int) -> bool:
     return True
 
 
-def head_name(network: nn.Module) -> str:
-    """The name of the layer that gives the logits: the last linear or 1x1 convolution."""
-    names = [
-        name for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)
-    ]
-    linear = [name for name in names if isinstance(network.get_submodule(name), nn.Linear)]
-    return str(linear[-1] if linear else names[-1])
+def set_training_mode(network: nn.Module, *, statistics_frozen: bool) -> None:
+    """Training mode; batch norms may stay as in evaluation, with the statistics that they have.
 
-
-def replace_head(network: nn.Module, outputs: int) -> str:
-    """Put a fresh head of `outputs` logits in place of the old one; gives its name."""
-    name = head_name(network)
-    old = network.get_submodule(name)
-    new: nn.Module
-    if isinstance(old, nn.Conv2d):
-        new = nn.Conv2d(old.in_channels, outputs, old.kernel_size)  # type: ignore[arg-type]
-        network.num_classes = outputs  # type: ignore[assignment]
-    else:
-        assert isinstance(old, nn.Linear)
-        new = nn.Linear(old.in_features, outputs)
-    network.set_submodule(name, new)
-    return name
-
-
-def freeze_body(network: nn.Module) -> None:
-    """Leave only the head trainable, and the batch statistics of the body as they are."""
-    head = head_name(network)
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad = name.startswith(head + ".")
-
-
-def set_training_mode(network: nn.Module) -> None:
-    """Training mode, but a frozen body stays in evaluation mode."""
-    frozen = any(not parameter.requires_grad for parameter in network.parameters())
-    network.train(not frozen)
+    A few pictures tell less of a batch norm's mean and variance than those that it was trained on.
+    """
+    network.train()
+    if statistics_frozen:
+        for layer in network.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.eval()
 
 
 def _imagenet_state(name: str) -> Mapping[str, Tensor]:

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from signwise.config import ScheduleConfig, TrainConfig
 from signwise.errors import SignwiseError
 from signwise.files import Json
+from signwise.training.head import head_name
 
 WEIGHTS, OPTIMIZER, AVERAGE = "weights.", "optimizer.", "average."
 """How the names of a saved state's tensors begin."""
@@ -48,9 +49,9 @@ class TrainState:
         return self.average.module
 
     def set_learning_rate(self, rate: float) -> None:
-        """The rate of the next step."""
+        """The rate of the next step: the head's, of which other groups may have a share."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate_share"]
 
     def step(self) -> None:
         """Follow the gradients once, and let the average follow."""
@@ -58,7 +59,9 @@ class TrainState:
         self.average.update_parameters(self.network)
 
 
-def make_train_state(network: nn.Module, config: TrainConfig) -> TrainState:
+def make_train_state(
+    network: nn.Module, config: TrainConfig, body_share: float = 1.0
+) -> TrainState:
     """The state of a network on its device before its first step, or before `load_state`.
 
     The average follows Polyak and Juditsky, "Acceleration of Stochastic Approximation by
@@ -66,18 +69,30 @@ def make_train_state(network: nn.Module, config: TrainConfig) -> TrainState:
     """
     follow = get_ema_multi_avg_fn(config.optim.average_decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
-    return TrainState(network=network, optimizer=make_optimizer(network, config), average=average)
+    return TrainState(
+        network=network, optimizer=make_optimizer(network, config, body_share), average=average
+    )
 
 
-def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """SGD with momentum; biases and batch-norm scales are not decayed."""
-    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def make_optimizer(
+    network: nn.Module, config: TrainConfig, body_share: float = 1.0
+) -> torch.optim.Optimizer:
+    """SGD with momentum; biases and batch-norm scales are not decayed.
+
+    All but the head learns at `body_share` of the rate.
+    """
+    head = head_name(network) + "."
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        share = 1.0 if name.startswith(head) else body_share
+        decay = config.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((share, decay), []).append(parameter)
+    trainable = list(network.parameters())
     return torch.optim.SGD(
-        [group for group in groups if group["params"]],
+        [
+            {"params": parameters, "rate_share": share, "weight_decay": decay}
+            for (share, decay), parameters in groups.items()
+        ],
         lr=config.learning_rate,
         momentum=config.momentum,
         nesterov=config.optim.nesterov and config.momentum > 0,

@@ -10,11 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from signwise.config import UNKNOWN, NegativesConfig, ResolvedConfig
+from signwise.config import (
+    UNKNOWN,
+    Kind,
+    NegativesConfig,
+    ResolvedConfig,
+    TrainConfig,
+    Traits,
+)
 from signwise.data.manifest import PreparedData
 from signwise.data.pixels import load_pixels
 from signwise.data.unknown import UnknownPictures, read_unknown
-from signwise.synthetic import render_negatives, render_signs
+from signwise.synthetic import kept_negatives, kept_signs
 from signwise.training.backbone import designs_named, designs_seen
 
 
@@ -102,15 +109,44 @@ class Gathered:
     """What `unknown` FOLDER holds, where it is a folder."""
 
 
-def gather(prepared: PreparedData, config: ResolvedConfig) -> Gathered:
+Seen = Mapping[int, Mapping[str, float]]
+"""What `designs_seen` gives: by class, the signs that its pictures show."""
+
+
+def look_at(prepared: PreparedData, config: NegativesConfig) -> Seen:
+    """What the backbone that ships sees in the training pictures, in the size that is cached."""
+    pixels = load_pixels(prepared, prepared.image_size)
+    train = np.flatnonzero(prepared.table["split"] == "train")
+    return designs_seen(pixels, _labels(prepared), train, config)
+
+
+def traits_of(prepared: PreparedData, config: TrainConfig, seen: Seen) -> Traits:
+    """What settings follow from."""
+    sure = [
+        max(shares.values(), default=0) >= config.negatives.sure_share for shares in seen.values()
+    ]
+    table = prepared.table
+    return Traits(
+        kind="signs" if np.mean(sure) >= config.pictures.signs_share else "photos",
+        pictures=int((table["split"] == "train").sum()),
+        data_size=prepared.image_size,
+        usual_side=int(table[["width", "height"]].min(axis=1).median()),
+    )
+
+
+def _labels(prepared: PreparedData) -> NDArray[np.int64]:
+    codes = {name: index for index, name in enumerate(prepared.classes)}
+    return np.array([codes[name] for name in prepared.table["label"]], np.int64)
+
+
+def gather(prepared: PreparedData, config: ResolvedConfig, seen: Seen) -> Gathered:
     """Read the pictures of the prepared data, and render or read what is trained against.
 
     Raises SignwiseError where `unknown` names a folder that is not there or has no picture that can
     be used.
     """
     size, table = config.image_size, prepared.table
-    codes = {name: index for index, name in enumerate(prepared.classes)}
-    labels = np.array([codes[name] for name in table["label"]], np.int64)
+    labels, classes = _labels(prepared), len(prepared.classes)
     train, val = (np.flatnonzero(table["split"] == split) for split in ("train", "val"))
     pixels = load_pixels(prepared, size)
     rendered, held_out, folder = (empty_pool(size) for _ in range(3))
@@ -118,15 +154,14 @@ def gather(prepared: PreparedData, config: ResolvedConfig) -> Gathered:
     if config.unknown != "none":
         negatives = config.negatives
         most = negatives.max_bytes // (size * size * 3)
-        seen = designs_seen(pixels, labels, train, negatives)
         rendered, held_out = _rendered_pools(prepared.classes, seen, len(train), most, config)
         if config.unknown not in UNKNOWN:
             known = dict(zip(table["sha256"], table["label"], strict=True))
             unknown = read_unknown(Path(config.unknown), size, known, most=most, seed=config.seed)
-            folder = whole_pool(unknown.pixels, np.full(len(unknown.pixels), len(codes)))
-    weights = np.ones(len(codes), np.float32)
+            folder = whole_pool(unknown.pixels, np.full(len(unknown.pixels), classes))
+    weights = np.ones(classes, np.float32)
     if config.class_weights == "auto":
-        counts = np.bincount(labels[train], minlength=len(codes))
+        counts = np.bincount(labels[train], minlength=classes)
         weights = balancing_weights(counts, config.loss.max_class_weight)
     data = TrainingData(
         train=Pool(pixels=pixels, rows=train, labels=labels[train]),
@@ -165,7 +200,7 @@ def _rendered_pools(
     held_out = int(np.clip(int(negatives.held_out_share * photos), *negatives.held_out_range))
     count = int(np.clip(int(negatives.rendered_each * photos), *negatives.rendered_range))
     count = min(count + held_out, most)
-    both = render_pool(classes, seen, count, config.image_size, config.seed, negatives)
+    both = render_pool(classes, seen, count, config.image_size, config.seed, negatives, config.kind)
     parts = (slice(held_out, None), slice(held_out))
     trained, validated = (
         replace(both, rows=both.rows[part], labels=both.labels[part]) for part in parts
@@ -180,6 +215,7 @@ def render_pool(
     size: int,
     seed: int,
     config: NegativesConfig,
+    kind: Kind = "signs",
 ) -> Pool:
     """`count` rendered negatives, and pictures of classes whose sign is known, in random order.
 
@@ -197,10 +233,10 @@ def render_pool(
     place = np.argsort(order)  # where in random order each picture goes
     pixels = np.empty((len(order), size, size, 3), np.uint8)
     labels = np.full(len(order), len(classes))
-    pixels[place[:count]] = render_negatives(count, size, seed, exclude=known)
+    pixels[place[:count]] = kept_negatives(count, size, seed, known, kind)
     for number, (label, design) in enumerate(sure.items()):
         rows = place[count + number * each :][:each]
-        pixels[rows] = render_signs(design, each, size, seed)
+        pixels[rows] = kept_signs(design, each, size, seed)
         labels[rows] = label
     return whole_pool(pixels, labels)
 

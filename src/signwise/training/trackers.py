@@ -102,7 +102,7 @@ class TensorboardAdapter:
             self._writer = self._open(purge_step=row.epoch)
         self._epoch = row.epoch
         for name, value in row.to_json().items():
-            if name != "epoch":
+            if name != "epoch" and value is not None:
                 self._writer.add_scalar(name, value, self._epoch)
         self._writer.flush()
 
@@ -151,6 +151,8 @@ class MlflowAdapter:
     def epoch(self, row: Epoch) -> None:
         """One point of each metric."""
         for name, value in row.to_json().items():
+            if value is None:
+                continue
             self._client.log_metric(self._run, name, value, step=row.epoch)
 
     def finish(self, outcome: Outcome) -> None:

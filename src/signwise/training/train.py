@@ -1,43 +1,30 @@
 """The verb train: prepared data -> a run directory with model.onnx, whole at every moment."""
 
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from signwise.config import ResolvedConfig, TrainConfig, dotted
 from signwise.data.manifest import PreparedData, load_data, read_table, write_csv
 from signwise.data.unknown import LISTING, UnknownPictures
 from signwise.errors import SignwiseError
-from signwise.files import Json, output_folder, read_record, write_json, write_text
+from signwise.files import Json, output_folder, read_record, write_json
 from signwise.model_file.record import ModelFigures
-from signwise.progress import track
-from signwise.results import Epoch, Problem, RunConfig, history_csv, to_json
+from signwise.results import Epoch, Problem, RunConfig, to_json
 from signwise.runtime import available_cores
-from signwise.training.batches import steps_in_epoch
-from signwise.training.checkpoint import (
-    BestFacts,
-    CheckpointFacts,
-    load_facts,
-    load_tensors,
-    save_tensors,
-)
+from signwise.training.checkpoint import BestFacts, load_facts, load_tensors
 from signwise.training.device import choose_device, explain_memory_errors, layout
 from signwise.training.finish import Finished, finish_run, versions
-from signwise.training.loop import run_epoch
-from signwise.training.network import build_model, freeze_body
-from signwise.training.optim import SavedState, TrainState, load_state, make_train_state, save_state
-from signwise.training.pools import Gathered, TrainingData, gather, to_device
+from signwise.training.network import build_model
+from signwise.training.pools import Gathered, gather, look_at, to_device, traits_of
+from signwise.training.stages import BEST, LAST, fit
 from signwise.training.tracking import Tracker, make_outcome, open_tracker, require_tracker
 
-CHECKPOINT_TIME_SHARE = 0.05
-"""Of the time of a run that may go into checkpoints."""
-CONFIG, LAST, BEST = "config.json", "last.safetensors", "model.safetensors"
+CONFIG = "config.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +73,9 @@ def train(
     asked: TrainConfig = replace(config, **changes)  # type: ignore[arg-type]  # checked by it
     prepared = load_data(Path(data))
     _check_splits(prepared)
-    pictures = int((prepared.table["split"] == "train").sum())
-    settings = asked.resolve(prepared.image_size, pictures)
-    torch.set_num_threads(settings.threads or available_cores())
+    torch.set_num_threads(asked.threads or available_cores())
+    seen = look_at(prepared, asked.negatives)
+    settings = asked.resolve(traits_of(prepared, asked, seen))
     device = choose_device(settings.device)
     require_tracker(settings.track)
     with torch.random.fork_rng(devices=[]):
@@ -101,14 +88,14 @@ def train(
         ):
             if not stored.is_file():
                 _write_config(out, settings, prepared)
-            gathered = gather(prepared, settings)
+            gathered = gather(prepared, settings, seen)
             if gathered.unknown is not None:
                 _write_listing(out, gathered.unknown)
             tracker = open_tracker(settings.track, out, settings.to_json())
             try:
                 network.to(device).to(memory_format=layout(device))
                 on_device = to_device(gathered.data, device)
-                history = _fit(network, on_device, settings, device, out, tracker)
+                history = fit(network, on_device, settings, prepared, device, out, tracker)
                 network.load_state_dict(load_tensors(out / BEST))
                 best = load_facts(out / BEST, BestFacts)
                 finished = finish_run(
@@ -124,10 +111,7 @@ def _build(settings: ResolvedConfig, prepared: PreparedData, *, begun: bool) -> 
     outputs = len(prepared.classes) + (settings.unknown != "none")
     # A checkpoint holds all weights: what they once began from need not be there any more.
     weights = "none" if begun else settings.weights
-    network = build_model(settings.model, outputs, settings.image_size, weights)
-    if settings.freeze:
-        freeze_body(network)
-    return network
+    return build_model(settings.model, outputs, settings.image_size, weights)
 
 
 def _result(
@@ -152,7 +136,7 @@ def _result(
     return TrainResult(
         out=out,
         counts={
-            "epochs": len(history),
+            "epochs": history[-1].epoch,
             "train": len(data.train),
             "val": len(data.val),
             "negatives": data.negatives,
@@ -219,77 +203,3 @@ def _write_listing(out: Path, unknown: UnknownPictures) -> None:
     if begun and set(read_table(listing)["sha256"]) != set(unknown.sha256):
         raise SignwiseError(f"`resume`: what `unknown` holds changed since {out} was started")
     write_csv(listing, pd.DataFrame({"path": unknown.paths, "sha256": unknown.sha256}))
-
-
-def _fit(
-    network: nn.Module,
-    data: TrainingData,
-    settings: ResolvedConfig,
-    device: torch.device,
-    out: Path,
-    tracker: Tracker,
-) -> list[Epoch]:
-    """Train to the last epoch, from the last checkpoint where there is one; keep the best weights.
-
-    Checkpoints are written as often as `CHECKPOINT_TIME_SHARE` allows, and at the end.
-    """
-    state = make_train_state(network, settings)
-    history: list[Epoch] = []
-    best_loss = float("inf")
-    if (out / LAST).is_file():
-        saved = load_facts(out / LAST, CheckpointFacts)
-        tensors = load_tensors(out / LAST)
-        load_state(state, SavedState(tensors=tensors, optimizer=saved.optimizer))
-        history = list(saved.history)
-        # A kill may have fallen between the checkpoint and the history.
-        write_text(out / "history.csv", history_csv(history))
-        # The best weights may be newer than the checkpoint: a kill fell between the two writes.
-        best_loss = load_facts(out / BEST, BestFacts).val_loss
-    steps = steps_in_epoch(len(data.train), settings.batch_size)
-    best: _Best | None = None
-    saved_at, cost = time.perf_counter(), 0.0
-    with track("training", settings.epochs * steps) as advance:
-        advance(len(history) * steps)
-        for number in range(len(history) + 1, settings.epochs + 1):
-            epoch = run_epoch(state, data, settings, number, device, advance=advance)
-            history.append(epoch)
-            if not np.isfinite(epoch.train_loss + epoch.val_loss):
-                raise SignwiseError(
-                    f"the loss is no number any more in epoch {number}: lower `learning_rate` "
-                    "in a new run"
-                )
-            tracker.epoch(epoch)
-            if epoch.val_loss < best_loss:
-                best_loss = epoch.val_loss
-                facts = BestFacts(
-                    epoch=number, val_loss=epoch.val_loss, val_accuracy=epoch.val_accuracy
-                )
-                best = _Best(facts=facts, weights=_copied(state.averaged.state_dict()))
-            now = time.perf_counter()
-            if number == settings.epochs or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
-                _save(out, state, history, best)
-                best = None
-                saved_at = time.perf_counter()
-                cost = saved_at - now
-            write_text(out / "history.csv", history_csv(history))
-    return history
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Best:
-    """The best weights since the last checkpoint."""
-
-    facts: BestFacts
-    weights: dict[str, Tensor]
-
-
-def _copied(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.cpu().clone() for name, value in weights.items()}
-
-
-def _save(out: Path, state: TrainState, history: list[Epoch], best: _Best | None) -> None:
-    if best is not None:
-        save_tensors(out / BEST, best.weights, best.facts)
-    saved = save_state(state)
-    facts = CheckpointFacts(history=tuple(history), optimizer=saved.optimizer)
-    save_tensors(out / LAST, saved.tensors, facts)

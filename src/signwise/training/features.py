@@ -1,0 +1,274 @@
+"""Stage one: the new head, fitted on features of the frozen backbone.
+
+Features are what enters the head. Each picture and view goes through the backbone once; what comes
+out is kept beside the pixel cache, so that another run on the same pictures need not compute it
+again. Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
+Out-of-Distribution", 2022, say why the head comes first.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from signwise.config import HeadConfig, ResolvedConfig
+from signwise.files import atomic_path, sha256_bytes
+from signwise.progress import track
+from signwise.results import Epoch
+from signwise.training.augment import augment
+from signwise.training.batches import training_batches
+from signwise.training.graph import Normalise
+from signwise.training.head import head_name
+from signwise.training.loop import loss_of, network_outputs, validate
+from signwise.training.pools import Pool, TrainingData
+
+BATCH = 128
+"""Pictures of known classes that go through the backbone at a time."""
+SMALLEST_DEVIATION = 1e-6
+VIEW_SEEDS = 1_000_000
+"""Added to the number of a view, so that no epoch of fine-tuning draws the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """What the backbone makes of M pictures."""
+
+    values: NDArray[np.float32]
+    """(M, D)."""
+    labels: NDArray[np.int64]
+    """(M,), K for pictures of no class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """A fitted head, and how well it fits."""
+
+    weight: Tensor
+    """(outputs, D)."""
+    bias: Tensor
+    """(outputs,)."""
+    penalty: float
+    """The one that was chosen."""
+    train_loss: float
+    """In nats, without the penalty."""
+    train_accuracy: float
+    """Of the pictures of the classes."""
+
+
+def can_fit_head(network: nn.Module) -> bool:
+    """Whether the network ends in a linear layer, which features can be fitted by."""
+    return isinstance(network.get_submodule(head_name(network)), nn.Linear)
+
+
+def fit_stage_one(
+    network: nn.Module,
+    data: TrainingData,
+    config: ResolvedConfig,
+    device: torch.device,
+    *,
+    kept_in: Path,
+    key: str,
+) -> Epoch:
+    """Fit the network's head, in place; gives the row of epoch 0.
+
+    `kept_in` is the folder of the prepared data, where features are kept; `key` says what else but
+    the settings they hang on: weights and pictures.
+    """
+    start = time.perf_counter()
+    backbone = _Backbone(network, device)
+    total = config.head.views * len(data.train) + len(data.val) + len(data.held_out)
+    with track("features", total) as advance:
+        views = []
+        for number in range(config.head.views):
+            make = partial(_of_view, backbone, data, config, number, device, advance)
+            views.append(_kept(kept_in, _name(key, config, f"view {number}"), make))
+        make = partial(_of_pools, backbone, (data.val, data.held_out), device, advance)
+        val = _kept(kept_in, _name(key, config, "validation"), make)
+    train = Features(
+        values=np.concatenate([part.values for part in views]),
+        labels=np.concatenate([part.labels for part in views]),
+    )
+    head = fit_head(
+        train, val, torch.from_numpy(data.class_weights), config.label_smoothing, config.head
+    )
+    layer = network.get_submodule(head_name(network))
+    assert isinstance(layer, nn.Linear), "can_fit_head says so"
+    with torch.no_grad():
+        layer.weight.copy_(head.weight)
+        layer.bias.copy_(head.bias)
+    fit = validate(network, data, device)
+    return Epoch(
+        epoch=0,
+        learning_rate=None,
+        train_loss=head.train_loss,
+        train_accuracy=head.train_accuracy,
+        val_loss=fit.loss,
+        val_accuracy=fit.accuracy,
+        seconds=time.perf_counter() - start,
+    )
+
+
+class _Backbone:
+    """A network as it is but for its head."""
+
+    def __init__(self, network: nn.Module, device: torch.device) -> None:
+        self._network, self._head = network, head_name(network)
+        self._normalise = Normalise().to(device)
+
+    @torch.inference_mode()
+    def __call__(self, pictures: Tensor) -> NDArray[np.float32]:
+        head = self._network.get_submodule(self._head)
+        self._network.eval()
+        self._network.set_submodule(self._head, nn.Identity())
+        try:
+            return network_outputs(self._network, self._normalise, pictures).cpu().numpy()
+        finally:
+            self._network.set_submodule(self._head, head)
+
+
+def _of_view(
+    backbone: _Backbone,
+    data: TrainingData,
+    config: ResolvedConfig,
+    number: int,
+    device: torch.device,
+    advance: Callable[[int], None],
+) -> Features:
+    """The training pictures and what is trained against, as they are or, from view 1, augmented."""
+
+    def view(pixels: Tensor, generator: torch.Generator) -> Tensor:
+        return augment(pixels, config.augmentation, generator) if number else pixels
+
+    seed = config.seed * 1_000_003 + VIEW_SEEDS + number
+    batches = training_batches(data, BATCH, seed, device, view=view, negatives=config.negatives)
+    return _gathered(backbone, batches, advance)
+
+
+def _of_pools(
+    backbone: _Backbone,
+    pools: tuple[Pool, ...],
+    device: torch.device,
+    advance: Callable[[int], None],
+) -> Features:
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        for pool in pools:
+            for start in range(0, len(pool), BATCH):
+                rows = np.arange(start, min(start + BATCH, len(pool)))
+                yield pool.take(rows, device), torch.from_numpy(pool.labels[rows])
+
+    return _gathered(backbone, batches(), advance)
+
+
+def _gathered(
+    backbone: _Backbone, batches: Iterator[tuple[Tensor, Tensor]], advance: Callable[[int], None]
+) -> Features:
+    values, labels = [], []
+    for pictures, of_pictures in batches:
+        values.append(backbone(pictures))
+        labels.append(of_pictures.cpu().numpy())
+        advance(len(pictures))
+    return Features(values=np.concatenate(values), labels=np.concatenate(labels))
+
+
+def fit_head(
+    train: Features,
+    val: Features,
+    class_weights: Tensor,
+    label_smoothing: float,
+    config: HeadConfig,
+) -> Head:
+    """The head of lowest loss on `train`, with the L2 penalty that is best on `val`.
+
+    Its outputs are the K classes of `class_weights` and, where a label is K, unknown. Features are
+    standardised for the fit, which L-BFGS brings to convergence; the head that is given takes them
+    as they are. Deterministic on one CPU and number of threads.
+    """
+    classes = len(class_weights)
+    outputs = classes + int((train.labels == classes).any())
+    mean = train.values.mean(0, dtype=np.float64)
+    deviation = np.maximum(train.values.std(0, dtype=np.float64), SMALLEST_DEVIATION)
+    own, other = (
+        torch.from_numpy(((part.values - mean) / deviation).astype(np.float32))
+        for part in (train, val)
+    )
+    labels, val_labels = torch.from_numpy(train.labels), torch.from_numpy(val.labels)
+    weight = torch.zeros(outputs, own.shape[1], requires_grad=True)
+    bias = torch.zeros(outputs, requires_grad=True)
+    even = torch.ones(classes)
+
+    def train_loss() -> Tensor:
+        return loss_of(own @ weight.T + bias, labels, class_weights, label_smoothing)
+
+    best_loss, best = float("inf"), None
+    # From the strongest penalty on, each fit begins where the one before it ended.
+    for penalty in sorted(config.penalties, reverse=True):
+        _minimise([weight, bias], train_loss, penalty, config.iterations)
+        with torch.no_grad():
+            val_loss = float(loss_of(other @ weight.T + bias, val_labels, even, 0.0))
+            if val_loss < best_loss or best is None:
+                known = labels < classes
+                right = (own @ weight.T + bias)[known, :classes].argmax(1) == labels[known]
+                scaled = weight / torch.from_numpy(deviation).float()
+                best_loss = val_loss
+                best = Head(
+                    weight=scaled.clone(),
+                    bias=bias - scaled @ torch.from_numpy(mean).float(),
+                    penalty=penalty,
+                    train_loss=float(train_loss()),
+                    train_accuracy=float(right.float().mean()),
+                )
+    assert best is not None, "there is a penalty"
+    return best
+
+
+def _minimise(
+    parameters: list[Tensor], loss: Callable[[], Tensor], penalty: float, iterations: int
+) -> None:
+    """Bring the loss and the penalty on the first parameter to their least, in place."""
+    optimizer = torch.optim.LBFGS(
+        parameters,
+        max_iter=iterations,
+        history_size=20,
+        line_search_fn="strong_wolfe",
+        tolerance_grad=1e-5,
+        tolerance_change=1e-7,
+    )
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        value = loss() + penalty * parameters[0].square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return float(value)
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+
+
+def _name(key: str, config: ResolvedConfig, part: str) -> str:
+    """A file name for features that hang on all that is named here."""
+    names = ("image_size", "model", "seed", "unknown", "augmentation", "negatives", "pictures")
+    settings = config.to_json()
+    text = json.dumps([key, part, {name: settings[name] for name in names}], sort_keys=True)
+    return f"features-{sha256_bytes(text.encode())[:32]}.npz"
+
+
+def _kept(folder: Path, name: str, make: Callable[[], Features]) -> Features:
+    """The features in a file of the folder, made where it is missing; kept if it can be written."""
+    path = folder / name
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            return Features(values=saved["values"], labels=saved["labels"])
+    except (OSError, ValueError, KeyError):
+        features = make()
+    try:
+        with atomic_path(path) as temporary:
+            np.savez(temporary, values=features.values, labels=features.labels)
+    except OSError:
+        pass  # a folder that is read-only, or a full disk: the next run computes them again
+    return features

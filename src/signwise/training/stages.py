@@ -1,0 +1,193 @@
+"""The stages of a run and their checkpoints: the head on frozen features, then the whole network.
+
+From pre-trained weights, stage one fits the head alone and is epoch 0; stage two trains the whole
+network from there, for as long as the validation loss says that it helps. From scratch there is no
+stage one. The best epoch is kept, whichever it is, so a run never ends worse than its stage one.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from signwise.config import ResolvedConfig
+from signwise.data.manifest import PreparedData
+from signwise.errors import SignwiseError
+from signwise.files import write_text
+from signwise.progress import say, track
+from signwise.results import Epoch, history_csv
+from signwise.training.batches import steps_in_epoch
+from signwise.training.checkpoint import (
+    BestFacts,
+    CheckpointFacts,
+    load_facts,
+    load_tensors,
+    save_tensors,
+)
+from signwise.training.features import can_fit_head, fit_stage_one
+from signwise.training.head import head_name
+from signwise.training.loop import run_epoch
+from signwise.training.optim import SavedState, TrainState, load_state, make_train_state, save_state
+from signwise.training.pools import TrainingData
+from signwise.training.tracking import Tracker
+
+LAST, BEST = "last.safetensors", "model.safetensors"
+CHECKPOINT_TIME_SHARE = 0.05
+"""Of the time of a run that may go into checkpoints."""
+
+
+def fit(
+    network: nn.Module,
+    data: TrainingData,
+    settings: ResolvedConfig,
+    prepared: PreparedData,
+    device: torch.device,
+    out: Path,
+    tracker: Tracker,
+) -> list[Epoch]:
+    """Run both stages, from the last checkpoint in `out` where there is one; gives the history.
+
+    Leaves in `out` last.safetensors, model.safetensors with the best weights, and history.csv.
+    Checkpoints are written as often as `CHECKPOINT_TIME_SHARE` allows, and at the end. Raises
+    SignwiseError where the loss is no number any more.
+    """
+    staged = settings.pretrained and can_fit_head(network)
+    body_share = settings.fine_tuning.body if staged else 1.0
+    log = _Log(out, settings, tracker)
+    if (out / LAST).is_file():
+        state = make_train_state(network, settings, body_share)
+        log.load(state)
+    else:
+        if staged:
+            key = _features_key(network, prepared, data)
+            epoch = fit_stage_one(
+                network, data, settings, device, kept_in=prepared.directory, key=key
+            )
+            log.add(epoch, network.state_dict())
+        state = make_train_state(network, settings, body_share)
+        if staged:
+            log.save(state)
+    steps = steps_in_epoch(len(data.train), settings.batch_size)
+    done = log.history[-1].epoch if log.history else 0
+    if is_done(log.history, settings, staged=staged):
+        return log.history
+    saved_at, cost = time.perf_counter(), 0.0
+    with track("training", settings.epochs * steps) as advance:
+        advance(done * steps)
+        for number in range(done + 1, settings.epochs + 1):
+            epoch = run_epoch(state, data, settings, number, device, advance=advance)
+            log.add(epoch, state.averaged.state_dict())
+            now, ends = time.perf_counter(), is_done(log.history, settings, staged=staged)
+            if ends or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
+                log.save(state)
+                saved_at = time.perf_counter()
+                cost = saved_at - now
+            if ends:
+                advance((settings.epochs - number) * steps)
+                break
+    return log.history
+
+
+def is_done(history: Sequence[Epoch], settings: ResolvedConfig, *, staged: bool) -> bool:
+    """Whether a run has no further epoch to train.
+
+    Fine-tuning that nobody asked for by `epochs` is left out where stage one makes no mistake on
+    the validation pictures, and ends where it no longer helps.
+    """
+    if not history:
+        return False
+    last = history[-1].epoch
+    if last >= settings.epochs or (staged and settings.freeze):
+        return True
+    if not staged or settings.fine_tuning.always:
+        return False
+    best = min(history, key=lambda row: row.val_loss)
+    return history[0].val_accuracy == 1 or last - best.epoch >= settings.fine_tuning.patience
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Best:
+    """The best weights since the last checkpoint."""
+
+    facts: BestFacts
+    weights: dict[str, Tensor]
+
+
+class _Log:
+    """The history of a run, and what of it is on disk."""
+
+    def __init__(self, out: Path, settings: ResolvedConfig, tracker: Tracker) -> None:
+        self.history: list[Epoch] = []
+        self._out, self._settings, self._tracker = out, settings, tracker
+        self._best: _Best | None = None
+        self._best_loss = float("inf")
+
+    def load(self, state: TrainState) -> None:
+        """Go on from the last checkpoint."""
+        saved = load_facts(self._out / LAST, CheckpointFacts)
+        tensors = load_tensors(self._out / LAST)
+        load_state(state, SavedState(tensors=tensors, optimizer=saved.optimizer))
+        self.history = list(saved.history)
+        # The best weights may be newer than the checkpoint: a kill fell between the two writes.
+        self._best_loss = load_facts(self._out / BEST, BestFacts).val_loss
+        # A kill may have fallen between the checkpoint and the history, too.
+        self._write_history()
+
+    def add(self, epoch: Epoch, weights: Mapping[str, Tensor]) -> None:
+        """Note an epoch, and its weights where they are the best."""
+        if not np.isfinite(epoch.train_loss + epoch.val_loss):
+            raise SignwiseError(
+                f"the loss is no number any more in epoch {epoch.epoch}: lower `learning_rate` in "
+                "a new run"
+            )
+        self.history.append(epoch)
+        self._tracker.epoch(epoch)
+        is_best = epoch.val_loss < self._best_loss
+        if is_best:
+            self._best_loss = epoch.val_loss
+            facts = BestFacts(
+                epoch=epoch.epoch, val_loss=epoch.val_loss, val_accuracy=epoch.val_accuracy
+            )
+            copied = {name: value.cpu().clone() for name, value in weights.items()}
+            self._best = _Best(facts=facts, weights=copied)
+        say(_line(epoch, self._settings.epochs, is_best=is_best))
+        self._write_history()
+
+    def save(self, state: TrainState) -> None:
+        """Write a checkpoint."""
+        if self._best is not None:
+            save_tensors(self._out / BEST, self._best.weights, self._best.facts)
+            self._best = None
+        saved = save_state(state)
+        facts = CheckpointFacts(history=tuple(self.history), optimizer=saved.optimizer)
+        save_tensors(self._out / LAST, saved.tensors, facts)
+
+    def _write_history(self) -> None:
+        write_text(self._out / "history.csv", history_csv(self.history))
+
+
+def _line(epoch: Epoch, epochs: int, *, is_best: bool) -> str:
+    """What a person sees of an epoch while a run goes on."""
+    name = f"epoch {epoch.epoch} of {epochs}" if epoch.epoch else "stage one, the head alone"
+    return (
+        f"{name}: validation loss {epoch.val_loss:.4f}, accuracy {epoch.val_accuracy:.2%}, "
+        f"{epoch.seconds:.0f} s{', best' if is_best else ''}"
+    )
+
+
+def _features_key(network: nn.Module, prepared: PreparedData, data: TrainingData) -> str:
+    """What features hang on beside the settings: the weights, and all pictures."""
+    content = hashlib.sha256(prepared.sha256.encode())
+    head = head_name(network) + "."
+    for name, value in network.state_dict().items():
+        if not name.startswith(head):
+            content.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    for pool in (data.rendered, data.held_out, data.folder):
+        content.update(pool.images(np.arange(len(pool))).tobytes())
+        content.update(pool.labels.tobytes())
+    return content.hexdigest()
