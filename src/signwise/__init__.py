@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from signwise.cli.cache import cache as cache
     from signwise.cli.demo import demo as demo
     from signwise.config import PrepareConfig as PrepareConfig
     from signwise.config import TrainConfig as TrainConfig
@@ -37,6 +38,7 @@ _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "read_image": ("signwise.data.images", ()),
     "load_data": ("signwise.data.manifest", _TRAIN),
     "load_pixels": ("signwise.data.pixels", _TRAIN),
+    "cache": ("signwise.cli.cache", ()),
     "demo": ("signwise.cli.demo", _TRAIN),
     "synth": ("signwise.synthetic", _TRAIN),
     "download": ("signwise.data.download", _DOWNLOAD),
@@ -58,6 +60,7 @@ __all__ = [
     "TrainConfig",
     "UnreadableImage",
     "__version__",
+    "cache",
     "demo",
     "download",
     "evaluate",

@@ -199,6 +199,8 @@ class OptimConfig(Config):
 
     _part = "optim."
 
+    name: Literal["sgd"] = "sgd"
+    """The optimiser: stochastic gradient descent with momentum."""
     nesterov: bool = True
     """Nesterov's form of momentum, where there is momentum."""
     average_decay: float = 0.85
@@ -433,6 +435,8 @@ class TrainConfig(Config):
     """Where to compute; auto takes a GPU where there is one."""
     threads: int | None = None
     """CPU threads; unless given, all cores. The same number gives the same bits."""
+    time_limit: float | None = None
+    """Seconds that the whole command may take: the best that fits in is kept."""
     track: Literal["none", "wandb", "tensorboard", "mlflow"] = "none"
     """Where to record the run besides its folder."""
 
@@ -463,6 +467,7 @@ class TrainConfig(Config):
             "above 0 and at most 1",
         )
         _check_seed(self.seed)
+        _check(self.time_limit is None or 0 < self.time_limit < math.inf, "time_limit", "above 0")
         _check(
             self.threads is None or 1 <= self.threads <= MAX_THREADS,
             "threads",

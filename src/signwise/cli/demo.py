@@ -16,8 +16,6 @@ from signwise.training.train import train
 CLASSES = ("priority", "stop")
 PER_CLASS = 400
 NEGATIVES = "negatives"
-EPOCHS = 3
-"""From the weights that ship; more would only make the demo longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +32,13 @@ class DemoResult:
     report: Path
 
 
-def demo(out: str | Path = "demo", *, per_class: int = PER_CLASS) -> DemoResult:
+def demo(
+    out: str | Path = "demo",
+    *,
+    per_class: int = PER_CLASS,
+    seed: int = 0,
+    threads: int | None = None,
+) -> DemoResult:
     """Render signs, then prepare, train, evaluate and predict; gives figures and the report's path.
 
     Writes OUT/photos, OUT/negatives, OUT/data and OUT/run; a demo that is there is replaced.
@@ -45,9 +49,9 @@ def demo(out: str | Path = "demo", *, per_class: int = PER_CLASS) -> DemoResult:
     for folder in (photos, negatives, data, run):
         if (folder / MARKER).is_file():
             shutil.rmtree(folder)
-    synth(photos, per_class=per_class, classes=CLASSES, negatives=negatives)
-    prepare(photos, data)
-    train(data, run, epochs=EPOCHS)
+    synth(photos, per_class=per_class, seed=seed, classes=CLASSES, negatives=negatives)
+    prepare(photos, data, seed=seed)
+    train(data, run, seed=seed, threads=threads)
     evaluation = evaluate(run, data, unknown=negatives)
     predictions = _predictions(run, data, negatives)
     return DemoResult(

@@ -17,6 +17,7 @@ from signwise.report.words import between, counted, percent, rates, score, verdi
 from signwise.results import Problem
 
 if TYPE_CHECKING:
+    from signwise.cli.cache import CacheResult
     from signwise.cli.demo import DemoResult
     from signwise.data.download import DownloadResult
     from signwise.data.prepare import PrepareResult
@@ -149,6 +150,19 @@ def models(result: ModelsResult) -> list[RenderableType]:
             escape(row["name"]), *(f"{number:,}" for number in numbers), _figures(row["figures"])
         )
     return [table]
+
+
+def cache(result: "CacheResult") -> list[RenderableType]:
+    """Each file that is kept, and how much they are together."""
+    table = Table(title="Kept between runs", title_justify="left", title_style="bold")
+    table.add_column("file", overflow="fold")
+    table.add_column("MB", justify="right")
+    for row in result.rows:
+        table.add_row(escape(str(row["name"])), f"{float(row['bytes'] or 0) / 1e6:,.1f}")
+    total = f"{result.counts['files']:,} files, {result.counts['bytes'] / 1e6:,.1f} MB"
+    done = "removed" if result.cleared else "kept"
+    place = _line(f"{total} {done} in {escape(str(result.out))}")
+    return [table, place] if result.rows else [place]
 
 
 def demo(result: "DemoResult") -> list[RenderableType]:

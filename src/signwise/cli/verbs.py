@@ -17,14 +17,18 @@ from signwise.config import PrepareConfig, TrainConfig
 from signwise.results import Problem
 
 
-def demo(*, out: Path = Path("demo"), json: bool = False) -> int:
+def demo(
+    *, out: Path = Path("demo"), seed: int = 0, threads: int | None = None, json: bool = False
+) -> int:
     """Render signs, then prepare, train, evaluate, predict.
 
     Args:
         out: Folder to write; a demo that is there already is replaced.
+        seed: Seed of the pictures, the split and the training.
+        threads: CPU threads of the training; unless given, all cores.
         json: Print the result as one JSON document on standard output.
     """
-    return _run(demo, json, lambda api: api.demo(out))
+    return _run(demo, json, lambda api: api.demo(out, seed=seed, threads=threads))
 
 
 def synth(
@@ -215,9 +219,19 @@ def models(*, json: bool = False) -> int:
     return _run(models, json, lambda api: api.models())
 
 
+def cache(*, clear: bool = False, json: bool = False) -> int:
+    """List what is kept between runs outside DATA and RUN.
+
+    Args:
+        clear: Remove it all: rendered pictures, which are rendered again, and downloads.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(cache, json, lambda api: api.cache(clear=clear))
+
+
 VERBS: dict[str, Callable[..., int]] = {
     verb.__name__: verb
-    for verb in (demo, synth, download, prepare, train, evaluate, predict, explain, models)
+    for verb in (demo, synth, download, prepare, train, evaluate, predict, explain, models, cache)
 }
 """Every verb by name; how its result looks is the function of the same name in `terminal`."""
 

@@ -91,6 +91,8 @@ def from_folder(batch: Batch, source: Source) -> Batch:
 
 def destroyed(batch: Batch, source: Source) -> Batch:
     """Pictures of the classes, destroyed in each of the `DESTROYERS`' ways."""
+    if not source.config.destroyed:
+        return batch
     count = max(len(DESTROYERS), round(len(batch.of(OWN)) * source.config.destroyed))
     rows = source.pick(np.flatnonzero(batch.labels < source.data.classes), count)
     picked = torch.from_numpy(rows).to(batch.pictures.device)
@@ -103,7 +105,7 @@ def swapped(batch: Batch, source: Source) -> Batch:
     """The user's pictures, each with the middle of a rendered negative."""
     from_rendered = batch.of(RENDERED)
     donors = from_rendered[batch.labels[from_rendered] == source.data.classes]
-    if not len(donors):
+    if not (len(donors) and source.config.swapped):
         return batch
     own = batch.of(OWN)
     count = max(1, round(len(own) * source.config.swapped))

@@ -1,12 +1,13 @@
 """What a training step changes: the network, its optimiser, and the moving average of its weights.
 
-The learning-rate schedule stands here too. A further optimiser is one more branch of
-`make_optimizer` and its name in the config: a checkpoint holds `state_dict()`, whatever it is.
+The learning-rate schedule stands here too. A further optimiser is one more entry of `OPTIMIZERS`
+and its name in the config: a checkpoint holds `state_dict()`, whatever it is.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -77,9 +78,10 @@ def make_train_state(
 def make_optimizer(
     network: nn.Module, config: TrainConfig, body_share: float = 1.0
 ) -> torch.optim.Optimizer:
-    """SGD with momentum; biases and batch-norm scales are not decayed.
+    """The optimiser of `config.optim.name`, over all parameters.
 
-    All but the head learns at `body_share` of the rate.
+    Biases and batch-norm scales are not decayed; all but the head learns at `body_share` of the
+    rate.
     """
     head = head_name(network) + "."
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -87,17 +89,26 @@ def make_optimizer(
         share = 1.0 if name.startswith(head) else body_share
         decay = config.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((share, decay), []).append(parameter)
-    trainable = list(network.parameters())
+    listed = [
+        {"params": parameters, "rate_share": share, "weight_decay": decay}
+        for (share, decay), parameters in groups.items()
+    ]
+    return OPTIMIZERS[config.optim.name](listed, config)
+
+
+def _sgd(groups: list[dict[str, Any]], config: TrainConfig) -> torch.optim.Optimizer:
+    device = groups[0]["params"][0].device
     return torch.optim.SGD(
-        [
-            {"params": parameters, "rate_share": share, "weight_decay": decay}
-            for (share, decay), parameters in groups.items()
-        ],
+        groups,
         lr=config.learning_rate,
         momentum=config.momentum,
         nesterov=config.optim.nesterov and config.momentum > 0,
-        fused=trainable[0].device.type != "mps",
+        fused=device.type != "mps",
     )
+
+
+OPTIMIZERS = {"sgd": _sgd}
+"""By the names that the config knows: parameter groups, as torch takes them, to an optimiser."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,8 @@ from signwise.training.tracking import Tracker
 LAST, BEST = "last.safetensors", "model.safetensors"
 CHECKPOINT_TIME_SHARE = 0.05
 """Of the time of a run that may go into checkpoints."""
+FINISH_SECONDS = 15.0
+"""What calibration, export and card take, for a time limit."""
 
 
 def fit(
@@ -49,12 +51,14 @@ def fit(
     device: torch.device,
     out: Path,
     tracker: Tracker,
+    began: float,
 ) -> list[Epoch]:
     """Run both stages, from the last checkpoint in `out` where there is one; gives the history.
 
     Leaves in `out` last.safetensors, model.safetensors with the best weights, and history.csv.
-    Checkpoints are written as often as `CHECKPOINT_TIME_SHARE` allows, and at the end. Raises
-    SignwiseError where the loss is no number any more.
+    Checkpoints are written as often as `CHECKPOINT_TIME_SHARE` allows, and at the end. `began` is
+    when the command did, by `time.perf_counter`: no epoch begins that its time limit would cut off.
+    Raises SignwiseError where the loss is no number any more.
     """
     staged = settings.pretrained and can_fit_head(network)
     body_share = settings.fine_tuning.body if staged else 1.0
@@ -76,13 +80,22 @@ def fit(
     done = log.history[-1].epoch if log.history else 0
     if is_done(log.history, settings, staged=staged):
         return log.history
+    if log.history and settings.time_limit is not None:
+        # An epoch of the whole network takes about thrice what its features took.
+        guess = 3 * log.history[0].seconds / settings.head.views if staged else 0
+        if time.perf_counter() - began + guess + FINISH_SECONDS > settings.time_limit:
+            return log.history
     saved_at, cost = time.perf_counter(), 0.0
     with track("training", settings.epochs * steps) as advance:
         advance(done * steps)
         for number in range(done + 1, settings.epochs + 1):
             epoch = run_epoch(state, data, settings, number, device, advance=advance)
             log.add(epoch, state.averaged.state_dict())
-            now, ends = time.perf_counter(), is_done(log.history, settings, staged=staged)
+            now = time.perf_counter()
+            ends = is_done(log.history, settings, staged=staged) or (
+                settings.time_limit is not None
+                and now - began + epoch.seconds + FINISH_SECONDS > settings.time_limit
+            )
             if ends or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
                 log.save(state)
                 saved_at = time.perf_counter()

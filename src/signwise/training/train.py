@@ -1,5 +1,6 @@
 """The verb train: prepared data -> a run directory with model.onnx, whole at every moment."""
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def train(
     with the same number of threads. Raises SignwiseError for a run that is there already, changed
     settings or data, and an architecture or weights that do not fit.
     """
+    began = time.perf_counter()
     out = Path(out)
     stored = out / CONFIG
     if config is None:
@@ -95,7 +97,7 @@ def train(
             try:
                 network.to(device).to(memory_format=layout(device))
                 on_device = to_device(gathered.data, device)
-                history = fit(network, on_device, settings, prepared, device, out, tracker)
+                history = fit(network, on_device, settings, prepared, device, out, tracker, began)
                 network.load_state_dict(load_tensors(out / BEST))
                 best = load_facts(out / BEST, BestFacts)
                 finished = finish_run(
