@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 import record
-from signwise.config import IMAGE_SIZE, ResolvedConfig, TrainConfig
+from signwise.config import IMAGE_SIZE, ResolvedConfig, TrainConfig, Traits
 from signwise.runtime import available_cores
 from signwise.training.augment import view_of_epoch
 from signwise.training.batches import training_batches
@@ -77,7 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(available_cores())
     device, negatives = torch.device(options.device), options.unknown != "none"
-    config = TrainConfig(weights="none").resolve(IMAGE_SIZE, options.pictures)
+    config = TrainConfig(weights="none").resolve(
+        Traits(
+            kind="signs",
+            pictures=options.pictures,
+            data_size=IMAGE_SIZE,
+            usual_side=IMAGE_SIZE,
+        )
+    )
     network = build_model("resnet18", CLASSES + negatives, IMAGE_SIZE, "none").to(device)
     network.to(memory_format=layout(device))
     state = make_train_state(network, config)

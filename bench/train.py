@@ -41,7 +41,7 @@ from signwise.training.device import layout
 from signwise.training.loop import run_epoch
 from signwise.training.network import build_model
 from signwise.training.optim import make_train_state
-from signwise.training.pools import gather
+from signwise.training.pools import gather, look_at, traits_of
 
 CPU = torch.device("cpu")
 
@@ -132,9 +132,12 @@ def ours(data: PreparedData, seed: int, goal: float, epochs: int) -> TrainRow:
     start = time.perf_counter()
     for cache in data.directory.glob("pixels-*"):
         cache.unlink()
-    asked = TrainConfig(seed=seed, unknown="none", weights="none", class_weights="none")
-    config = asked.resolve(IMAGE_SIZE, int((data.table["split"] == "train").sum()))
-    pools = gather(data, config).data
+    asked = TrainConfig(
+        seed=seed, image_size=IMAGE_SIZE, unknown="none", weights="none", class_weights="none"
+    )
+    seen = look_at(data, asked.negatives)
+    config = asked.resolve(traits_of(data, asked, seen))
+    pools = gather(data, config, seen).data
     torch.manual_seed(seed)
     network = build_model("resnet18", len(data.classes), IMAGE_SIZE, "none")
     network.to(memory_format=layout(CPU))

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from photos import add_flags
-from signwise.config import AugmentationConfig, OptimConfig, ResolvedConfig
+from signwise.config import AugmentationConfig, OptimConfig, PicturesConfig, ResolvedConfig
 from signwise.files import Json
 from signwise.metrics.detection import auroc, fpr_at_tpr
 from signwise.results import Epoch, to_json
@@ -81,6 +81,7 @@ def recipe_config(epochs: int, size: int) -> ResolvedConfig:
         learning_rate=0.15,
         optim=OptimConfig(average_decay=0.998),
         augmentation=AugmentationConfig(easy_epochs=0),
+        pictures=PicturesConfig(kind="signs"),
     )
 
 

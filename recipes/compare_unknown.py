@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from common import best_device, say, seconds_since
 from photos import PRIORITY_STOP, Photos, priority_stop_labels, read_photos
-from signwise.config import AugmentationConfig, OptimConfig, ResolvedConfig
+from signwise.config import AugmentationConfig, OptimConfig, PicturesConfig, ResolvedConfig
 from signwise.metrics.detection import auroc, fpr_at_tpr
 from signwise.synthetic import GTSRB_DESIGNS, render_negatives
 from signwise.training.device import layout
@@ -262,6 +262,7 @@ def recipe(epochs: int, seed: int) -> ResolvedConfig:
         batch_size=64,
         optim=OptimConfig(average_decay=0),
         augmentation=AugmentationConfig(easy_epochs=0),
+        pictures=PicturesConfig(kind="signs"),
     )
 
 

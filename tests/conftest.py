@@ -38,6 +38,18 @@ def offline() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of this session's own, which its workers share: the user's is left alone."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(base / "cache"))
+        patch.setattr("platformdirs.user_cache_path", lambda name: base / "cache" / name)
+        yield base / "cache"
+
+
 @pytest.fixture(scope="session")
 def toy_net() -> Iterator[str]:
     """The name of an architecture of a few neurons, which `train` takes as any of torchvision's."""
@@ -67,6 +79,16 @@ def trained_run(toy_net: str, prepared: Path, tmp_path_factory: pytest.TempPathF
     out = tmp_path_factory.mktemp("trained") / "run"
     signwise.train(prepared, out, QUICK, epochs=6, keep_known=0.75)
     return out
+
+
+@pytest.fixture
+def unfinished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run ends with the error "finished" where it would calibrate and export: that takes long."""
+
+    def finish(*_: object) -> None:
+        raise signwise.SignwiseError("finished")
+
+    monkeypatch.setattr("signwise.training.train.finish_run", finish)
 
 
 def _only_loopback(connect: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ Change = Callable[[torch.Tensor, AugmentationConfig, torch.Generator], torch.Ten
 
 USUAL = AugmentationConfig()
 NOTHING: Mapping[str, Any] = {
+    "flip": False,
     "rotation": 0,
     "shift": 0,
     "shear": 0,
@@ -35,6 +36,7 @@ NOTHING: Mapping[str, Any] = {
 }
 """Settings under which no picture changes."""
 CHANGES: tuple[Change, ...] = (
+    views.batch_flip,
     views.batch_affine,
     views.batch_erase,
     views.batch_light,
@@ -126,12 +128,31 @@ def test_the_batch_given_is_left_alone() -> None:
 
 def test_augment_makes_every_change_in_order() -> None:
     assert views.AUGMENTATIONS == CHANGES
-    pixels = halves(16)
+    pixels, config = halves(16), AugmentationConfig(flip=True)
     one_by_one, draws = pixels, generator(3)
     for change in CHANGES:
-        before, one_by_one = one_by_one, change(one_by_one, USUAL, draws)
+        before, one_by_one = one_by_one, change(one_by_one, config, draws)
         assert not torch.equal(before, one_by_one)
-    assert torch.equal(views.augment(pixels, USUAL, generator(3)), one_by_one.clamp(0, 1))
+    assert torch.equal(views.augment(pixels, config, generator(3)), one_by_one.clamp(0, 1))
+
+
+def test_half_of_the_pictures_are_mirrored_where_that_is_asked_for() -> None:
+    pixels = noise(400)
+    seen = views.batch_flip(pixels, alone(flip=True), generator())
+    mirrored = (seen == pixels.flip(3)).all(3).all(2).all(1)
+    assert 160 < int(mirrored.sum()) < 240
+    assert torch.equal(seen[~mirrored], pixels[~mirrored])
+    other = views.batch_flip(pixels, alone(flip=True), generator(1))
+    assert not torch.equal(seen, other)
+
+
+@given(seed=st.integers(0, 1000), count=st.integers(0, 40))
+def test_unless_asked_for_no_sign_is_mirrored(seed: int, count: int) -> None:
+    pixels, draws = noise(count, 4), generator(seed)
+    before = draws.get_state()
+    assert views.batch_flip(pixels, USUAL, draws) is pixels
+    assert torch.equal(draws.get_state(), before)  # what follows is drawn as ever
+    assert not USUAL.flip
 
 
 def test_a_further_change_is_made_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,10 +199,11 @@ def test_how_many_epochs_are_easy_is_a_setting() -> None:
 @pytest.mark.parametrize("change", CHANGES)
 def test_each_change_changes_some_pictures_and_each_in_its_own_way(change: Change) -> None:
     pixels = noise(1).expand(64, -1, -1, -1)
-    changed = change(pixels, USUAL, generator(1))
+    changed = change(pixels, AugmentationConfig(flip=True), generator(1))
     moved = (changed - pixels).abs().amax((1, 2, 3)).gt(1e-4)
     assert moved.float().mean() > 0.1
-    if change is not views.batch_low_resolution:  # which has one size for a batch
+    # A picture has one mirror image, and a batch one low resolution.
+    if change not in (views.batch_flip, views.batch_low_resolution):
         assert len({picture.numpy().tobytes() for picture in changed[moved]}) == moved.sum()
 
 

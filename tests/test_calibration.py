@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -14,6 +14,7 @@ from signwise.training.calibration import (
     Calibration,
     calibrate,
     fit_threshold,
+    keep_share,
     log_softmax,
     notes_on,
 )
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.numeric
 
 Logits = NDArray[np.float64]
 Labels = NDArray[np.int64]
+Scores = NDArray[np.float64]
 
 USUAL = CalibrationConfig()
 
@@ -180,7 +182,7 @@ def test_a_model_that_knows_a_little_more_than_frequencies_is_not_told_so() -> N
 )
 def test_the_threshold_keeps_the_share_asked_for(scores: list[float], keep: float) -> None:
     known = np.array(scores, np.float32)
-    threshold = fit_threshold(known, keep, USUAL)
+    threshold = keep_share(known, keep, USUAL)
     assert 0 <= threshold <= 1
     assert accepted(known, threshold).mean() >= keep - 1e-6
 
@@ -191,7 +193,7 @@ def test_the_threshold_keeps_the_share_asked_for(scores: list[float], keep: floa
 )
 def test_the_threshold_keeps_not_one_picture_more(scores: set[int], keep: float) -> None:
     known = np.array(list(scores), np.float32) / np.float32(1000)
-    kept = accepted(known, fit_threshold(known, keep, USUAL)).sum()
+    kept = accepted(known, keep_share(known, keep, USUAL)).sum()
     assert kept / len(known) >= keep - 1e-6
     assert (kept - 1) / len(known) < keep + 1e-6
 
@@ -199,19 +201,19 @@ def test_the_threshold_keeps_not_one_picture_more(scores: set[int], keep: float)
 def test_the_threshold_lies_midway_whatever_the_order() -> None:
     known = np.array([0.875, 0.25, 0.5, 0.75], np.float32)
     for keep, wanted in ((0.75, 0.375), (0.5, 0.625), (0.25, 0.8125)):
-        found = fit_threshold(known, keep, USUAL)
+        found = keep_share(known, keep, USUAL)
         assert found == pytest.approx(wanted, abs=2e-6)
         assert found < wanted
 
 
 def test_the_last_bits_of_a_score_change_no_answer() -> None:
     known = np.linspace(0.2, 0.9, 16, dtype=np.float32)
-    threshold = fit_threshold(known, 0.75, USUAL)
+    threshold = keep_share(known, 0.75, USUAL)
     for shifted in (known - np.float32(4e-7), known + np.float32(4e-7)):
         assert accepted(shifted, threshold).sum() == 12
     same = np.full(8, 0.7, np.float32)
     for keep in (0.75, 1.0):
-        threshold = fit_threshold(same, keep, USUAL)
+        threshold = keep_share(same, keep, USUAL)
         assert accepted(same - np.float32(4e-7), threshold).all()
 
 
@@ -219,20 +221,20 @@ def test_the_last_bits_of_a_score_change_no_answer() -> None:
 def test_a_few_scores_do_not_raise_the_threshold_above_the_largest(largest: float) -> None:
     config = CalibrationConfig(largest_threshold=largest)
     few, many = np.full(10, 0.875, np.float32), np.full(1000, 0.875, np.float32)
-    assert fit_threshold(few, 0.99, config) == pytest.approx(min(largest, 0.875), abs=1e-5)
+    assert keep_share(few, 0.99, config) == pytest.approx(min(largest, 0.875), abs=1e-5)
     # Where some are rejected, their score is what counts.
-    assert fit_threshold(many, 0.99, config) == pytest.approx(0.875, abs=1e-5)
-    lowest = fit_threshold(np.array([0.125, 0.75], np.float32), 0.99, config)
+    assert keep_share(many, 0.99, config) == pytest.approx(0.875, abs=1e-5)
+    lowest = keep_share(np.array([0.125, 0.75], np.float32), 0.99, config)
     assert lowest == pytest.approx(0.125, abs=1e-5)
     assert lowest < 0.125
-    assert fit_threshold(np.zeros(3, np.float32), 0.99, config) == 0
+    assert keep_share(np.zeros(3, np.float32), 0.99, config) == 0
 
 
 def test_a_share_that_is_no_fraction_of_floating_point_is_exact() -> None:
     known = np.arange(1, 101, dtype=np.float32) / np.float32(128)
     for rejected in range(1, 100):  # 1 - 0.9 is a little less than 0.1
         keep = (100 - rejected) / 100
-        assert accepted(known, fit_threshold(known, keep, USUAL)).sum() == 100 - rejected
+        assert accepted(known, keep_share(known, keep, USUAL)).sum() == 100 - rejected
 
 
 def weigh(**changes: Any) -> tuple[Logits, Labels, Calibration]:
@@ -247,3 +249,161 @@ def test_weights_count_by_their_ratio_alone() -> None:
     assert doubled.temperature == pytest.approx(found.temperature)
     assert doubled.offsets == pytest.approx(found.offsets)
     assert found.offsets.sum() == pytest.approx(0, abs=1e-12)
+
+
+def scores(log_odds: Any) -> Scores:
+    """The sigmoid."""
+    return np.asarray(1 / (1 + np.exp(-np.asarray(log_odds, np.float64))))
+
+
+def between(own: Any, other: Any, keep: float | None = None) -> float:
+    """The threshold, in log-odds, for scores that are given in log-odds."""
+    threshold = fit_threshold(scores(own), scores(other), keep, USUAL)
+    return float(np.log(threshold / (1 - threshold)))
+
+
+ODDS = st.lists(st.floats(-13, 13), min_size=1, max_size=60)
+"""Within what `fit_threshold` tells apart."""
+
+
+@st.composite
+def two_sides(draw: st.DrawFn) -> tuple[Scores, Scores]:
+    """Log-odds of known and of other pictures, with the median of the known above."""
+    own, other = np.array(draw(ODDS)), np.array(draw(ODDS))
+    if np.median(own) < np.median(other):
+        own, other = other, own
+    assume(np.median(own) - np.median(other) > 0.01)
+    return own, other
+
+
+def test_the_threshold_by_hand() -> None:
+    # Medians 6 and -2; 6 of 3 and -2 of 1 are how far they reach towards each other.
+    own, other = [3.0, 3.0, 6.0, 6.0, 9.0, 9.0], [-5.0, -3.0, -1.0, -1.0]
+    wide, narrow = np.sqrt(2 * (9 + 9) / 6), np.sqrt(2 * (1 + 1) / 4)
+    wanted = (6 * narrow - 2 * wide) / (wide + narrow)
+    assert between(own, other) == pytest.approx(wanted)
+    assert between([4.0], [-1.0]) == pytest.approx(1.5)  # nothing is known of how far they reach
+    assert between([4.0] * 7, [-1.0, -1.0]) == pytest.approx(1.5)
+
+
+@given(sides=two_sides())
+def test_the_threshold_lies_between_the_medians(sides: tuple[Scores, Scores]) -> None:
+    own, other = sides
+    assert np.median(other) - 1e-6 <= between(own, other) <= np.median(own) + 1e-6
+
+
+@given(sides=two_sides())
+def test_no_side_is_mistaken_more_often_than_its_spread_allows(
+    sides: tuple[Scores, Scores],
+) -> None:
+    """A one-sided Chebyshev's inequality, of both sides with the same bound."""
+    own, other = sides
+    threshold = between(own, other)
+    high, low = np.median(own), np.median(other)
+    below = max(np.sqrt(2 * ((high - own).clip(0) ** 2).mean()), 1e-3)
+    above = max(np.sqrt(2 * ((other - low).clip(0) ** 2).mean()), 1e-3)
+    times = (high - low) / (below + above)
+    for mistakes in (own < threshold - 1e-6, other > threshold + 1e-6):
+        assert mistakes.mean() <= 1 / (2 * times**2) + 1e-6
+
+
+@given(sides=two_sides())
+def test_the_threshold_treats_both_sides_alike(sides: tuple[Scores, Scores]) -> None:
+    own, other = sides
+    assert between(-other, -own) == pytest.approx(-between(own, other), abs=1e-4)
+    rng = np.random.default_rng(0)
+    assert between(rng.permutation(own), rng.permutation(other)) == pytest.approx(
+        between(own, other), abs=1e-6
+    )
+
+
+@given(sides=two_sides(), shift=st.floats(-3, 3), scale=st.floats(0.5, 2))
+def test_the_threshold_moves_with_the_scores(
+    sides: tuple[Scores, Scores], shift: float, scale: float
+) -> None:
+    own, other = (part / 4 for part in sides)
+    small = np.ptp(own) < 0.1 or np.ptp(other) < 0.1
+    assume(not small)  # the least deviation is of no scale
+    first = between(own, other)
+    assert between(own + shift, other + shift) == pytest.approx(first + shift, abs=1e-4)
+    assert between(own * scale, other * scale) == pytest.approx(first * scale, abs=0.05)
+
+
+@given(sides=two_sides(), place=st.floats(0, 1), lower=st.floats(0, 8))
+def test_a_known_score_that_falls_takes_the_threshold_along(
+    sides: tuple[Scores, Scores], place: float, lower: float
+) -> None:
+    own, other = (part / 4 for part in sides)
+    threshold = between(own, other)
+    assert between(own + lower, other) >= threshold - 1e-6  # the whole side
+    assert between(own, other - lower) <= threshold + 1e-6
+    # One score alone, of those that face the threshold.
+    own, other = np.sort(own), np.sort(other)
+    row = int(place * ((len(own) - 1) // 2))
+    if row < (len(own) - 1) // 2:
+        fallen = own.copy()
+        fallen[row] -= lower
+        assert between(fallen, other) <= threshold + 1e-6
+    row = int(place * ((len(other) - 1) // 2))
+    if row < (len(other) - 1) // 2:
+        risen = other.copy()
+        risen[-1 - row] += lower
+        assert between(own, risen) >= threshold - 1e-6
+
+
+@given(sides=two_sides(), place=st.integers(0, 59), step=st.sampled_from([-1e-5, 1e-5]))
+def test_no_score_makes_the_threshold_jump(
+    sides: tuple[Scores, Scores], place: int, step: float
+) -> None:
+    own, other = sides
+    for moved in (own, other):
+        before = between(own, other)
+        moved[place % len(moved)] += step
+        # By no more than how much further the medians are apart than the scores reach.
+        assert abs(between(own, other) - before) < 1e-5 * (2 + 26 / 1e-3)
+        if min(np.ptp(own), np.ptp(other)) > 1:
+            assert abs(between(own, other) - before) < 0.01
+
+
+def test_a_score_that_leaves_the_middle_changes_little() -> None:
+    own, other = np.array([0.0, 5.0, 5.0, 5.0]), np.array([-6.0, -5.0, -4.0])
+    near = own - np.array([0.0, 1e-6, 0.0, 0.0])
+    assert between(near, other) == pytest.approx(between(own, other), abs=1e-4)
+
+
+def test_many_sure_scores_leave_the_others_their_say() -> None:
+    """A score of 1 has no logarithm of its odds."""
+    known = np.array([1.0] * 30 + [0.9] * 10, np.float32)
+    unknown = np.array([0.0] * 30 + [0.2] * 10, np.float32)
+    threshold = fit_threshold(known, unknown, None, USUAL)
+    assert 0.2 < threshold < 0.9
+
+
+@given(own=ODDS, other=ODDS)
+def test_a_model_that_tells_nothing_keeps_half(own: list[float], other: list[float]) -> None:
+    known, unknown = scores(own), scores(other)
+    assume(np.median(known) <= np.median(unknown))
+    threshold = fit_threshold(known, unknown, None, USUAL)
+    assert threshold == keep_share(known, 0.5, USUAL)
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.9, 1.0])
+def test_a_share_that_is_asked_for_is_what_counts(keep: float) -> None:
+    known, unknown = np.linspace(0.3, 0.9, 50), np.linspace(0.1, 0.5, 50)
+    assert fit_threshold(known, unknown, keep, USUAL) == keep_share(known, keep, USUAL)
+    nothing = np.empty(0, np.float32)
+    assert fit_threshold(known, nothing, keep, USUAL) == keep_share(known, keep, USUAL)
+    assert fit_threshold(known, nothing, None, USUAL) == keep_share(known, 0.99, USUAL)
+
+
+@pytest.mark.parametrize("pictures", [60, 120, 300])
+def test_few_new_pictures_are_mistaken(pictures: int) -> None:
+    """Of two normal distributions of log-odds, 4 deviations apart."""
+    good = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        threshold = between(rng.normal(2, 1, pictures), rng.normal(-2, 1, 60))
+        rejected = (rng.normal(2, 1, 20_000) < threshold).mean()
+        taken = (rng.normal(-2, 1, 20_000) >= threshold).mean()
+        good += bool(rejected <= 0.05 and taken <= 0.05)
+    assert good >= 19

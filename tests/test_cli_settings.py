@@ -11,11 +11,15 @@ import pytest
 import signwise
 from console import failure
 from signwise.cli.main import main
-from signwise.config import AugmentationConfig
+from signwise.config import AugmentationConfig, Traits
 
 TRAIN_FLAGS = """--out --epochs --batch-size --learning-rate --momentum --weight-decay
     --label-smoothing --image-size --model --weights --freeze --unknown --keep-known --class-weights
-    --seed --device --threads --resume --track --config"""
+    --seed --device --threads --time-limit --resume --track --config"""
+
+
+def traits(pictures: int) -> Traits:
+    return Traits(kind="signs", pictures=pictures, data_size=32, usual_side=40)
 
 
 def test_flags_of_train_and_prepare_are_flat(capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,12 +95,12 @@ def test_a_runs_own_record_gives_all_its_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = signwise.TrainConfig(momentum=0.5, augmentation=AugmentationConfig(noise=0.5))
-    resolved = settings.resolve(32, 1000)
+    resolved = settings.resolve(traits(1000))
     file = tmp_path / "config.json"
     file.write_text(json.dumps({"settings": resolved.to_json(), "seed": 0}))
     config, _ = seen_settings(monkeypatch, "train", ["data", "--out", "run", "--config", file])
     assert config.to_json() == resolved.to_json()
-    assert config.resolve(999, 5) == resolved
+    assert config.resolve(traits(5)) == resolved
 
 
 def test_a_flag_can_be_turned_off_that_the_file_turns_on(

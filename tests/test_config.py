@@ -14,22 +14,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signwise.config import (
+    PHOTO_AUGMENTATION,
     AugmentationConfig,
     CalibrationConfig,
     Config,
     EpochsConfig,
+    FineTuningConfig,
+    HeadConfig,
+    Kind,
     LossConfig,
     NegativesConfig,
     OptimConfig,
+    PicturesConfig,
     PrepareConfig,
     ResolvedConfig,
     ScheduleConfig,
     TrainConfig,
+    Traits,
     dotted,
 )
 from signwise.errors import SignwiseError
 
 PARTS: dict[str, type[Config]] = {
+    "pictures": PicturesConfig,
+    "head": HeadConfig,
+    "fine_tuning": FineTuningConfig,
     "usual_epochs": EpochsConfig,
     "optim": OptimConfig,
     "schedule": ScheduleConfig,
@@ -47,15 +56,24 @@ NESTED: dict[str, Any] = {
 FLAT = [field.name for field in dataclasses.fields(TrainConfig) if field.name not in PARTS]
 
 
-def wrong_values(default: object) -> Iterator[object]:
+def wrong_values(default: Any) -> Iterator[object]:
     """What a setting of this default must refuse, whatever its range."""
-    yield from (None, "x", {}, [])
+    yield from ("x", {}, [])
+    if default is None:
+        yield from (0, 1.0, "true")
+        return
+    yield None
     if isinstance(default, bool):
         yield from (0, 1.0, "true")
     elif isinstance(default, int):
         yield from (True, 1.5, -1, math.nan, math.inf)
     elif isinstance(default, float):
         yield from (True, -100.0, math.nan, math.inf, -math.inf)
+    elif isinstance(default, str):
+        yield from (True, 1, [default], "")
+    elif len(default) > 2:
+        assert isinstance(default, tuple)
+        yield from (0.1, [True], ["x"], [None], [-100], [math.nan], [0.1, math.inf])
     else:
         assert isinstance(default, tuple)
         low, high = default
@@ -66,7 +84,9 @@ def wrong_values(default: object) -> Iterator[object]:
 def another(name: str) -> Any:
     """Another value of a nested setting, as JSON has it, within its range."""
     default = NESTED[name]
-    if isinstance(default, bool):
+    if name == "pictures.kind":
+        return "photos"
+    if default is None or isinstance(default, bool):
         return not default
     if isinstance(default, int):
         return default + 1
@@ -77,8 +97,22 @@ def another(name: str) -> Any:
     return default / 2 if name != "loss.max_class_weight" else 2.0
 
 
+def traits(**changes: Any) -> Traits:
+    """100 pictures of signs of 60 pixels, prepared in 48."""
+    given: dict[str, Any] = {
+        "kind": "signs",
+        "pictures": 100,
+        "data_size": 48,
+        "usual_side": 60,
+    }
+    return Traits(**given | changes)
+
+
+OTHER_DATA = traits(kind="photos", pictures=1, data_size=999, usual_side=500)
+
+
 def resolved(**settings: Any) -> ResolvedConfig:
-    return TrainConfig(**settings).resolve(48, 100)
+    return TrainConfig(**settings).resolve(traits())
 
 
 @pytest.mark.parametrize("config", [PrepareConfig, TrainConfig, *PARTS.values()])
@@ -107,7 +141,14 @@ def test_the_parts_of_a_training_are_these() -> None:
         learning_rate=st.floats(1e-6, 10),
         momentum=st.floats(0, 0.999),
         image_size=st.none() | st.integers(1, 1024),
-        weights=st.sampled_from([None, "none", "imagenet", "signs", "a/b.safetensors"]),
+        weights=st.sampled_from(["auto", "none", "imagenet", "signs", "a/b.safetensors"]),
+        keep_known=st.none() | st.floats(0.01, 1),
+        time_limit=st.none() | st.floats(0.01, 1e6),
+        pictures=st.builds(PicturesConfig, kind=st.sampled_from(["auto", "signs", "photos"])),
+        head=st.builds(
+            HeadConfig, penalties=st.lists(st.floats(0, 10), min_size=1, max_size=7).map(tuple)
+        ),
+        fine_tuning=st.builds(FineTuningConfig, always=st.none() | st.booleans()),
         freeze=st.booleans(),
         track=st.sampled_from(["none", "wandb", "tensorboard", "mlflow"]),
         optim=st.builds(OptimConfig, nesterov=st.booleans(), average_decay=st.floats(0, 0.99)),
@@ -134,7 +175,7 @@ def test_the_parts_of_a_training_are_these() -> None:
     ),
 )
 def test_json_round_trip(train: TrainConfig, prepare: PrepareConfig) -> None:
-    for config in (train, prepare, train.resolve(32, 50)):
+    for config in (train, prepare, train.resolve(traits())):
         content = json.loads(json.dumps(config.to_json(), allow_nan=False))
         assert type(config).from_json(content) == config
         assert type(config).from_json(dotted(content)) == config
@@ -153,7 +194,7 @@ def test_dotted_names_are_those_of_the_nested_parts() -> None:
     }
 
 
-@pytest.mark.parametrize("name", NESTED)
+@pytest.mark.parametrize("name", sorted(NESTED.keys() - {"optim.name"}))  # there is one alone
 def test_dotted_names_and_nested_objects_mean_the_same(name: str) -> None:
     part, key = name.split(".")
     default = NESTED[name]
@@ -208,6 +249,14 @@ PAIR_ABOVE_0: Ends = (((0.001, 100), (1, 1)), ((0, 1), (1, 0.9)))
 PAIR_OF_SHARES: Ends = (((0, 1), (0.5, 0.5)), ((-0.001, 1), (0, 1.001), (1, 0.9)))
 COUNTS: Ends = (((0, 0), (5, 9)), ((-1, 4), (5, 4)))
 RANGES: dict[str, Ends] = {
+    "pictures.signs_share": SHARE,
+    "head.views": (((1, 1), (2, 9)), ((0, 2), (3, 2))),
+    "head.pictures": AT_LEAST_1,
+    "head.penalties": (((0,), (0.1, 2.0, 0.5)), ((), (-0.001,), (0.1, -0.001))),
+    "head.iterations": AT_LEAST_1,
+    "fine_tuning.learning_rate": ((0.001, 1e3), (0,)),
+    "fine_tuning.body": AT_LEAST_0,
+    "fine_tuning.patience": AT_LEAST_1,
     "schedule.warm_up": BELOW_1,
     "schedule.start": ABOVE_0,
     "schedule.end": ABOVE_0,
@@ -264,7 +313,17 @@ RANGES: dict[str, Ends] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(set(NESTED) - {"optim.nesterov"}))
+CHOICES = {
+    "augmentation.flip",
+    "fine_tuning.always",
+    "optim.name",
+    "optim.nesterov",
+    "pictures.kind",
+}
+"""Settings without a range."""
+
+
+@pytest.mark.parametrize("name", sorted(NESTED.keys() - CHOICES))
 def test_the_ends_of_every_nested_range(name: str) -> None:
     part, key = name.split(".")
     inside, outside = RANGES[name]
@@ -306,12 +365,15 @@ def test_a_name_that_is_not_known_is_told_which_there_are() -> None:
         TrainConfig.from_json({"epoch": 1})
 
 
-def test_a_run_config_gives_its_settings(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["signs", "photos"])
+@pytest.mark.parametrize("epochs", [None, 3])
+def test_a_run_config_gives_its_settings(kind: Kind, epochs: int | None, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
-    settings = resolved(augmentation=AugmentationConfig(noise=0.5))
+    asked = TrainConfig(epochs=epochs, augmentation=AugmentationConfig(noise=0.5))
+    settings = asked.resolve(traits(kind=kind))
     path.write_text(json.dumps({"settings": settings.to_json(), "versions": {"torch": "2"}}))
     found = TrainConfig.from_file(path)
-    assert found.resolve(999, 1) == settings
+    assert found.resolve(OTHER_DATA) == settings
 
 
 def test_an_old_config_of_flat_settings_alone_is_read(tmp_path: Path) -> None:
@@ -323,18 +385,19 @@ def test_an_old_config_of_flat_settings_alone_is_read(tmp_path: Path) -> None:
     assert (found.epochs, found.momentum) == (3, 0.5)
     for name, kind in PARTS.items():
         assert getattr(found, name) == kind()
-    assert found.resolve(999, 1).to_json() == content
+    assert found.resolve(traits(pictures=1, data_size=999)).to_json() == content
 
 
 def test_a_resolved_configuration_has_nothing_left_open() -> None:
     for settings in ({}, {"model": "vgg11"}, {"weights": "none", "image_size": 24, "epochs": 5}):
         config = resolved(**settings)
         left = [name for name, value in dotted(config.to_json()).items() if value is None]
-        assert left == ["threads"]  # as many as there are cores, wherever that is
+        # As many threads as there are cores, wherever that is; two that may be none.
+        assert left == ["keep_known", "threads", "time_limit"]
         assert type(config) is ResolvedConfig
         assert ResolvedConfig.from_json(config.to_json()) == config
-        assert config.resolve(7, 7) == config  # it is what it is, whatever the data
-    for name in ("epochs", "image_size", "weights"):
+        assert config.resolve(OTHER_DATA) == config  # it is what it is, whatever the data
+    for name in ("epochs", "image_size"):
         content = config.to_json() | {name: None}
         with pytest.raises(SignwiseError, match=f"^`config`: `{name}` must be "):
             ResolvedConfig.from_json(content)
@@ -347,12 +410,12 @@ def test_a_resolved_configuration_has_nothing_left_open() -> None:
     ("settings", "weights", "size", "epochs"),
     [
         ({}, "signs", 64, 11),  # 3 steps an epoch, and at least 32
-        ({"batch_size": 10}, "signs", 64, 4),
-        ({"batch_size": 12}, "signs", 64, 4),  # 9 steps an epoch
+        ({"batch_size": 10}, "signs", 64, 6),
+        ({"batch_size": 24}, "signs", 64, 7),  # 5 steps an epoch
         ({"weights": "none"}, "none", 48, 12),
-        ({"model": "vgg11"}, "none", 48, 12),
-        ({"weights": "imagenet"}, "imagenet", 48, 11),
-        ({"model": "vgg11", "weights": "imagenet", "batch_size": 2}, "imagenet", 48, 4),
+        ({"model": "vgg11"}, "imagenet", 64, 11),
+        ({"weights": "imagenet"}, "imagenet", 64, 11),
+        ({"model": "vgg11", "weights": "imagenet", "batch_size": 2}, "imagenet", 64, 6),
         ({"image_size": 40, "epochs": 1}, "signs", 40, 1),
         ({"usual_epochs": EpochsConfig(pretrained=2, least_steps=1)}, "signs", 64, 2),
         (
@@ -369,8 +432,76 @@ def test_what_is_not_given_follows_from_the_rest(
 ) -> None:
     config = resolved(**settings)
     assert (config.weights, config.image_size, config.epochs) == (weights, size, epochs)
-    changed = {"weights": weights, "image_size": size, "epochs": epochs}
-    assert config.to_json() == TrainConfig(**settings).to_json() | changed
+    changed = {
+        "weights": weights,
+        "image_size": size,
+        "epochs": epochs,
+        "pictures.kind": "signs",
+        "fine_tuning.always": "epochs" in settings,
+    }
+    assert dotted(config.to_json()) == dotted(TrainConfig(**settings).to_json()) | changed
+    assert config.pretrained == (weights != "none")
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "weights"),
+    [
+        ("signs", {}, "signs"),
+        ("signs", {"model": "vgg11"}, "imagenet"),
+        ("signs", {"weights": "imagenet"}, "imagenet"),
+        ("signs", {"pictures": PicturesConfig(kind="photos")}, "imagenet"),
+        ("photos", {}, "imagenet"),
+        ("photos", {"weights": "signs"}, "signs"),
+        ("photos", {"weights": "none"}, "none"),
+        ("photos", {"pictures": PicturesConfig(kind="signs")}, "signs"),
+    ],
+)
+def test_weights_suit_what_the_pictures_are(
+    kind: Kind, settings: dict[str, Any], weights: str
+) -> None:
+    config = TrainConfig(**settings).resolve(traits(kind=kind))
+    assert config.weights == weights
+    asked = settings["pictures"].kind if "pictures" in settings else kind
+    assert config.kind == config.pictures.kind == asked
+
+
+@pytest.mark.parametrize(
+    ("side", "size"),
+    [(1, 64), (79, 64), (81, 96), (128, 128), (200, 192), (225, 224), (5000, 224)],
+)
+def test_photos_are_taken_near_their_own_size(side: int, size: int) -> None:
+    data = traits(kind="photos", usual_side=side)
+    assert TrainConfig().resolve(data).image_size == size
+    assert TrainConfig(weights="a.pth").resolve(data).image_size == size
+    assert TrainConfig(weights="signs").resolve(data).image_size == 64
+    assert TrainConfig(weights="none").resolve(data).image_size == 48
+    assert TrainConfig(image_size=40).resolve(data).image_size == 40
+
+
+def test_photos_have_an_augmentation_of_their_own() -> None:
+    photos = traits(kind="photos")
+    assert TrainConfig().resolve(photos).augmentation == PHOTO_AUGMENTATION
+    assert resolved().augmentation == AugmentationConfig() != PHOTO_AUGMENTATION
+    asked = AugmentationConfig(flip=True, noise=0.5)
+    found = TrainConfig(augmentation=asked).resolve(photos).augmentation
+    assert found == dataclasses.replace(PHOTO_AUGMENTATION, flip=True, noise=0.5)
+    assert resolved(augmentation=asked).augmentation == asked
+
+
+@pytest.mark.parametrize(
+    ("always", "epochs", "wanted"),
+    [
+        (None, None, False),
+        (None, 3, True),
+        (True, None, True),
+        (False, 3, False),
+    ],
+)
+def test_epochs_that_are_asked_for_are_all_trained(
+    always: bool | None, epochs: int | None, wanted: bool
+) -> None:
+    config = resolved(epochs=epochs, fine_tuning=FineTuningConfig(always=always))
+    assert config.fine_tuning == FineTuningConfig(always=wanted)
 
 
 def test_paths_hold_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,6 +536,9 @@ def test_paths_hold_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ({"seed": 2**32}, "seed"),
         ({"threads": 0}, "threads"),
         ({"threads": 1025}, "threads"),
+        ({"time_limit": 0.0}, "time_limit"),
+        ({"time_limit": math.inf}, "time_limit"),
+        ({"time_limit": math.nan}, "time_limit"),
         ({"epochs": 1.5}, "epochs"),
         ({"epochs": True}, "epochs"),
         ({"freeze": "no"}, "freeze"),
@@ -412,6 +546,7 @@ def test_paths_hold_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ({"class_weights": "some"}, "class_weights"),
         ({"model": 18}, "model"),
         ({"model": None}, "model"),
+        ({"weights": None}, "weights"),
         ({"augmentation": NegativesConfig()}, "augmentation"),
         ({"augmentation": {"noise": 0.1}}, "augmentation"),
         ({"augmentation": None}, "augmentation"),
@@ -438,6 +573,7 @@ def test_train_settings_out_of_range_are_named(settings: dict[str, Any], name: s
         {"seed": 2**32 - 1},
         {"threads": 1},
         {"threads": 1024},
+        {"time_limit": 0.001},
     ],
 )
 def test_the_ends_of_the_flat_ranges_are_taken(settings: dict[str, Any]) -> None:

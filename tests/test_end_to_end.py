@@ -241,17 +241,25 @@ def test_python_functions_give_the_same(work: Path) -> None:
 def test_demo_goes_from_nothing_to_a_report_and_replaces_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def quick(data: Path, out: Path, *, epochs: int) -> TrainResult:
+    def quick(data: Path, out: Path, *, seed: int, threads: int | None) -> TrainResult:
         few = NegativesConfig(rendered_range=(30, 60))
-        return train(data, out, epochs=epochs, image_size=32, negatives=few)
+        return train(data, out, seed=seed, threads=threads, epochs=1, image_size=32, negatives=few)
 
     monkeypatch.setattr("signwise.cli.demo.train", quick)
-    result = signwise.demo(tmp_path / "demo", per_class=30)
+    result = signwise.demo(tmp_path / "demo", per_class=30, seed=3, threads=2)
     assert (tmp_path / "demo" / "run" / "evaluation" / "test" / "report.html") == result.report
     assert result.report.is_file()
     assert [row["shows"] for row in result.predictions] == ["priority", "stop", "unknown"]
     assert result.evaluation.evaluation.unknown is not None
     assert result.evaluation.evaluation.unknown.n == 30
+    settings = read_json(tmp_path / "demo" / "run" / "config.json")["settings"]
+    assert (settings["seed"], settings["threads"]) == (3, 2)
+    assert (settings["weights"], settings["pictures"]["kind"]) == ("signs", "signs")
+    history = read_csv(tmp_path / "demo" / "run" / "history.csv")
+    assert list(history[0]) == HISTORY
+    assert [row["epoch"] for row in history] == ["0", "1"]
+    assert [row["learning_rate"] == "" for row in history] == [True, False]
+    assert all(math.isfinite(float(value)) for value in list(history[0].values())[2:])
     show(demo(result), sys.stdout)
     text = capsys.readouterr().out
     for words in ("Correct on", "Confusion matrix", "Predictions", f"report {result.report}"):

@@ -10,7 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from signwise.config import AugmentationConfig, NegativesConfig, ScheduleConfig
+from signwise.config import (
+    AugmentationConfig,
+    FineTuningConfig,
+    NegativesConfig,
+    ScheduleConfig,
+)
 from signwise.results import Epoch
 from signwise.training import loop
 from signwise.training.batches import training_batches
@@ -102,6 +107,15 @@ def test_the_learning_rate_follows_the_schedule_step_by_step(
     wanted = [learning_rate(step, 30, 0.5, schedule) for step in range(15)]  # of 6 epochs of 5
     assert rates == wanted
     assert [row.learning_rate for row in history] == wanted[4::5]
+
+
+def test_fine_tuning_is_gentler(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+    monkeypatch.setattr(TrainState, "set_learning_rate", lambda _, rate: rates.append(rate))
+    gentle = FineTuningConfig(learning_rate=0.25)
+    config = settings(weights="imagenet", learning_rate=0.5, fine_tuning=gentle)
+    loop.run_epoch(tiny_state(), tiny_data(), config, 1, CPU)
+    assert rates == [learning_rate(step, 30, 0.125, config.schedule) for step in range(5)]
 
 
 def test_a_step_is_one_step_of_the_optimiser_on_the_loss() -> None:
@@ -305,28 +319,36 @@ def test_loss_is_cross_entropy_plus_one_against_the_rest() -> None:
         assert float(plain) == float(loss)
 
 
-def test_a_frozen_body_stays_out_of_training_mode() -> None:
-    modes: list[bool] = []
-
-    class Body(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.flat, self.layer = nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 4)
-
-        def forward(self, pictures: Tensor) -> Tensor:
-            modes.append(self.training)
-            hidden: Tensor = self.layer(self.flat(pictures))
-            return hidden
-
-    for frozen in (False, True):
-        network = nn.Sequential(Body(), nn.Linear(4, 3))
-        network[0].requires_grad_(not frozen)
-        state = make_train_state(network, settings())
-        loop.train_one_epoch(
-            state,
-            fixed_batches(1),
-            lambda _: 0.1,
-            classes=2,
-            loss=plain_loss(torch.ones(2), 0.0),
+def with_norm() -> nn.Module:
+    """A network whose norm has statistics."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * (SIZE - 2) ** 2, 3)
         )
-    assert modes == [True, False]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_statistics_of_norms_may_stay_as_they_are(frozen: bool) -> None:
+    state = make_train_state(with_norm(), settings())
+    before = weights(state.network)
+    loss = plain_loss(torch.ones(2), 0.0)
+    loop.train_one_epoch(
+        state, fixed_batches(1), lambda _: 0.1, classes=2, loss=loss, statistics_frozen=frozen
+    )
+    moved = {
+        name for name, value in weights(state.network).items() if not value.equal(before[name])
+    }
+    statistics = {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
+    assert moved & statistics == (set() if frozen else statistics)
+    assert {"0.weight", "1.weight", "1.bias", "3.weight", "3.bias"} <= moved
+
+
+@pytest.mark.parametrize("source", ["none", "imagenet", "signs"])
+def test_fine_tuning_leaves_the_statistics_as_they_are(source: str) -> None:
+    state = make_train_state(with_norm(), settings())
+    run(state, range(1, 2), weights=source)
+    assert bool(state.network.get_buffer("1.num_batches_tracked")) == (source == "none")
+    assert torch.equal(state.averaged.get_buffer("1.running_mean"), torch.zeros(4)) == (
+        source != "none"
+    )

@@ -105,6 +105,17 @@ def test_a_way_that_has_nothing_to_draw_from_adds_nothing(
     assert len(added(batch, way(batch, source(data))).labels) == 0
 
 
+@pytest.mark.parametrize("name", ["rendered", "folder", "destroyed", "swapped"])
+def test_a_way_whose_share_is_0_adds_nothing(name: str) -> None:
+    way = {way.__name__.removeprefix("from_"): way for way in negatives.NEGATIVES}[name]
+    data = tiny_data(folder=3)
+    batch = negatives.rendered(own_batch(data), source(data))
+    for share in (0.0, 0.1):
+        changes: dict[str, Any] = {name: share}
+        new = added(batch, way(batch, source(data, **changes)))
+        assert bool(len(new.labels)) == bool(share)
+
+
 def test_destroyed_pictures_are_of_the_classes_own(monkeypatch: pytest.MonkeyPatch) -> None:
     data = tiny_data(rendered=6, folder=4)
     seen: list[tuple[Tensor, Tensor]] = []

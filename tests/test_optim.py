@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from torch import nn
 
 from signwise.config import OptimConfig, ScheduleConfig, TrainConfig
 from signwise.errors import SignwiseError
+from signwise.training import optim
 from signwise.training.checkpoint import CheckpointFacts, load_facts, load_tensors, save_tensors
 from signwise.training.optim import (
     SavedState,
@@ -30,6 +32,7 @@ Optimizer = Callable[[nn.Module], torch.optim.Optimizer]
 
 OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": lambda network: make_optimizer(network, TrainConfig()),
+    "sgd with a gentle body": lambda network: make_optimizer(network, TrainConfig(), 0.25),
     "plain sgd": lambda network: torch.optim.SGD(network.parameters(), lr=0.1),
     "adam": lambda network: torch.optim.Adam(network.parameters(), lr=0.01, betas=(0.8, 0.95)),
     "adamw": lambda network: torch.optim.AdamW(network.parameters(), lr=0.01, amsgrad=True),
@@ -54,7 +57,10 @@ def network(channels: int = 3) -> nn.Module:
 
 def state_with(make: Optimizer, channels: int = 3) -> TrainState:
     state = make_train_state(network(channels), TrainConfig())
-    return replace(state, optimizer=make(state.network))
+    optimizer = make(state.network)
+    for group in optimizer.param_groups:
+        group.setdefault("rate_share", 1.0)
+    return replace(state, optimizer=optimizer)
 
 
 def follow(state: TrainState, steps: range) -> None:
@@ -90,7 +96,8 @@ def test_a_state_from_a_checkpoint_goes_on_to_the_same_bits(name: str, tmp_path:
     saved = through_a_file(first, tmp_path / "last.safetensors")
     follow(second, range(90, 95))  # what a new process makes of it must not matter
     load_state(second, saved)
-    assert second.optimizer.state_dict()["param_groups"][0]["lr"] == 0.01 / 3
+    for group in second.optimizer.state_dict()["param_groups"]:
+        assert group["lr"] == 0.01 / 3 * group["rate_share"]
     follow(second, range(3, 8))
     wanted, found = tensors_of(whole), tensors_of(second)
     assert wanted.keys() == found.keys()
@@ -261,11 +268,34 @@ def test_biases_and_norms_are_not_decayed() -> None:
     }
 
 
-def test_what_is_frozen_is_not_optimised() -> None:
-    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Linear(2, 2, bias=False))
-    net[0].requires_grad_(False)
-    (group,) = make_optimizer(net, TrainConfig()).param_groups
-    assert [id(parameter) for parameter in group["params"]] == [id(net[1].weight)]
+def test_all_but_the_head_learns_at_a_share_of_the_rate() -> None:
+    net = network()
+    state = make_train_state(net, TrainConfig(learning_rate=0.5, weight_decay=0.1), 0.25)
+    state.set_learning_rate(0.4)
+    rates = {id(p): group["lr"] for group in state.optimizer.param_groups for p in group["params"]}
+    decay = {
+        id(p): group["weight_decay"]
+        for group in state.optimizer.param_groups
+        for p in group["params"]
+    }
+    for name, parameter in net.named_parameters():
+        assert rates[id(parameter)] == pytest.approx(0.4 if name.startswith("3.") else 0.1), name
+        assert decay[id(parameter)] == (0.1 if parameter.ndim > 1 else 0), name
+
+
+def test_a_share_of_0_leaves_the_body_as_it_is() -> None:
+    first, state = network().state_dict(), make_train_state(network(), TrainConfig(), 0.0)
+    follow(state, range(2))
+    moved = {
+        name
+        for name, value in state.network.named_parameters()
+        if not torch.equal(value, first[name])
+    }
+    assert moved == {"3.weight", "3.bias"}
+
+
+def test_every_optimiser_that_the_config_names_is_there() -> None:
+    assert set(get_args(get_type_hints(OptimConfig)["name"])) == optim.OPTIMIZERS.keys()
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,16 @@ def test_curves_show_the_history_and_mark_the_best_epoch(drawn: list[Figure]) ->
         assert axes.lines[-1].get_xydata().tolist() == [[2, value]]  # type: ignore[union-attr]
 
 
+def test_curves_begin_with_stage_one_where_there_is_one(drawn: list[Figure]) -> None:
+    first = replace(toy_history()[0], epoch=0, learning_rate=None, val_loss=0.2)
+    history = [first, *toy_history()]
+    curves(history)
+    loss, accuracy = drawn[0].axes
+    assert [x for x, _ in lines(loss)["validation"]] == [0, 1, 2, 3]
+    for axes, value in ((loss, 0.2), (accuracy, first.val_accuracy)):
+        assert axes.lines[-1].get_xydata().tolist() == [[0, value]]  # type: ignore[union-attr]
+
+
 def test_one_part_can_be_drawn_alone(drawn: list[Figure]) -> None:
     alone = read(curves(toy_history(), ("accuracy",)))
     assert [axes.get_title(loc="left") for axes in drawn[0].axes] == ["Accuracy"]

@@ -13,19 +13,38 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import signwise
-from signwise.config import LossConfig, NegativesConfig, ResolvedConfig, TrainConfig
+from signwise.config import (
+    Kind,
+    LossConfig,
+    NegativesConfig,
+    PicturesConfig,
+    ResolvedConfig,
+    TrainConfig,
+    Traits,
+)
 from signwise.data.images import read_image
 from signwise.data.manifest import PreparedData, load_data
 from signwise.data.pixels import load_pixels
 from signwise.errors import SignwiseError
 from signwise.training import pools
-from signwise.training.pools import Pool, balancing_weights, gather, render_pool, whole_pool
+from signwise.training.pools import (
+    Pool,
+    Seen,
+    balancing_weights,
+    gather,
+    look_at,
+    render_pool,
+    traits_of,
+    whole_pool,
+)
 from toy import toy_folder, toy_unknown
 from toy_training import CPU, tiny_data
 
 pytestmark = pytest.mark.numeric
 
 CLASSES = ("vorrang", "halt")
+NOTHING: Seen = {0: {}, 1: {}}
+"""No class shows a sign that the backbone knows."""
 USUAL = NegativesConfig()
 MOST = LossConfig().max_class_weight
 
@@ -42,31 +61,30 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 
 def resolved(prepared: PreparedData, **changes: Any) -> ResolvedConfig:
     given = {"weights": "none", "unknown": "none"}
-    return TrainConfig(**given | changes).resolve(prepared.image_size, 24)
+    traits = Traits(kind="signs", pictures=24, data_size=prepared.image_size, usual_side=40)
+    return TrainConfig(**given | changes).resolve(traits)
 
 
 @pytest.fixture
 def plain_renderer(monkeypatch: pytest.MonkeyPatch) -> list[frozenset[str]]:
-    """Rendered pictures are plain, and none of the user's shows a sign that the backbone knows.
+    """Rendered pictures are plain.
 
     Gives the signs that no negative may show, for each time that negatives were rendered.
     """
     excluded: list[frozenset[str]] = []
 
-    def negatives(count: int, size: int, seed: int, *, exclude: frozenset[str]) -> np.ndarray:
+    def negatives(
+        count: int, size: int, seed: int, exclude: frozenset[str], kind: Kind
+    ) -> np.ndarray:
         excluded.append(exclude)
-        return np.full((count, size, size, 3), seed, np.uint8)
+        return np.full((count, size, size, 3), seed + 50 * (kind == "photos"), np.uint8)
 
     def signs(design: str, count: int, size: int, seed: int) -> np.ndarray:
         colour = {"priority": 100, "stop": 200}[design]
         return np.full((count, size, size, 3), colour + seed, np.uint8)
 
-    def seen(*_: object) -> dict[int, dict[str, float]]:
-        return {0: {}, 1: {}}
-
-    monkeypatch.setattr(pools, "designs_seen", seen)
-    monkeypatch.setattr(pools, "render_negatives", negatives)
-    monkeypatch.setattr(pools, "render_signs", signs)
+    monkeypatch.setattr(pools, "kept_negatives", negatives)
+    monkeypatch.setattr(pools, "kept_signs", signs)
     return excluded
 
 
@@ -109,15 +127,77 @@ def test_two_classes_that_are_known_get_signs_of_their_own(
     assert counts.tolist() == [0, 50, 100]
 
 
+def test_negatives_are_of_the_kind_of_the_pictures(plain_renderer: list[frozenset[str]]) -> None:
+    for kinds, grey in (((), 1), (("signs",), 1), (("photos",), 51)):
+        pool = render_pool(CLASSES, NOTHING, 5, 8, 1, USUAL, *kinds)
+        assert set(pool.images(np.arange(5)).flatten()) == {grey}
+    assert len(plain_renderer) == 3
+
+
+def test_the_backbone_looks_at_the_training_pictures(
+    prepared: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[Any, ...]] = []
+
+    def seen(*arguments: Any) -> Seen:
+        given.append(arguments)
+        return {0: {"stop": 1.0}}
+
+    monkeypatch.setattr(pools, "designs_seen", seen)
+    assert look_at(prepared, USUAL) == {0: {"stop": 1.0}}
+    ((pixels, labels, rows, config),) = given
+    assert np.array_equal(pixels, load_pixels(prepared, 8))
+    assert labels.tolist() == ["ab".index(each) for each in prepared.table["label"]]
+    assert np.array_equal(rows, np.flatnonzero(prepared.table["split"] == "train"))
+    assert config is USUAL
+
+
+@pytest.mark.parametrize(
+    ("seen", "share", "kind"),
+    [
+        (NOTHING, 0.5, "photos"),
+        ({0: {"stop": 0.5}, 1: {}}, 0.5, "signs"),  # half of the classes
+        ({0: {"stop": 0.49}, 1: {"yield": 0.49}}, 0.5, "photos"),  # of neither is it sure
+        ({0: {"stop": 0.3, "yield": 0.7}, 1: {}}, 0.5, "signs"),
+        ({0: {"stop": 1.0}, 1: {}}, 0.6, "photos"),
+        ({0: {"stop": 1.0}, 1: {"yield": 1.0}}, 1.0, "signs"),
+        (NOTHING, 0.0, "signs"),
+    ],
+)
+def test_they_are_signs_where_the_backbone_is_sure_of_enough_classes(
+    prepared: PreparedData, seen: Seen, share: float, kind: Kind
+) -> None:
+    config = TrainConfig(pictures=PicturesConfig(signs_share=share))
+    train = int((prepared.table["split"] == "train").sum())
+    assert traits_of(prepared, config, seen) == Traits(
+        kind=kind, pictures=train, data_size=8, usual_side=40
+    )
+
+
+def test_how_sure_is_sure_is_a_setting(prepared: PreparedData) -> None:
+    seen = {0: {"stop": 0.4}, 1: {"stop": 0.4}}
+    for sure, kind in ((0.4, "signs"), (0.41, "photos")):
+        config = TrainConfig(negatives=NegativesConfig(sure_share=sure))
+        assert traits_of(prepared, config, seen).kind == kind
+
+
+def test_the_usual_side_is_the_median_of_the_shorter_sides(prepared: PreparedData) -> None:
+    table = prepared.table.copy()
+    table["width"], table["height"] = 100, 200
+    table.loc[: len(table) // 2 + 2, ["width", "height"]] = (500, 90)
+    data = replace(prepared, table=table)
+    assert traits_of(data, TrainConfig(), NOTHING).usual_side == 90
+
+
 def test_without_a_sign_that_it_knows_all_are_negatives() -> None:
-    pool = render_pool(("cats", "dogs"), {0: {}, 1: {}}, 12, 8, 0, USUAL)
+    pool = render_pool(("cats", "dogs"), NOTHING, 12, 8, 0, USUAL)
     assert pool.labels.tolist() == [2] * 12
     images = pool.images(np.arange(12))
     assert len({picture.tobytes() for picture in images}) == 12
 
 
 def test_the_users_pictures_are_read_by_split(prepared: PreparedData) -> None:
-    data = gather(prepared, resolved(prepared)).data
+    data = gather(prepared, resolved(prepared), NOTHING).data
     pixels = load_pixels(prepared, 8)
     for name, pool in (("train", data.train), ("val", data.val)):
         rows = np.flatnonzero(prepared.table["split"] == name)
@@ -142,7 +222,7 @@ def test_weights_make_rare_classes_count_as_much(prepared: PreparedData) -> None
         ("none", MOST, np.ones(2)),
     ):
         config = resolved(prepared, class_weights=choice, loss=LossConfig(max_class_weight=most))
-        weights = gather(prepared, config).data.class_weights
+        weights = gather(prepared, config, NOTHING).data.class_weights
         assert weights == pytest.approx(wanted)
         assert weights.dtype == np.float32
 
@@ -183,7 +263,7 @@ def test_how_many_are_rendered(
     table = prepared.table.copy()
     table["split"] = ["train", "val"] * 24
     config = resolved(prepared, unknown="synthetic", negatives=NegativesConfig(**changes))
-    data = gather(replace(prepared, table=table), config).data
+    data = gather(replace(prepared, table=table), config, NOTHING).data
     assert plain_renderer
     assert (len(data.rendered), len(data.held_out)) == (rendered, held_out)
     assert data.negatives == rendered + held_out
@@ -192,8 +272,9 @@ def test_how_many_are_rendered(
     assert not set(data.rendered.rows) & set(data.held_out.rows)
 
 
+@pytest.mark.parametrize("kind", ["signs", "photos"])
 def test_what_is_held_out_is_labelled_as_the_rest(
-    prepared: PreparedData, monkeypatch: pytest.MonkeyPatch
+    prepared: PreparedData, monkeypatch: pytest.MonkeyPatch, kind: Kind
 ) -> None:
     labels = np.arange(30) % 3
     pixels = np.arange(30, dtype=np.uint8)[:, None, None, None] + np.zeros((8, 8, 3), np.uint8)
@@ -203,15 +284,12 @@ def test_what_is_held_out_is_labelled_as_the_rest(
         asked.append(arguments)
         return whole_pool(pixels, labels)
 
-    def seen(*_: object) -> dict[int, dict[str, float]]:
-        return {0: {"stop": 1.0}}
-
     monkeypatch.setattr(pools, "render_pool", rendered)
-    monkeypatch.setattr(pools, "designs_seen", seen)
     negatives = NegativesConfig(rendered_range=(20, 20), held_out_range=(10, 10))
-    config = resolved(prepared, unknown="synthetic", seed=5, negatives=negatives)
-    data = gather(prepared, config).data
-    assert asked == [(("a", "b"), {0: {"stop": 1.0}}, 30, 8, 5, negatives)]
+    pictures = PicturesConfig(kind=kind)
+    config = resolved(prepared, unknown="synthetic", seed=5, negatives=negatives, pictures=pictures)
+    data = gather(prepared, config, {0: {"stop": 1.0}}).data
+    assert asked == [(("a", "b"), {0: {"stop": 1.0}}, 30, 8, 5, negatives, kind)]
     for pool, rows in ((data.held_out, range(10)), (data.rendered, range(10, 30))):
         assert pool.rows.tolist() == list(rows)
         assert pool.labels.tolist() == labels[pool.rows].tolist()
@@ -227,7 +305,7 @@ def test_a_folder_of_no_class_is_a_pool_of_its_own(
     (tmp_path / "text.png").write_text("no picture")
     own = prepared.root / prepared.table["path"][0]
     (tmp_path / "own.png").write_bytes(own.read_bytes())
-    gathered = gather(prepared, resolved(prepared, unknown=str(tmp_path)))
+    gathered = gather(prepared, resolved(prepared, unknown=str(tmp_path)), NOTHING)
     data, unknown = gathered.data, gathered.unknown
     assert plain_renderer
     assert unknown is not None
@@ -254,7 +332,7 @@ def test_more_pictures_than_memory_holds_are_drawn_from(
             seed=seed,
             negatives=NegativesConfig(max_bytes=3 * 8 * 8 * 3 + 7),
         )
-        pool = gather(prepared, config).data.folder
+        pool = gather(prepared, config, NOTHING).data.folder
         drawn.append({picture.tobytes() for picture in pool.images(np.arange(len(pool)))})
         assert len(drawn[-1]) == 3
         assert drawn[-1] <= everything
@@ -272,7 +350,7 @@ def test_a_folder_that_is_of_no_use_is_an_error(
     reason: str,
 ) -> None:
     with pytest.raises(SignwiseError, match=rf"^`unknown` .*{reason}"):
-        gather(prepared, resolved(prepared, unknown=str(tmp_path / name)))
+        gather(prepared, resolved(prepared, unknown=str(tmp_path / name)), NOTHING)
     assert plain_renderer
 
 

@@ -278,6 +278,14 @@ def test_a_history_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_history(path) == toy_history()
 
 
+def test_stage_one_has_no_learning_rate(tmp_path: Path) -> None:
+    history = [replace(toy_history()[0], epoch=0, learning_rate=None), *toy_history()]
+    path = tmp_path / "history.csv"
+    path.write_text(history_csv(history))
+    assert path.read_text().splitlines()[1].startswith("0,,")
+    assert read_history(path) == history
+
+
 @pytest.mark.parametrize(
     "content", ["epoch\n1\n", "epoch,seconds\none,two\n", "\0\xff", "a" * 200_000]
 )

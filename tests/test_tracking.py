@@ -24,15 +24,16 @@ CLASSES = ("priority", "straße mit ü")
 HISTORY = [
     Epoch(
         epoch=epoch,
-        learning_rate=0.05 / epoch,
-        train_loss=1 / epoch,
-        train_accuracy=1 - 0.1 / epoch,
-        val_loss=2 / epoch,
-        val_accuracy=1 - 0.2 / epoch,
+        learning_rate=0.05 / epoch if epoch else None,
+        train_loss=1 / (epoch + 1),
+        train_accuracy=1 - 0.1 / (epoch + 1),
+        val_loss=2 / (epoch + 1),
+        val_accuracy=1 - 0.2 / (epoch + 1),
         seconds=1.5,
     )
-    for epoch in (1, 2, 3)
+    for epoch in range(4)
 ]
+"""Stage one, which has no learning rate, and three epochs."""
 ROWS = [row.to_json() for row in HISTORY]
 NESTED = TrainConfig(epochs=3, freeze=True).to_json()
 SETTINGS = dotted(NESTED)
@@ -66,6 +67,12 @@ def outcome(run: Path) -> Outcome:
     return make_outcome(FIGURES, CLASSES, labels, logits, pixels, run / "model.onnx")
 
 
+def points_of(name: str) -> list[tuple[float | None, float]]:
+    """What a tracker has of a column: stage one has no learning rate."""
+    found = [(row["epoch"], row[name]) for row in ROWS]
+    return [(step, value) for step, value in found if value is not None]
+
+
 def record(name: str, run: Path, outcome: Outcome, rows: Sequence[Epoch] = HISTORY) -> None:
     tracker = open_tracker(name, run, NESTED)
     for row in rows:
@@ -88,7 +95,7 @@ def test_tensorboard(run: Path, outcome: Outcome) -> None:
     events = EventAccumulator(str(run / "tensorboard")).Reload()
     for name in ROWS[0].keys() - {"epoch"}:
         points = [(point.step, point.value) for point in events.Scalars(name)]
-        assert points == [(row["epoch"], pytest.approx(row[name])) for row in ROWS]
+        assert points == [(step, pytest.approx(value)) for step, value in points_of(name)]
     for name, value in FLAT.items():
         assert events.Scalars(name)[0].value == pytest.approx(value)
     text = events.Tensors("settings/text_summary")[0].tensor_proto.string_val[0].decode()
@@ -104,15 +111,19 @@ def test_tensorboard(run: Path, outcome: Outcome) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
-def test_tensorboard_after_a_kill_has_each_epoch_once(run: Path, outcome: Outcome) -> None:
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_tensorboard_after_a_kill_has_each_epoch_once(
+    run: Path, outcome: Outcome, first: int
+) -> None:
+    """Where the run goes on with this epoch, which it had logged and not kept."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     killed = trackers.TensorboardAdapter(run, SETTINGS)
-    for row in HISTORY[:2]:
+    for row in HISTORY[: first + 1]:
         killed.epoch(row)
-    record("tensorboard", run, outcome, HISTORY[1:])
+    record("tensorboard", run, outcome, HISTORY[first:])
     points = EventAccumulator(str(run / "tensorboard")).Reload().Scalars("val_loss")
-    assert [point.step for point in points] == [1, 2, 3]
+    assert [point.step for point in points] == [0, 1, 2, 3]
     killed._writer.close()
 
 
@@ -139,7 +150,7 @@ def test_mlflow(run: Path, outcome: Outcome) -> None:
     assert found.data.params == {name: str(value) for name, value in SETTINGS.items()}
     for name in ROWS[0]:
         points = client.get_metric_history(found.info.run_id, name)
-        assert [(p.step, p.value) for p in points] == [(row["epoch"], row[name]) for row in ROWS]
+        assert [(p.step, p.value) for p in points] == points_of(name)
     for name, value in FLAT.items():
         assert found.data.metrics[name] == value
     files = {file.path for file in client.list_artifacts(found.info.run_id)}
@@ -287,7 +298,7 @@ def test_an_interrupt_of_a_tracker_is_a_failure_too(outcome: Outcome) -> None:
     def leave() -> None:
         raise SystemExit(3)
 
-    tracker = tracking.Tracker("mlflow", lambda: Failing("epoch 1", leave))
+    tracker = tracking.Tracker("mlflow", lambda: Failing("epoch 0", leave))
     tracker.epoch(HISTORY[0])
     assert tracker.finish(lambda: outcome) == ["`track` mlflow failed: SystemExit: 3"]
 

@@ -16,15 +16,21 @@ from PIL import Image
 from torch import nn
 
 import signwise
-from signwise.config import AugmentationConfig, CalibrationConfig, NegativesConfig, TrainConfig
+from signwise.config import (
+    AugmentationConfig,
+    CalibrationConfig,
+    Kind,
+    NegativesConfig,
+    TrainConfig,
+    Traits,
+)
 from signwise.data.manifest import load_data
 from signwise.data.pixels import load_pixels
 from signwise.errors import SignwiseError
 from signwise.inference.predictor import Predictor
 from signwise.metrics.selective import accepted
 from signwise.results import Epoch
-from signwise.training import loop, optim
-from signwise.training import train as training
+from signwise.training import loop, optim, stages
 from signwise.training.calibration import calibrate
 from signwise.training.checkpoint import (
     BestFacts,
@@ -36,23 +42,13 @@ from signwise.training.checkpoint import (
 from signwise.training.graph import answers_of
 from signwise.training.loop import Fit
 from signwise.training.network import build_model
-from signwise.training.pools import whole_pool
+from signwise.training.pools import look_at, traits_of, whole_pool
 from toy import toy_folder, toy_unknown
 from toy_training import ARCHITECTURE, CPU, QUICK
 
 SIZE = 16
 
 pytestmark = [pytest.mark.usefixtures("toy_net"), pytest.mark.numeric]
-
-
-@pytest.fixture
-def unfinished(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run ends where it would calibrate and export, which takes longest."""
-
-    def finish(*_: object) -> None:
-        raise SignwiseError("finished")
-
-    monkeypatch.setattr(training, "finish_run", finish)
 
 
 def begin(data: Path, out: Path, **changes: Any) -> None:
@@ -108,15 +104,20 @@ def test_the_file_holds_what_was_fitted_on_validation(prepared: Path, trained_ru
 def test_the_settings_are_stored_whole(prepared: Path, trained_run: Path) -> None:
     config = json.loads((trained_run / "config.json").read_text())
     asked = TrainConfig.from_json(QUICK.to_json() | {"epochs": 6, "keep_known": 0.75})
-    assert config["settings"] == asked.resolve(SIZE, 56).to_json()
+    seen = look_at(load_data(prepared), asked.negatives)
+    traits = traits_of(load_data(prepared), asked, seen)
+    assert (traits.pictures, traits.data_size, traits.usual_side) == (56, SIZE, 40)
+    assert config["settings"] == asked.resolve(traits).to_json()
+    assert config["settings"]["pictures"]["kind"] == traits.kind
     assert config["settings"]["image_size"] == SIZE
     assert config["seed"] == 0
     assert config["classes"] == ["priority", "stop"]
     assert config["data"] == str(prepared)
     assert config["data_sha256"] == load_data(prepared).sha256
-    assert TrainConfig.from_file(trained_run / "config.json").resolve(1, 1) == asked.resolve(
-        SIZE, 56
-    )
+    other: Kind = "photos" if traits.kind == "signs" else "signs"
+    others = Traits(kind=other, pictures=1, data_size=1, usual_side=1)
+    stored = TrainConfig.from_file(trained_run / "config.json")
+    assert stored.resolve(others) == asked.resolve(traits)
     assert {"python", "torch", "signwise"} <= set(config["versions"])
 
 
@@ -154,16 +155,16 @@ def test_resuming_a_finished_run_leaves_its_bits(prepared: Path, run: Path) -> N
     assert result.measured.best_epoch == best.epoch
 
 
-def adam(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    return torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+def adam(groups: list[dict[str, Any]], config: TrainConfig) -> torch.optim.Optimizer:
+    return torch.optim.Adam(groups, lr=config.learning_rate)
 
 
 @pytest.mark.parametrize(
     ("epoch", "share", "saved", "make"),
     [
-        (1, 1e9, 1, optim.make_optimizer),
+        (1, 1e9, 1, optim.OPTIMIZERS["sgd"]),
         (2, 1e9, 2, adam),
-        (2, 1e-12, 1, optim.make_optimizer),  # of two epochs one is done again
+        (2, 1e-12, 1, optim.OPTIMIZERS["sgd"]),  # of two epochs one is done again
     ],
 )
 @pytest.mark.usefixtures("unfinished")
@@ -177,8 +178,8 @@ def test_a_run_goes_on_from_any_epoch_to_the_same_bits(
     make: Any,
 ) -> None:
     """Whatever the optimiser, and though not every epoch leaves a checkpoint."""
-    monkeypatch.setattr(optim, "make_optimizer", make)
-    monkeypatch.setattr(training, "CHECKPOINT_TIME_SHARE", share)
+    monkeypatch.setitem(optim.OPTIMIZERS, "sgd", make)
+    monkeypatch.setattr(stages, "CHECKPOINT_TIME_SHARE", share)
     whole, halted = tmp_path / "whole", tmp_path / "halted"
     settings: dict[str, Any] = {"epochs": 3, "threads": 1, "seed": 3}
     begin(prepared, whole, **settings)
@@ -190,7 +191,7 @@ def test_a_run_goes_on_from_any_epoch_to_the_same_bits(
         return epochs(*arguments, **rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "run_epoch", fail_after)
+        patch.setattr(stages, "run_epoch", fail_after)
         with pytest.raises(KeyboardInterrupt):
             signwise.train(prepared, halted, QUICK, **settings)
     assert len(load_facts(halted / "last.safetensors", CheckpointFacts).history) == saved
@@ -213,7 +214,7 @@ def test_a_run_goes_on_from_any_epoch_to_the_same_bits(
 def test_a_run_with_another_optimiser_is_not_gone_on_with(
     prepared: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optim, "make_optimizer", adam)
+    monkeypatch.setitem(optim.OPTIMIZERS, "sgd", adam)
     with pytest.raises(SignwiseError, match="`resume`: the checkpoint is of another network, "):
         signwise.train(prepared, run, resume=True)
 
@@ -260,10 +261,10 @@ def test_a_best_epoch_before_the_last_checkpoint_stays_the_best(
             raise KeyboardInterrupt
         return epochs(*arguments, **rest)
 
-    monkeypatch.setattr(training, "CHECKPOINT_TIME_SHARE", 1e9)
+    monkeypatch.setattr(stages, "CHECKPOINT_TIME_SHARE", 1e9)
     monkeypatch.setattr(loop, "validate", validate)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "run_epoch", two)
+        patch.setattr(stages, "run_epoch", two)
         with pytest.raises(KeyboardInterrupt):
             signwise.train(prepared, out, QUICK, epochs=4)
     with pytest.raises(SignwiseError, match="finished"):
@@ -293,8 +294,8 @@ def test_checkpoints_take_no_more_than_their_share_of_the_time(
 
     clock = ticks(1.0)
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
-    monkeypatch.setattr(training, "save_tensors", note)
-    monkeypatch.setattr(training, "CHECKPOINT_TIME_SHARE", share)
+    monkeypatch.setattr(stages, "save_tensors", note)
+    monkeypatch.setattr(stages, "CHECKPOINT_TIME_SHARE", share)
     begin(prepared, tmp_path / "run", epochs=4)
     assert written == saved
 
@@ -313,7 +314,7 @@ def test_memory_that_runs_out_names_the_setting_and_leaves_no_run(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(training, "run_epoch", fail)
+    monkeypatch.setattr(stages, "run_epoch", fail)
     with pytest.raises(SignwiseError, match="out of memory: set a smaller `batch_size`"):
         signwise.train(prepared, tmp_path / "run", QUICK)
     assert not (tmp_path / "run").exists()
@@ -325,7 +326,7 @@ def test_another_error_of_torch_is_not_taken_for_memory(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(training, "run_epoch", fail)
+    monkeypatch.setattr(stages, "run_epoch", fail)
     with pytest.raises(RuntimeError, match="mat1"):
         signwise.train(prepared, tmp_path / "run", QUICK)
 
@@ -341,7 +342,7 @@ def test_what_a_tracker_leaves_is_not_in_the_way(
         raise SignwiseError("stopped")
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "run_epoch", fail)
+        patch.setattr(stages, "run_epoch", fail)
         with pytest.raises(SignwiseError, match="stopped"):
             signwise.train(prepared, out, QUICK)
     assert list(out.iterdir()) == []
@@ -494,7 +495,7 @@ def test_a_folder_is_trained_against(
         given.append(len(arguments[1].folder))
         return epochs(*arguments, **rest)
 
-    monkeypatch.setattr(training, "run_epoch", note)
+    monkeypatch.setattr(stages, "run_epoch", note)
     begin(prepared, tmp_path / "run", unknown=str(toy_unknown(tmp_path / "unknown", 3)))
     assert given == [3, 3]
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torchvision.models import _api as torchvision_models
 
-from signwise.config import NegativesConfig, ResolvedConfig, TrainConfig
+from signwise.config import NegativesConfig, ResolvedConfig, TrainConfig, Traits
 from signwise.training.negatives import DESTROYERS
 from signwise.training.pools import Pool, TrainingData, empty_pool, whole_pool
 
@@ -57,7 +57,8 @@ def settings(**changes: object) -> ResolvedConfig:
     """The settings of a run of 6 epochs with batches of 8 pictures of `SIZE`."""
     given: dict[str, object] = {"epochs": 6, "batch_size": 8, "weights": "none"}
     config = TrainConfig(**given | changes)  # type: ignore[arg-type]
-    return config.resolve(SIZE, 40)
+    traits = Traits(kind="signs", pictures=40, data_size=SIZE, usual_side=SIZE)
+    return config.resolve(traits)
 
 
 def tiny_network(outputs: int = 3) -> nn.Module:

@@ -136,8 +136,10 @@ class HeadConfig(Config):
 
     _part = "head."
 
-    views: int = 3
-    """Views of each training picture: as it is, and augmented ones."""
+    views: tuple[int, int] = (2, 3)
+    """Least and most views of each training picture: as it is, and augmented ones."""
+    pictures: int = 4000
+    """As many views as give so many pictures, within these bounds."""
     penalties: tuple[float, ...] = (0.1, 0.03, 0.01, 0.003, 0.001)
     """L2 penalties, on standardised features, of which the validation loss chooses one."""
     iterations: int = 200
@@ -145,7 +147,8 @@ class HeadConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check(self.views >= 1, "head.views", "at least 1")
+        _check(1 <= self.views[0] <= self.views[1], "head.views", "at least 1, in order")
+        _check(self.pictures >= 1, "head.pictures", "at least 1")
         _check(len(self.penalties) > 0, "head.penalties", "one or more")
         _check_range("head.penalties", self.penalties, 0, ordered=False)
         _check(self.iterations >= 1, "head.iterations", "at least 1")
@@ -157,14 +160,14 @@ class FineTuningConfig(Config):
 
     _part = "fine_tuning."
 
-    learning_rate: float = 0.1
-    """Peak of the head's, as a share of `learning_rate`."""
-    body: float = 0.1
-    """The body's, as a share of the head's."""
-    always: bool = False
-    """Also where stage one makes no mistake on the validation pictures; so if `epochs` is given."""
+    learning_rate: float = 0.005
+    """Peak of the head's, as a share of `learning_rate`; at 0.015 ImageNet's weights diverged."""
+    body: float = 1.0
+    """The body's, as a share of the head's; with less it learned nothing (LOG.md)."""
+    always: bool | None = None
+    """All epochs, whatever the validation pictures say; unless given, where `epochs` is given."""
     patience: int = 2
-    """Epochs without a better validation loss after which it ends; not if `epochs` is given."""
+    """Epochs without a better validation loss after which it ends, unless `always`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -483,6 +486,9 @@ class TrainConfig(Config):
         usual = self.usual_epochs
         fixed = usual.from_scratch if weights == "none" else usual.pretrained
         least = math.ceil(usual.least_steps / math.ceil(traits.pictures / self.batch_size))
+        always = self.fine_tuning.always
+        if always is None:
+            always = self.epochs is not None
         given = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         return ResolvedConfig(
             **given
@@ -493,9 +499,7 @@ class TrainConfig(Config):
                 "image_size": self.image_size or _usual_size(weights, traits),
                 "pictures": dataclasses.replace(self.pictures, kind=kind),
                 "augmentation": _for_kind(self.augmentation, kind),
-                "fine_tuning": dataclasses.replace(
-                    self.fine_tuning, always=self.fine_tuning.always or self.epochs is not None
-                ),
+                "fine_tuning": dataclasses.replace(self.fine_tuning, always=always),
             }
         )
 

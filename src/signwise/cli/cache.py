@@ -15,10 +15,10 @@ class CacheResult:
     out: Path
     counts: dict[str, int]
     """files and bytes."""
+    problems: list[Problem] = field(default_factory=list)
     cleared: bool
     rows: list[dict[str, str | float | None]]
     """name, under the cache folder, and bytes of each file."""
-    problems: list[Problem] = field(default_factory=list)
 
 
 def cache(*, clear: bool = False) -> CacheResult:

@@ -1,11 +1,13 @@
 """Rendered pictures kept in the user's cache folder: a second run need not render them again."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 
+from signwise.errors import SignwiseError
 from signwise.files import atomic_path, cache_folder, sha256_bytes
 from signwise.synthetic.render import RENDERER_VERSION, Pixels, render_negatives, render_signs
 
@@ -35,23 +37,25 @@ def _kept(name: str, count: int, render: Callable[[], Pixels]) -> Pixels:
     found = _read(path, count)
     if found is not None:
         return found
+    lock = FileLock(path.with_suffix(".lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            found = _read(path, count)
-            if found is not None:
-                return found
-            pictures = render()
-            with atomic_path(path) as temporary:
-                np.save(temporary, pictures)
-            return pictures
-    except OSError:
+        held = lock.acquire()
+    except (OSError, NotImplementedError):  # the latter from a file system without locks
         return render()
+    with held:
+        found = _read(path, count)
+        if found is not None:
+            return found
+        pictures = render()
+        with contextlib.suppress(OSError, SignwiseError), atomic_path(path) as temporary:
+            np.save(temporary, pictures)
+    return pictures
 
 
 def _read(path: Path, count: int) -> Pixels | None:
     try:
         pictures: Pixels = np.load(path, mmap_mode="r")
-    except (OSError, ValueError):
+    except (OSError, EOFError, ValueError):
         return None
     return pictures[:count] if len(pictures) >= count else None

@@ -113,9 +113,11 @@ def _log_odds(scores: NDArray[np.floating[Any]]) -> Array:
 
 
 def _deviation(distance: Array) -> float:
-    """Root mean square of the distances that lead towards the threshold, never quite 0."""
-    towards = distance[distance > 0]
-    return max(float(np.sqrt(np.square(towards).mean())) if len(towards) else 0.0, 1e-3)
+    """Root mean square of the half of the distances that lead towards the threshold, never quite 0.
+
+    Half, however many lie at 0: a score that leaves the middle by a little changes little.
+    """
+    return max(float(np.sqrt(2 * np.square(distance.clip(min=0)).mean())), 1e-3)
 
 
 def keep_share(known: NDArray[np.floating[Any]], share: float, config: CalibrationConfig) -> float:

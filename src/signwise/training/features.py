@@ -6,11 +6,15 @@ again. Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperfo
 Out-of-Distribution", 2022, say why the head comes first.
 """
 
+import contextlib
 import json
+import math
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +23,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from signwise.config import HeadConfig, ResolvedConfig
+from signwise.errors import SignwiseError
 from signwise.files import atomic_path, sha256_bytes
 from signwise.progress import track
 from signwise.results import Epoch
 from signwise.training.augment import augment
-from signwise.training.batches import training_batches
+from signwise.training.batches import steps_in_epoch, training_batches
 from signwise.training.graph import Normalise
 from signwise.training.head import head_name
 from signwise.training.loop import loss_of, network_outputs, validate
 from signwise.training.pools import Pool, TrainingData
+
+Batch = tuple[Tensor, Tensor]
+"""Pictures (B, 3, S, S) in [0, 1] and labels (B,)."""
 
 BATCH = 128
 """Pictures of known classes that go through the backbone at a time."""
@@ -83,23 +91,34 @@ def fit_stage_one(
     """
     start = time.perf_counter()
     backbone = _Backbone(network, device)
-    total = config.head.views * len(data.train) + len(data.val) + len(data.held_out)
-    with track("features", total) as advance:
-        views = []
-        for number in range(config.head.views):
-            make = partial(_of_view, backbone, data, config, number, device, advance)
-            views.append(_kept(kept_in, _name(key, config, f"view {number}"), make))
-        make = partial(_of_pools, backbone, (data.val, data.held_out), device, advance)
-        val = _kept(kept_in, _name(key, config, "validation"), make)
+    count = views_of(len(data.train), config.head)
+    steps = [steps_in_epoch(len(data.train), BATCH)] * count
+    steps += [sum(math.ceil(len(pool) / BATCH) for pool in (data.val, data.held_out))]
+    with track("batches of features", sum(steps)) as advance:
+
+        def kept(part: str, make: Callable[[], Iterator[Batch]], batches: int) -> Features:
+            path = kept_in / _name(key, config, device, part)
+            found = _read(path)
+            if found is not None:
+                advance(batches)
+                return found
+            return _keep(path, _through(backbone, make(), advance))
+
+        views = [
+            kept(f"view {number}", partial(_view, data, config, number, device), steps[number])
+            for number in range(count)
+        ]
+        val = kept(
+            "validation", partial(_as_they_are, (data.val, data.held_out), device), steps[-1]
+        )
     train = Features(
         values=np.concatenate([part.values for part in views]),
         labels=np.concatenate([part.labels for part in views]),
     )
-    head = fit_head(
-        train, val, torch.from_numpy(data.class_weights), config.label_smoothing, config.head
-    )
     layer = network.get_submodule(head_name(network))
     assert isinstance(layer, nn.Linear), "can_fit_head says so"
+    weights = torch.from_numpy(data.class_weights)
+    head = fit_head(train, val, layer.out_features, weights, config.label_smoothing, config.head)
     with torch.no_grad():
         layer.weight.copy_(head.weight)
         layer.bias.copy_(head.bias)
@@ -113,6 +132,11 @@ def fit_stage_one(
         val_accuracy=fit.accuracy,
         seconds=time.perf_counter() - start,
     )
+
+
+def views_of(pictures: int, config: HeadConfig) -> int:
+    """How many views of so many training pictures are fitted on."""
+    return int(np.clip(config.pictures // pictures, *config.views))
 
 
 class _Backbone:
@@ -133,65 +157,51 @@ class _Backbone:
             self._network.set_submodule(self._head, head)
 
 
-def _of_view(
-    backbone: _Backbone,
-    data: TrainingData,
-    config: ResolvedConfig,
-    number: int,
-    device: torch.device,
-    advance: Callable[[int], None],
-) -> Features:
+def _view(
+    data: TrainingData, config: ResolvedConfig, number: int, device: torch.device
+) -> Iterator[Batch]:
     """The training pictures and what is trained against, as they are or, from view 1, augmented."""
 
     def view(pixels: Tensor, generator: torch.Generator) -> Tensor:
         return augment(pixels, config.augmentation, generator) if number else pixels
 
     seed = config.seed * 1_000_003 + VIEW_SEEDS + number
-    batches = training_batches(data, BATCH, seed, device, view=view, negatives=config.negatives)
-    return _gathered(backbone, batches, advance)
+    return training_batches(data, BATCH, seed, device, view=view, negatives=config.negatives)
 
 
-def _of_pools(
-    backbone: _Backbone,
-    pools: tuple[Pool, ...],
-    device: torch.device,
-    advance: Callable[[int], None],
-) -> Features:
-    def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        for pool in pools:
-            for start in range(0, len(pool), BATCH):
-                rows = np.arange(start, min(start + BATCH, len(pool)))
-                yield pool.take(rows, device), torch.from_numpy(pool.labels[rows])
-
-    return _gathered(backbone, batches(), advance)
+def _as_they_are(pools: tuple[Pool, ...], device: torch.device) -> Iterator[Batch]:
+    for pool in pools:
+        for start in range(0, len(pool), BATCH):
+            rows = np.arange(start, min(start + BATCH, len(pool)))
+            yield pool.take(rows, device), torch.from_numpy(pool.labels[rows])
 
 
-def _gathered(
-    backbone: _Backbone, batches: Iterator[tuple[Tensor, Tensor]], advance: Callable[[int], None]
+def _through(
+    backbone: _Backbone, batches: Iterator[Batch], advance: Callable[[int], None]
 ) -> Features:
     values, labels = [], []
     for pictures, of_pictures in batches:
         values.append(backbone(pictures))
         labels.append(of_pictures.cpu().numpy())
-        advance(len(pictures))
+        advance(1)
     return Features(values=np.concatenate(values), labels=np.concatenate(labels))
 
 
 def fit_head(
     train: Features,
     val: Features,
+    outputs: int,
     class_weights: Tensor,
     label_smoothing: float,
     config: HeadConfig,
 ) -> Head:
     """The head of lowest loss on `train`, with the L2 penalty that is best on `val`.
 
-    Its outputs are the K classes of `class_weights` and, where a label is K, unknown. Features are
-    standardised for the fit, which L-BFGS brings to convergence; the head that is given takes them
-    as they are. Deterministic on one CPU and number of threads.
+    Its outputs are the K classes of `class_weights` and, where there is one more, unknown. Features
+    are standardised for the fit, which L-BFGS brings to convergence; the head that is given takes
+    them as they are. Deterministic on one CPU and number of threads.
     """
     classes = len(class_weights)
-    outputs = classes + int((train.labels == classes).any())
     mean = train.values.mean(0, dtype=np.float64)
     deviation = np.maximum(train.values.std(0, dtype=np.float64), SMALLEST_DEVIATION)
     own, other = (
@@ -245,30 +255,31 @@ def _minimise(
         optimizer.zero_grad()
         value = loss() + penalty * parameters[0].square().sum()
         value.backward()  # type: ignore[no-untyped-call]
-        return float(value)
+        return value.item()
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
 
 
-def _name(key: str, config: ResolvedConfig, part: str) -> str:
+def _name(key: str, config: ResolvedConfig, device: torch.device, part: str) -> str:
     """A file name for features that hang on all that is named here."""
     names = ("image_size", "model", "seed", "unknown", "augmentation", "negatives", "pictures")
-    settings = config.to_json()
-    text = json.dumps([key, part, {name: settings[name] for name in names}], sort_keys=True)
+    settings = {name: value for name, value in config.to_json().items() if name in names}
+    # Another version draws other views; another device or number of threads has other last bits.
+    made_by = [version("signwise"), version("torch"), device.type, torch.get_num_threads()]
+    text = json.dumps([key, part, settings, made_by], sort_keys=True)
     return f"features-{sha256_bytes(text.encode())[:32]}.npz"
 
 
-def _kept(folder: Path, name: str, make: Callable[[], Features]) -> Features:
-    """The features in a file of the folder, made where it is missing; kept if it can be written."""
-    path = folder / name
+def _read(path: Path) -> Features | None:
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
             return Features(values=saved["values"], labels=saved["labels"])
-    except (OSError, ValueError, KeyError):
-        features = make()
-    try:
-        with atomic_path(path) as temporary:
-            np.savez(temporary, values=features.values, labels=features.labels)
-    except OSError:
-        pass  # a folder that is read-only, or a full disk: the next run computes them again
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _keep(path: Path, features: Features) -> Features:
+    """Write the features if that can be done: else the next run computes them again."""
+    with contextlib.suppress(OSError, SignwiseError), atomic_path(path) as temporary:
+        np.savez(temporary, values=features.values, labels=features.labels)
     return features

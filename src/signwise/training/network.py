@@ -118,7 +118,7 @@ def _imagenet_state(name: str) -> Mapping[str, Tensor]:
     except (URLError, OSError) as error:
         raise SignwiseError(
             f"`weights` imagenet: could not download {file.name} ({error}): put the file at "
-            f"{file} by hand, or train offline with `weights` none"
+            f"{file} by hand, or train offline with `weights` none or a file of your own"
         ) from None
     except Exception as error:
         raise SignwiseError(

@@ -29,7 +29,7 @@ from signwise.training.checkpoint import (
     load_tensors,
     save_tensors,
 )
-from signwise.training.features import can_fit_head, fit_stage_one
+from signwise.training.features import can_fit_head, fit_stage_one, views_of
 from signwise.training.head import head_name
 from signwise.training.loop import run_epoch
 from signwise.training.optim import SavedState, TrainState, load_state, make_train_state, save_state
@@ -82,7 +82,8 @@ def fit(
         return log.history
     if log.history and settings.time_limit is not None:
         # An epoch of the whole network takes about thrice what its features took.
-        guess = 3 * log.history[0].seconds / settings.head.views if staged else 0
+        views = views_of(len(data.train), settings.head)
+        guess = 3 * log.history[0].seconds / views if staged else 0
         if time.perf_counter() - began + guess + FINISH_SECONDS > settings.time_limit:
             return log.history
     saved_at, cost = time.perf_counter(), 0.0

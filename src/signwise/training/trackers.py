@@ -83,8 +83,9 @@ class TensorboardAdapter:
         self._folder = out / "tensorboard"
         self._settings = settings
         self._epoch = 0
+        self._is_first = True
+        self._begun = any(self._folder.glob("events.*"))
         self._writer = self._open(purge_step=None)
-        self._text("settings", settings)
 
     def _open(self, purge_step: int | None) -> Any:
         from torch.utils.tensorboard.writer import SummaryWriter
@@ -97,10 +98,13 @@ class TensorboardAdapter:
 
     def epoch(self, row: Epoch) -> None:
         """One point on each curve; what a killed run wrote from this epoch on is taken back."""
-        if self._epoch == 0 and row.epoch > 1:
-            self._writer.close()
-            self._writer = self._open(purge_step=row.epoch)
         self._epoch = row.epoch
+        if self._is_first:
+            self._is_first = False
+            if self._begun:
+                self._writer.close()
+                self._writer = self._open(purge_step=row.epoch)
+            self._text("settings", self._settings)
         for name, value in row.to_json().items():
             if name != "epoch" and value is not None:
                 self._writer.add_scalar(name, value, self._epoch)

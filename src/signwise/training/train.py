@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from signwise.config import ResolvedConfig, TrainConfig, dotted
+from signwise.config import ResolvedConfig, TrainConfig, Traits, dotted
 from signwise.data.manifest import PreparedData, load_data, read_table, write_csv
 from signwise.data.unknown import LISTING, UnknownPictures
 from signwise.errors import SignwiseError
@@ -19,6 +19,7 @@ from signwise.results import Epoch, Problem, RunConfig, to_json
 from signwise.runtime import available_cores
 from signwise.training.checkpoint import BestFacts, load_facts, load_tensors
 from signwise.training.device import choose_device, explain_memory_errors, layout
+from signwise.training.features import can_fit_head
 from signwise.training.finish import Finished, finish_run, versions
 from signwise.training.network import build_model
 from signwise.training.pools import Gathered, gather, look_at, to_device, traits_of
@@ -76,14 +77,15 @@ def train(
     prepared = load_data(Path(data))
     _check_splits(prepared)
     torch.set_num_threads(asked.threads or available_cores())
-    seen = look_at(prepared, asked.negatives)
-    settings = asked.resolve(traits_of(prepared, asked, seen))
-    device = choose_device(settings.device)
-    require_tracker(settings.track)
+    device = choose_device(asked.device)
+    require_tracker(asked.track)
     with torch.random.fork_rng(devices=[]):
+        seen = look_at(prepared, asked.negatives)
+        traits = traits_of(prepared, asked, seen)
+        settings = asked.resolve(traits)
         torch.manual_seed(settings.seed)
         network = _build(settings, prepared, begun=resume and (out / LAST).is_file())
-        _check_run(out, settings, prepared, resume=resume)
+        _check_run(out, settings, prepared, traits, resume=resume)
         with (
             output_folder(out, "run", keep=lambda folder: (folder / LAST).is_file()),
             explain_memory_errors(),
@@ -113,7 +115,12 @@ def _build(settings: ResolvedConfig, prepared: PreparedData, *, begun: bool) -> 
     outputs = len(prepared.classes) + (settings.unknown != "none")
     # A checkpoint holds all weights: what they once began from need not be there any more.
     weights = "none" if begun else settings.weights
-    return build_model(settings.model, outputs, settings.image_size, weights)
+    network = build_model(settings.model, outputs, settings.image_size, weights)
+    if settings.freeze and not settings.pretrained:
+        raise SignwiseError("`freeze`: `weights` none leave nothing to freeze: choose others")
+    if settings.freeze and not can_fit_head(network):
+        raise SignwiseError(f"`freeze`: {settings.model} has no linear head to fit")
+    return network
 
 
 def _result(
@@ -163,7 +170,7 @@ def _check_splits(prepared: PreparedData) -> None:
 
 
 def _check_run(
-    out: Path, settings: ResolvedConfig, prepared: PreparedData, *, resume: bool
+    out: Path, settings: ResolvedConfig, prepared: PreparedData, traits: Traits, *, resume: bool
 ) -> None:
     """A run is neither overwritten, nor resumed under other settings or on other data."""
     stored = out / CONFIG
@@ -173,9 +180,8 @@ def _check_run(
         return
     old = read_record(stored, RunConfig)
     # What an older version did not record yet is what it is unless given.
-    before, now = (
-        dotted(each.to_json()) for each in (TrainConfig.from_json(old.settings), settings)
-    )
+    asked = TrainConfig.from_json(old.settings)
+    before, now = (dotted(each.to_json()) for each in (asked.resolve(traits), settings))
     changed = [name for name, value in now.items() if before[name] != value]
     if changed:
         names = ", ".join(f"`{name}`" for name in changed)

@@ -1,0 +1,311 @@
+"""Both stages of a run from pre-trained weights: what each changes, which is kept, when it ends."""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torchvision import models
+
+import signwise
+from signwise.config import FineTuningConfig
+from signwise.errors import SignwiseError
+from signwise.results import Epoch, read_history
+from signwise.training import features, loop, stages
+from signwise.training.checkpoint import BestFacts, load_facts, load_tensors
+from signwise.training.loop import Fit
+from signwise.training.stages import is_done
+from toy_training import QUICK, settings
+
+pytestmark = [pytest.mark.usefixtures("toy_net"), pytest.mark.numeric]
+
+STAGED = replace(QUICK, epochs=None, threads=1)
+"""The epochs are not given, so that the validation loss says how many."""
+HEAD = {"5.weight", "5.bias"}
+SMALL = "shufflenet_v2_x0_5"
+
+
+@pytest.fixture
+def start(trained_run: Path, tmp_path: Path) -> Path:
+    """Pre-trained weights of `toy_net`."""
+    return Path(shutil.copy(trained_run / "model.safetensors", tmp_path / "start.safetensors"))
+
+
+def begin(data: Path, out: Path, **changes: Any) -> list[Epoch]:
+    """A run up to where it would be calibrated; gives its history."""
+    with pytest.raises(SignwiseError, match=r"^finished$"):
+        signwise.train(data, out, replace(STAGED, **changes))
+    return read_history(out / "history.csv")
+
+
+def script(monkeypatch: pytest.MonkeyPatch, losses: Iterable[float], accuracy: float = 0.9) -> None:
+    """Validation losses by epoch, from stage one on."""
+    left = iter(losses)
+
+    def validate(*_: object) -> Fit:
+        return Fit(loss=next(left), accuracy=accuracy)
+
+    monkeypatch.setattr(features, "validate", validate)
+    monkeypatch.setattr(loop, "validate", validate)
+
+
+def numbers(history: Iterable[Epoch]) -> list[int]:
+    return [row.epoch for row in history]
+
+
+def differing(first: Path, second: Path) -> set[str]:
+    """The tensors that differ between two files."""
+    own, other = load_tensors(first), load_tensors(second)
+    assert own.keys() == other.keys()
+    return {name for name in own if not torch.equal(own[name], other[name])}
+
+
+@pytest.mark.usefixtures("unfinished")
+def test_stage_one_is_kept_where_fine_tuning_is_worse(
+    prepared: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(monkeypatch, (0.2, 0.3, 0.25))
+    history = begin(prepared, tmp_path / "run", weights=str(start))
+    assert numbers(history) == [0, 1, 2]
+    assert [row.learning_rate is None for row in history] == [True, False, False]
+    model = tmp_path / "run" / "model.safetensors"
+    assert load_facts(model, BestFacts).epoch == 0
+    assert differing(model, start) == HEAD
+
+
+@pytest.mark.usefixtures("unfinished")
+def test_fine_tuning_is_kept_where_it_is_better(
+    prepared: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It changes all weights, and leaves the batch norm's statistics as they are."""
+    script(monkeypatch, (0.3, 0.2, 0.4, 0.5))
+    history = begin(prepared, tmp_path / "run", weights=str(start))
+    assert numbers(history) == [0, 1, 2, 3]
+    model = tmp_path / "run" / "model.safetensors"
+    assert load_facts(model, BestFacts).epoch == 1
+    assert differing(model, start) == HEAD | {"0.weight", "0.bias", "1.weight", "1.bias"}
+
+
+@pytest.mark.parametrize(
+    ("patience", "losses", "last"),
+    [(2, (0.5, 0.4, 0.45, 0.3, 0.35, 0.3), 5), (1, (0.5, 0.4, 0.45), 2), (3, (0.5,) * 4, 3)],
+)
+@pytest.mark.usefixtures("unfinished")
+def test_it_ends_after_epochs_that_did_not_help(
+    prepared: Path,
+    start: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    patience: int,
+    losses: tuple[float, ...],
+    last: int,
+) -> None:
+    script(monkeypatch, losses)
+    patient = FineTuningConfig(patience=patience)
+    history = begin(prepared, tmp_path / "run", weights=str(start), fine_tuning=patient)
+    assert numbers(history) == list(range(last + 1))
+
+
+@pytest.mark.usefixtures("unfinished")
+def test_without_a_mistake_stage_one_is_all_unless_epochs_are_given(
+    prepared: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(monkeypatch, (0.2, 0.2, 0.3, 0.4, 0.5), accuracy=1)
+    assert numbers(begin(prepared, tmp_path / "one", weights=str(start))) == [0]
+    model = tmp_path / "one" / "model.safetensors"
+    assert differing(model, start) == HEAD
+    history = begin(prepared, tmp_path / "both", weights=str(start), epochs=3)
+    assert numbers(history) == [0, 1, 2, 3]
+
+
+@pytest.mark.usefixtures("unfinished")
+def test_freeze_is_stage_one_alone(prepared: Path, start: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert numbers(begin(prepared, out, weights=str(start), freeze=True, epochs=3)) == [0]
+    assert differing(out / "model.safetensors", start) == HEAD
+
+
+def test_freeze_needs_pre_trained_weights_and_a_linear_head(prepared: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(SignwiseError, match=r"^`freeze`: `weights` none"):
+        signwise.train(prepared, out, STAGED, freeze=True)
+    with torch.random.fork_rng(devices=[]):
+        state = models.get_model("squeezenet1_1").state_dict()
+    torch.save(state, tmp_path / "squeeze.pth")
+    changes: dict[str, Any] = {"model": "squeezenet1_1", "image_size": 32, "freeze": True}
+    with pytest.raises(SignwiseError, match=r"^`freeze`: squeezenet1_1 has no linear head"):
+        signwise.train(prepared, out, STAGED, weights=str(tmp_path / "squeeze.pth"), **changes)
+    assert not out.exists()
+
+
+@pytest.mark.usefixtures("unfinished")
+def test_from_scratch_there_is_no_stage_one(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a run end early: its loss may rise before it falls."""
+    script(monkeypatch, (0.2, 0.3, 0.4, 0.5, 0.6), accuracy=1)
+    few = replace(STAGED.usual_epochs, from_scratch=5, least_steps=1)
+    history = begin(prepared, tmp_path / "run", usual_epochs=few)
+    assert numbers(history) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("unfinished")
+def test_fine_tuning_is_gentle(prepared: Path, start: Path, tmp_path: Path) -> None:
+    both = {
+        name: begin(prepared, tmp_path / name, weights=weights, epochs=3)
+        for name, weights in (("staged", str(start)), ("scratch", "none"))
+    }
+    share = STAGED.fine_tuning.learning_rate
+    wanted = [row.learning_rate for row in both["scratch"]]
+    found = [row.learning_rate for row in both["staged"][1:]]
+    assert found == [pytest.approx(share * rate) for rate in wanted if rate is not None]
+
+
+@pytest.mark.usefixtures("unfinished")
+def test_a_run_killed_after_stage_one_goes_on_to_the_same_bits(
+    prepared: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stage one is not done again, nor are the weights needed that it began from."""
+    whole, halted = tmp_path / "whole", tmp_path / "halted"
+    begin(prepared, whole, weights=str(start), epochs=2)
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "run_epoch", stop)
+        with pytest.raises(KeyboardInterrupt):
+            signwise.train(prepared, halted, replace(STAGED, weights=str(start), epochs=2))
+    assert numbers(read_history(halted / "history.csv")) == [0]
+    start.unlink()
+    monkeypatch.setattr(stages, "fit_stage_one", stop)
+    with pytest.raises(SignwiseError, match="finished"):
+        signwise.train(prepared, halted, resume=True)
+    for name in ("model.safetensors", "last.safetensors"):
+        assert differing(whole / name, halted / name) == set()
+    rows = [
+        [replace(row, seconds=0) for row in read_history(folder / "history.csv")]
+        for folder in (whole, halted)
+    ]
+    assert rows[0] == rows[1]
+    assert numbers(rows[0]) == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("unfinished")
+def test_a_run_that_ended_early_does_not_go_on(
+    prepared: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(monkeypatch, (0.2, 0.3, 0.25))
+    out = tmp_path / "run"
+    history = begin(prepared, out, weights=str(start))
+    with pytest.raises(SignwiseError, match="finished"):
+        signwise.train(prepared, out, resume=True)
+    assert read_history(out / "history.csv") == history
+
+
+@pytest.mark.usefixtures("unfinished")
+def test_a_time_limit_leaves_epochs_out(prepared: Path, start: Path, tmp_path: Path) -> None:
+    """Not the first from scratch, without which there is no network."""
+
+    def run(name: str, weights: str, limit: float) -> list[int]:
+        out = tmp_path / name
+        return numbers(begin(prepared, out, weights=weights, epochs=2, time_limit=limit))
+
+    assert run("short", str(start), 1) == [0]
+    assert (tmp_path / "short" / "model.safetensors").is_file()
+    assert run("long", str(start), 1e6) == [0, 1, 2]
+    assert run("short scratch", "none", 1) == [1]
+    assert (tmp_path / "short scratch" / "last.safetensors").is_file()
+    assert run("long scratch", "none", 1e6) == [1, 2]
+
+
+@pytest.mark.usefixtures("unfinished")
+def test_a_further_run_takes_the_features_that_are_kept(
+    prepared: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Path(shutil.copytree(prepared, tmp_path / "data"))
+    first = begin(data, tmp_path / "first", weights=str(start), freeze=True)
+    through: list[int] = []
+    whole = features._through
+
+    def count(*arguments: Any) -> features.Features:
+        through.append(1)
+        return whole(*arguments)
+
+    monkeypatch.setattr(features, "_through", count)
+    again = begin(data, tmp_path / "again", weights=str(start), freeze=True, learning_rate=0.5)
+    assert through == []
+    assert replace(again[0], seconds=0) == replace(first[0], seconds=0)
+    names = ("first", "again")
+    one, two = (tmp_path / name / "model.safetensors" for name in names)
+    assert differing(one, two) == set()
+    begin(data, tmp_path / "seed", weights=str(start), freeze=True, seed=5)
+    assert through
+
+
+def epoch(number: int, loss: float, accuracy: float = 0.9) -> Epoch:
+    return Epoch(
+        epoch=number,
+        learning_rate=0.1 if number else None,
+        train_loss=0.1,
+        train_accuracy=0.9,
+        val_loss=loss,
+        val_accuracy=accuracy,
+        seconds=1,
+    )
+
+
+def test_when_a_run_is_done() -> None:
+    given = settings(weights="signs", epochs=4)
+    usual = replace(given, fine_tuning=FineTuningConfig(always=False))
+    history = [epoch(number, 0.5 + number / 10) for number in range(5)]
+    assert not is_done([], given, staged=True)
+    assert [is_done(history[:n], given, staged=True) for n in range(1, 6)] == [False] * 4 + [True]
+    assert [is_done(history[:n], usual, staged=True) for n in range(1, 4)] == [False, False, True]
+    assert not is_done(history[:4], usual, staged=False)
+    right = [epoch(0, 0.5, accuracy=1)]
+    assert is_done(right, usual, staged=True)
+    assert not is_done(right, given, staged=True)
+    assert is_done(history[:1], replace(given, freeze=True), staged=True)
+
+
+@pytest.fixture
+def torch_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder where torch looks for downloaded weights."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path / "torch" / "hub" / "checkpoints"
+
+
+def test_photos_want_imagenet_weights_and_the_error_says_where_to_put_them(
+    prepared: Path, torch_home: Path, tmp_path: Path
+) -> None:
+    changes: dict[str, Any] = {"model": SMALL, "weights": "auto", "image_size": 32}
+    with pytest.raises(SignwiseError) as caught:
+        signwise.train(prepared, tmp_path / "run", STAGED, **changes)
+    message = str(caught.value)
+    file = models.ShuffleNet_V2_X0_5_Weights.DEFAULT.url.rsplit("/", 1)[1]
+    assert str(torch_home / file) in message
+    assert "`weights` none or a file" in message
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("unfinished")
+def test_photos_are_trained_on_from_imagenet_weights(
+    prepared: Path, torch_home: Path, tmp_path: Path
+) -> None:
+    torch_home.mkdir(parents=True)
+    file = models.ShuffleNet_V2_X0_5_Weights.DEFAULT.url.rsplit("/", 1)[1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        theirs: nn.Module = models.get_model(SMALL)
+    torch.save(theirs.state_dict(), torch_home / file)
+    changes: dict[str, Any] = {"model": SMALL, "weights": "auto", "image_size": 32, "freeze": True}
+    assert numbers(begin(prepared, tmp_path / "run", **changes)) == [0]
+    stored = signwise.TrainConfig.from_file(tmp_path / "run" / "config.json")
+    assert (stored.weights, stored.pictures.kind) == ("imagenet", "photos")
+    kept = load_tensors(tmp_path / "run" / "model.safetensors")
+    assert torch.equal(kept["conv5.0.weight"], theirs.state_dict()["conv5.0.weight"])
