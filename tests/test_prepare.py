@@ -399,3 +399,14 @@ def test_a_class_name_must_be_readable(own: Path, tmp_path: Path) -> None:
     with pytest.raises(SignwiseError, match="rename it"):
         prepare(own, tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+def test_what_was_made_of_the_earlier_pictures_goes(tmp_path: Path) -> None:
+    photos, data = toy_folder(tmp_path / "photos"), tmp_path / "data"
+    prepare(photos, data, image_size=16)
+    left = [data / "pixels-24.npy", data / "features-0123.npz"]
+    for path in left:
+        path.write_bytes(b"old")
+    prepare(photos, data, image_size=16)
+    assert not any(path.exists() for path in left)
+    assert (data / "pixels-16.npy").is_file()

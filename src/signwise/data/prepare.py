@@ -86,7 +86,8 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
         warnings = [*found.warnings, *_warnings(found, leaks, config)]
         flagged = find_flagged(found)
         overview = data_overview(source, found, flagged, config, leaks, warnings, pixels)
-        for stale in out.glob("pixels-*.npy"):
+        # Pixels of other sizes and features, made from pictures that may have changed.
+        for stale in (*out.glob("pixels-*.npy"), *out.glob("features-*.npz")):
             stale.unlink()
         seal(
             pixels,
