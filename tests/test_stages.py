@@ -49,7 +49,7 @@ def script(monkeypatch: pytest.MonkeyPatch, losses: Iterable[float], accuracy: f
     def validate(*_: object) -> Fit:
         return Fit(loss=next(left), accuracy=accuracy)
 
-    monkeypatch.setattr(features, "validate", validate)
+    monkeypatch.setattr(features, "fit_of", validate)
     monkeypatch.setattr(loop, "validate", validate)
 
 

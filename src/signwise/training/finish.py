@@ -62,20 +62,12 @@ def finish_run(
     own = logits[:, : data.classes].astype(np.float64)
     calibration = calibrate(own, labels, data.class_weights, config.calibration)
     warnings = list(notes_on(own, labels, calibration, config.calibration))
-    offsets = torch.tensor(calibration.offsets.tolist())
     scale = config.calibration.known_scale
-    probabilities, known = (
-        answer.numpy()
-        for answer in answers_of(torch.from_numpy(logits), calibration.temperature, offsets, scale)
-    )
+    probabilities, known = _answers(logits, calibration, scale)
     threshold = 0.0
     if data.has_negatives:
-        threshold = fit_threshold(
-            known,
-            _known_of_negatives(network, data, calibration, config),
-            config.keep_known,
-            config.calibration,
-        )
+        of_negatives = _answers(_logits_of_negatives(network, data), calibration, scale)[1]
+        threshold = fit_threshold(known, of_negatives, config.keep_known, config.calibration)
     elif config.keep_known is not None:
         warnings.append("`keep_known` has no effect: with `unknown` none nothing is rejected")
     right = probabilities.argmax(1) == labels
@@ -126,19 +118,22 @@ def finish_run(
     return Finished(figures=record.figures, warnings=warnings, probabilities=probabilities)
 
 
-def _known_of_negatives(
-    network: nn.Module, data: TrainingData, calibration: Calibration, config: ResolvedConfig
-) -> NDArray[np.float32]:
-    """`known` (M,) of the held-out pictures of no class."""
+def _answers(
+    logits: NDArray[np.float32], calibration: Calibration, known_scale: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Probabilities (N, K) and known (N,) from logits (N, outputs), as model.onnx gives them."""
+    offsets = torch.tensor(calibration.offsets.tolist())
+    found = answers_of(torch.from_numpy(logits), calibration.temperature, offsets, known_scale)
+    return found[0].numpy(), found[1].numpy()
+
+
+def _logits_of_negatives(network: nn.Module, data: TrainingData) -> NDArray[np.float32]:
+    """Logits (M, outputs) of the held-out pictures of no class."""
     rows = np.flatnonzero(data.held_out.labels == data.classes)
     if not len(rows):
-        return np.empty(0, np.float32)
+        return np.empty((0, data.classes + 1), np.float32)
     pool = replace(data.held_out, rows=data.held_out.rows[rows], labels=data.held_out.labels[rows])
-    logits = torch.from_numpy(network_logits(network, pool, torch.device("cpu")))
-    offsets = torch.tensor(calibration.offsets.tolist())
-    return answers_of(logits, calibration.temperature, offsets, config.calibration.known_scale)[
-        1
-    ].numpy()
+    return network_logits(network, pool, torch.device("cpu"))
 
 
 def _counts(prepared: PreparedData) -> dict[str, dict[str, int]]:

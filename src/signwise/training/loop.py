@@ -139,13 +139,21 @@ def validate(network: nn.Module, data: TrainingData, device: torch.device) -> Fi
     Of the known pictures alone the loss is soon next to nothing, whatever becomes of the unknown.
     """
     logits, labels = network_logits(network, data.val, device), data.val.labels
-    accuracy = float((logits[:, : data.classes].argmax(1) == labels).mean())
     if len(data.held_out):
         logits = np.concatenate((logits, network_logits(network, data.held_out, device)))
         labels = np.concatenate((labels, data.held_out.labels))
-    even = torch.ones(data.classes)
-    loss = loss_of(torch.from_numpy(logits), torch.from_numpy(labels), even, 0.0)
-    return Fit(loss=float(loss), accuracy=accuracy)
+    return fit_of(torch.from_numpy(logits), torch.from_numpy(labels), len(data.val), data.classes)
+
+
+def fit_of(logits: Tensor, labels: Tensor, known: int, classes: int) -> Fit:
+    """The validation figures of logits (N, outputs) and labels (N,).
+
+    The first `known` are the user's pictures, whose accuracy it is; the loss is that of all, every
+    class weighed alike and no target smoothed.
+    """
+    right = logits[:known, :classes].argmax(1) == labels[:known]
+    loss = loss_of(logits, labels, torch.ones(classes), 0.0)
+    return Fit(loss=float(loss), accuracy=float(right.double().mean()))
 
 
 def run_epoch(
