@@ -184,7 +184,7 @@ def test_a_second_evaluation_replaces_the_first_with_the_same_bytes(run: Path, d
 
 
 def test_pictures_of_the_training_are_told(run: Path, data: Path) -> None:
-    with pytest.warns(UserWarning, match="48 of 72 pictures were trained on"):
+    with pytest.warns(UserWarning, match="trained on 48 of these 72 pictures"):
         result = evaluate(run, data, split="all")
     manifest = pd.read_csv(data / "manifest.csv")
     assert metrics(result)["seen_in_training"] == (manifest["split"] == "train").sum() == 48
@@ -196,7 +196,8 @@ def test_groups_that_straddle_the_split_are_counted(tmp_path: Path) -> None:
         toy_folder(tmp_path / "photos" / split, per_class=9, seed=seed)
     data = prepare(tmp_path / "photos", tmp_path / "data", group=r"(\d{5})_").out
     run = make_run(tmp_path / "run", data)
-    assert metrics(evaluate(run, data))["groups_seen_in_training"] == 6
+    with pytest.warns(UserWarning, match="6 groups"):
+        assert metrics(evaluate(run, data))["groups_seen_in_training"] == 6
     config = json.loads((run / "config.json").read_text())
     write_json(run / "config.json", config | {"data_sha256": "0" * 64})
     found = metrics(evaluate(run, data))
@@ -304,7 +305,7 @@ def test_pictures_that_were_trained_against_are_told(run: Path, data: Path, tmp_
     assert metrics(evaluate(run, data, unknown=others))["unknown"]["seen_in_training"] == 0
     hashes = [f"{path},{sha256_file(path)}" for path in sorted(others.iterdir())[:3]]
     (run / LISTING).write_text("\n".join(["path,sha256", *hashes]) + "\n")
-    with pytest.warns(UserWarning, match="3 of 4 pictures of `unknown` were trained against"):
+    with pytest.warns(UserWarning, match="trained on 3 of these 4 pictures of no class"):
         result = evaluate(run, data, unknown=others)
     assert metrics(result)["unknown"]["seen_in_training"] == 3
     model = toy_model(tmp_path / "lone.onnx")

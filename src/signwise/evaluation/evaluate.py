@@ -28,6 +28,7 @@ from signwise.progress import track
 from signwise.report.charts import reliability
 from signwise.report.confusion_chart import draw_confusion_matrix
 from signwise.report.evaluation_page import EvaluationPage, Origin, evaluation_page
+from signwise.report.words import cautions
 from signwise.results import (
     KNOWN_GROUPINGS,
     Epoch,
@@ -197,22 +198,11 @@ def _evaluate(
 
 def _warn(evaluation: Evaluation, folder: Path) -> None:
     """Say what a reader of the figures must know, and what they replace."""
-    n, unknown = evaluation.n, evaluation.unknown
-    texts = []
-    if evaluation.seen_in_training:
-        texts.append(
-            f"{evaluation.seen_in_training} of {n} pictures were trained on: "
-            "the figures say nothing about new pictures"
-        )
-    if unknown is not None and unknown.seen_in_training:
-        texts.append(
-            f"{unknown.seen_in_training} of {unknown.n} pictures of `unknown` were trained "
-            "against: the figures say nothing about new pictures of no class"
-        )
+    texts = cautions(evaluation)
     earlier = folder / "metrics.json"
     if earlier.is_file():
         old = read_record(earlier, _Earlier)
-        if (old.data_sha256, old.n) != (evaluation.data_sha256, n):
+        if (old.data_sha256, old.n) != (evaluation.data_sha256, evaluation.n):
             texts.append(f"{folder} held an evaluation on other data, which this one replaces")
     for text in texts:
         warnings.warn(text, stacklevel=4)
