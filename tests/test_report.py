@@ -23,6 +23,7 @@ from toy_report import (
     toy_card,
     toy_data_page,
     toy_evaluation,
+    toy_history,
     toy_page,
     toy_unknown,
 )
@@ -298,6 +299,17 @@ def test_the_curve_marks_the_threshold(
     assert marked == [point]
 
 
+def test_a_head_that_was_fitted_alone_is_told_as_that() -> None:
+    alone = [replace(toy_history()[0], epoch=0)]
+    page = read(toy_page(history=alone))
+    assert "the new last layer, fitted on the pre-trained network's features in 7 s" in (
+        page["Training"].text
+    )
+    card = model_card(toy_card(history=alone)).replace("\u00a0", " ")
+    assert "The last layer alone was fitted, on the pre-trained network's features, in 7 s." in card
+    assert "0 epochs" not in page["Training"].text + card
+
+
 def test_the_training_and_the_origin_are_told(whole: dict[str, Section]) -> None:
     assert whole["Training"].images == ["Loss by epoch", "Accuracy by epoch"]
     assert "Training took 21 s for 3 epochs." in whole["Training"].text
@@ -450,7 +462,7 @@ def test_the_card_tells_what_the_model_is() -> None:
     assert "temperature is 1.414." in card
     assert "at most 1.2e-07\nin any probability" in card
     assert "\nNotes:\n\n- the validation set is small\n\n## What it was trained on\n" in card
-    assert "Negatives: synthetic (2,345 pictures)" in card
+    assert "Negatives: synthetic (2,345 pictures of no class, those held" in card
     assert (
         "| class | train | validation | test |\n|---|---|---|---|\n"
         "| priority | 101 | 15 | 16 |\n| stop | 102 | 17 | 18 |\n\n"

@@ -72,6 +72,10 @@ def ink_on(colour: ArrayLike) -> str:
     return INK if (luminance + 0.05) / (dark + 0.05) > 1.05 / (luminance + 0.05) else "white"
 
 
+NARROWEST_ACCURACY = 0.02
+"""The least range of an axis of accuracy: less would draw chance as a cliff."""
+
+
 def curves(history: Sequence[Epoch], parts: Sequence[str] = ("loss", "accuracy")) -> bytes:
     """Loss and accuracy, side by side, on training and validation pictures by epoch.
 
@@ -94,10 +98,14 @@ def curves(history: Sequence[Epoch], parts: Sequence[str] = ("loss", "accuracy")
             )
             axes.set_title(part.capitalize())
             axes.set_xlabel("epoch")
+            # Where the head alone was fitted there is one epoch: its point stands in the middle.
+            axes.set_xlim(epoch[0] - 0.5, epoch[-1] + 0.5)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.legend()
             if part == "accuracy":
                 axes.yaxis.set_major_formatter(PercentFormatter(1))
+                low, high = axes.get_ylim()
+                axes.set_ylim(min(low, high - NARROWEST_ACCURACY), high + NARROWEST_ACCURACY / 20)
             else:
                 _log_where_wide(axes, [*train, *val])
 
