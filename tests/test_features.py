@@ -222,7 +222,9 @@ def test_stage_one_fits_the_head_and_nothing_else(tmp_path: Path) -> None:
     fit = validate(net, tiny_data(**FITTED), CPU)
     first = validate(network(), tiny_data(**FITTED), CPU)
     assert (row.epoch, row.learning_rate) == (0, None)
-    assert (row.val_loss, row.val_accuracy) == (fit.loss, fit.accuracy)
+    # Whole batches and the head alone are summed in another order on some CPUs.
+    assert row.val_loss == pytest.approx(fit.loss, rel=1e-5)
+    assert row.val_accuracy == fit.accuracy
     assert row.val_loss < first.loss / 2
     assert row.val_accuracy == 1
     assert row.train_accuracy > 0.9
