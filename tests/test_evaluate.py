@@ -20,6 +20,7 @@ from signwise.data.prepare import prepare
 from signwise.data.unknown import LISTING
 from signwise.errors import SignwiseError
 from signwise.evaluation.evaluate import EvaluateResult, evaluate
+from signwise.evaluation.pictures import PixelRows
 from signwise.files import sha256_file, write_json, write_text
 from signwise.inference.predict import predict
 from signwise.metrics.rates import wilson_interval
@@ -184,7 +185,10 @@ def test_a_second_evaluation_replaces_the_first_with_the_same_bytes(run: Path, d
 
 
 def test_pictures_of_the_training_are_told(run: Path, data: Path) -> None:
-    with pytest.warns(UserWarning, match="trained on 48 of these 72 pictures"):
+    with (
+        pytest.warns(UserWarning, match="trained on 48 of these 72 pictures"),
+        pytest.warns(UserWarning, match="chosen on 12 of these 72 pictures"),
+    ):
         result = evaluate(run, data, split="all")
     manifest = pd.read_csv(data / "manifest.csv")
     assert metrics(result)["seen_in_training"] == (manifest["split"] == "train").sum() == 48
@@ -236,7 +240,7 @@ def test_without_groups_there_is_no_interval_by_group(tmp_path: Path) -> None:
 
 
 def test_classes_may_be_a_subset_and_no_more(run: Path, tmp_path: Path) -> None:
-    part = toy_folder(tmp_path / "part", ("priority",), per_class=6)
+    part = toy_folder(tmp_path / "part", ("priority",), per_class=6, seed=7)
     stop = metrics(evaluate(run, part))["per_class"]["stop"]
     assert stop["support"] == 0
     assert stop["recall"] == {"value": None, "n": 0, "ci95": None}
@@ -492,3 +496,42 @@ def test_names_of_any_script_and_odd_bytes(tmp_path: Path) -> None:
     assert "停车" in page
     assert "a<b>" not in page
     assert "a&lt;b&gt;&amp;$x$" in page
+
+
+def test_pictures_that_the_model_was_chosen_on_are_told(
+    run: Path, data: Path, source: Path, tmp_path: Path
+) -> None:
+    manifest = pd.read_csv(data / "manifest.csv")
+    chosen = manifest[manifest["split"] == "val"]
+    with pytest.warns(UserWarning, match="were chosen on 12 of these 12 pictures"):
+        found = metrics(evaluate(run, data, split="val"))
+    assert (found["seen_in_training"], found["seen_in_validation"]) == (0, len(chosen))
+    for path, label in zip(chosen["path"][::2], chosen["label"][::2], strict=True):
+        (tmp_path / "again" / label).mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / path, tmp_path / "again" / label)
+    with pytest.warns(UserWarning, match="were chosen on 6 of these 6 pictures"):
+        result = evaluate(run, tmp_path / "again")
+    assert metrics(result)["seen_in_validation"] == 6, "the very bytes, wherever they lie"
+    assert "were chosen on 6 of these 6 pictures" in (result.out / "report.html").read_text()
+    lone = evaluate(toy_model(tmp_path / "lone.onnx"), data, split="val", out=tmp_path / "out")
+    assert metrics(lone)["seen_in_validation"] is None
+
+
+def test_pixels_are_read_where_they_are_asked_for(
+    run: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of a data set's would not fit into memory: never more than a chunk at a time."""
+    monkeypatch.setattr("signwise.evaluation.evaluate.CHUNK", 7)
+    asked: list[int] = []
+    read = PixelRows.__getitem__
+
+    def watched(pixels: PixelRows, index: Any) -> Any:
+        found = read(pixels, index)
+        asked.append(found.size // (32 * 32 * 3))
+        return found
+
+    monkeypatch.setattr(PixelRows, "__getitem__", watched)
+    with pytest.warns(UserWarning, match="of these 72 pictures"):
+        assert evaluate(run, data, split="all").counts["images"] == 72
+    assert max(asked) == 7
+    assert sum(asked) >= 72

@@ -327,6 +327,7 @@ def test_the_training_and_the_origin_are_told(whole: dict[str, Section]) -> None
         "measured data, SHA-256": "0123456789abcdef",
         "grouping": "track: 8 signs",
         "seen in training": "0 pictures",
+        "seen in validation": "0 pictures",
         "signwise": "0.1.0",
     }
     assert problems[1:] == [["photos/broken.png", "truncated"]]

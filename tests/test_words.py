@@ -161,12 +161,16 @@ def test_rejected_pictures_stand_beside_the_accuracy() -> None:
 def test_figures_that_are_too_good_are_cautioned_against() -> None:
     assert cautions(toy_evaluation()) == []
     found = cautions(
-        toy_evaluation(seen_in_training=7, groups_seen_in_training=3, unknown=toy_unknown(seen=12))
-    )
-    assert len(found) == 3
+        toy_evaluation(
+            seen_in_training=7, seen_in_validation=5, groups_seen_in_training=3,
+            unknown=toy_unknown(seen=12),
+        )
+    )  # fmt: skip
+    assert len(found) == 4
     assert found[0].startswith("The model was trained on 7 of these 40 pictures.")
-    assert found[1].startswith("The model was trained on other pictures of 3 of these 8 signs,")
-    assert found[2].startswith("The model was trained on 12 of these 400 pictures of no class.")
+    assert "were chosen on 5 of these 40 pictures, the run's validation set." in found[1]
+    assert found[2].startswith("The model was trained on other pictures of 3 of these 8 signs,")
+    assert found[3].startswith("The model was trained on 12 of these 400 pictures of no class.")
     assert cautions(toy_evaluation(seen_in_training=None, groups_seen_in_training=None)) == []
 
 

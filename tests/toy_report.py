@@ -139,6 +139,7 @@ def toy_evaluation(
         unknown=toy_unknown(),
         corruptions=toy_corruptions(),
         seen_in_training=0,
+        seen_in_validation=0,
         groups_seen_in_training=0 if known else None,
     )
     return replace(evaluation, **changes)

@@ -266,6 +266,9 @@ class Evaluation:
     """None where they were not asked for."""
     seen_in_training: int | None
     """Pictures that were trained on, byte for byte; None where that is not known."""
+    seen_in_validation: int | None
+    """Pictures that weights, temperature and threshold were chosen on, byte for byte; None where
+    that is not known."""
     groups_seen_in_training: int | None
     """Groups of which other pictures were trained on; None where that is not known."""
 
@@ -302,6 +305,7 @@ class Evaluation:
         if self.corruptions is not None:
             content["corruptions"] = self.corruptions.to_json()
         content["seen_in_training"] = self.seen_in_training
+        content["seen_in_validation"] = self.seen_in_validation
         content["groups_seen_in_training"] = self.groups_seen_in_training
         return content
 

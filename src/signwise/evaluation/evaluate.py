@@ -17,7 +17,13 @@ from signwise.evaluation.examples import pick_accepted, pick_mistakes, review_la
 from signwise.evaluation.label_errors import find_label_errors
 from signwise.evaluation.measure import measure
 from signwise.evaluation.outputs import predictions_table, write_results
-from signwise.evaluation.pictures import Answers, Pictures, UnknownAnswers, read_pictures
+from signwise.evaluation.pictures import (
+    Answers,
+    Pictures,
+    PixelRows,
+    UnknownAnswers,
+    read_pictures,
+)
 from signwise.evaluation.robustness import measure_corruptions
 from signwise.files import Json, output_folder, read_record, write_bytes, write_text
 from signwise.inference.predictor import Predictor
@@ -39,8 +45,8 @@ from signwise.results import (
     to_json,
 )
 
-CHUNK = 1024
-"""Pictures that are scored at a time."""
+CHUNK = 4096
+"""Pictures of 32 pixels that are scored at a time; of larger ones, as many as fill their memory."""
 Split = Literal["train", "val", "test", "all"]
 
 
@@ -95,13 +101,14 @@ def evaluate(
         raise SignwiseError(f"`unknown` {unknown} is no folder: give a folder of pictures")
     if out is None and run is None:
         raise SignwiseError(f"{model} is no run directory: say with `out` where to write")
-    pictures = read_pictures(data, split, predictor.classes, predictor.image_size)
-    place = run / "evaluation" / pictures.name if run is not None and out is None else out
-    assert place is not None, "checked above"
-    with output_folder(Path(place), "evaluation") as folder:
-        return _evaluate(
-            predictor, run, pictures, folder, unknown=unknown, seed=seed, corruptions=corruptions
-        )
+    with read_pictures(data, split, predictor.classes, predictor.image_size) as pictures:
+        place = run / "evaluation" / pictures.name if run is not None and out is None else out
+        assert place is not None, "checked above"
+        with output_folder(Path(place), "evaluation") as folder:
+            return _evaluate(
+                predictor, run, pictures, folder, unknown=unknown, seed=seed,
+                corruptions=corruptions,
+            )  # fmt: skip
 
 
 def _evaluate(
@@ -119,7 +126,7 @@ def _evaluate(
         None if unknown is None else _unknown_answers(predictor, run, pictures, Path(unknown))
     )
     groups = list(pictures.table["group"])
-    seen = _seen_in_training(run, pictures)
+    seen = _seen(run, pictures)
     evaluation = measure(
         pictures.labels,
         answers.probabilities,
@@ -149,13 +156,14 @@ def _evaluate(
         )
         if corruptions
         else None,
-        seen_in_training=None if seen is None else int(seen.pictures.sum()),
+        seen_in_training=None if seen is None else int(seen.in_training.sum()),
+        seen_in_validation=None if seen is None else int(seen.in_validation.sum()),
         groups_seen_in_training=None if seen is None else seen.groups,
     )
     _warn(evaluation, folder)
     flagged = None
     if seen is not None:
-        flagged = find_label_errors(pictures, answers.probabilities, ~seen.pictures)
+        flagged = find_label_errors(pictures, answers.probabilities, ~seen.in_training)
     problems = pictures.problems + ([] if of_unknown is None else of_unknown.problems)
     confusion_chart = draw_confusion_matrix(predictor.classes, evaluation.confusion_matrix)
     reliability_chart = reliability(evaluation.calibration.bins)
@@ -227,11 +235,12 @@ def _run_config(run: Path | None) -> RunConfig | None:
     return read_record(config, RunConfig) if config is not None and config.is_file() else None
 
 
-def _answers(predictor: Predictor, pixels: NDArray[np.uint8]) -> Answers:
+def _answers(predictor: Predictor, pixels: PixelRows) -> Answers:
     probabilities, known = [], []
+    chunk = max(1, CHUNK * 32**2 // max(predictor.image_size, 32) ** 2)
     with track("Evaluate", len(pixels)) as advance:
-        for start in range(0, len(pixels), CHUNK):
-            part = np.asarray(pixels[start : start + CHUNK])
+        for start in range(0, len(pixels), chunk):
+            part = pixels[start : start + chunk]
             first, second = predictor.scores(part)
             probabilities.append(first)
             known.append(second)
@@ -282,29 +291,34 @@ def _unknown_seen_in_training(run: Path | None, unknown: UnknownAnswers) -> int 
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """What was trained on."""
+    """What a run knows of the pictures that it is measured on."""
 
-    pictures: NDArray[np.bool_]
-    """(N,), which of the pictures, byte for byte."""
+    in_training: NDArray[np.bool_]
+    """(N,), which of the pictures were trained on, byte for byte."""
+    in_validation: NDArray[np.bool_]
+    """(N,), which of the pictures the run was chosen on, byte for byte."""
     groups: int | None
     """Of how many of the other pictures' groups; None where it can't be known: names of groups mean
     something in their data alone."""
 
 
-def _seen_in_training(run: Path | None, pictures: Pictures) -> _Seen | None:
-    """What the run was trained on; None without a run to ask."""
+def _seen(run: Path | None, pictures: Pictures) -> _Seen | None:
+    """What the run was trained and chosen on; None without a run to ask."""
     if run is None:
         return None
     manifest = read_manifest(run / "manifest.csv")
-    trained = manifest[(manifest["split"] == "train") & (manifest["problem"] == "")]
+    usable = manifest[manifest["problem"] == ""]
+    trained, chosen = (usable[usable["split"] == split] for split in ("train", "val"))
     table = pictures.table
-    seen = table["sha256"].isin(set(trained["sha256"])).to_numpy()
+    in_training, in_validation = (
+        table["sha256"].isin(set(rows["sha256"])).to_numpy() for rows in (trained, chosen)
+    )
     config = _run_config(run)
     same = config is not None and config.data_sha256 == pictures.data_sha256
     groups = None
     if same and pictures.grouping in KNOWN_GROUPINGS:
-        groups = len(set(table["group"][~seen]) & set(trained["group"]))
-    return _Seen(pictures=seen, groups=groups)
+        groups = len(set(table["group"][~in_training]) & set(trained["group"]))
+    return _Seen(in_training=in_training, in_validation=in_validation, groups=groups)
 
 
 def _history(run: Path | None) -> list[Epoch]:

@@ -44,6 +44,7 @@ def measure(
     unknown: UnknownFigures | None = None,
     corruptions: CorruptionFigures | None = None,
     seen_in_training: int | None = None,
+    seen_in_validation: int | None = None,
     groups_seen_in_training: int | None = None,
 ) -> Evaluation:
     """All figures of labels (N,), probabilities (N, K), known (N,) and groups (N,).
@@ -99,6 +100,7 @@ def measure(
         unknown=unknown,
         corruptions=corruptions,
         seen_in_training=seen_in_training,
+        seen_in_validation=seen_in_validation,
         groups_seen_in_training=groups_seen_in_training,
     )
 

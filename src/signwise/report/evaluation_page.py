@@ -331,7 +331,13 @@ def _origin_rows(page: EvaluationPage) -> dict[str, str]:
         groups = words.plural(evaluation.groups, words.group_name(evaluation.grouping))
     else:
         groups = f"{words.plural(evaluation.groups, 'group')} of near duplicates"
-    seen = evaluation.seen_in_training
+    seen = {
+        name: "not known" if count is None else words.plural(count, "picture")
+        for name, count in (
+            ("training", evaluation.seen_in_training),
+            ("validation", evaluation.seen_in_validation),
+        )
+    }
     return {
         "model": words.short_path(origin.model),
         "classes": f"{len(evaluation.classes):,}",
@@ -343,6 +349,7 @@ def _origin_rows(page: EvaluationPage) -> dict[str, str]:
         "measured on": f"{words.plural(evaluation.n, 'picture')}: {evaluation.data}",
         "measured data, SHA-256": (evaluation.data_sha256 or "a folder")[:HASH_LENGTH],
         "grouping": f"{evaluation.grouping}: {groups}",
-        "seen in training": "not known" if seen is None else words.plural(seen, "picture"),
+        "seen in training": seen["training"],
+        "seen in validation": seen["validation"],
         "signwise": origin.signwise_version,
     }

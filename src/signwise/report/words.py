@@ -187,6 +187,12 @@ def cautions(evaluation: Evaluation) -> list[str]:
             f"The model was trained on {evaluation.seen_in_training:,} of these {evaluation.n:,}"
             " pictures. The figures say little about new pictures."
         )
+    if evaluation.seen_in_validation:
+        found.append(
+            "Weights, temperature and threshold were chosen on"
+            f" {evaluation.seen_in_validation:,} of these {evaluation.n:,} pictures, the run's"
+            " validation set. The figures are better than they would be on new pictures."
+        )
     if evaluation.groups_seen_in_training:
         name = group_name(evaluation.grouping)
         found.append(
