@@ -110,7 +110,7 @@ def test_a_split_of_a_run_gets_every_file(measured: EvaluateResult) -> None:
     assert measured.out.parts[-3:] == ("run", "evaluation", "test")
     assert {path.name for path in measured.out.iterdir()} == {
         ".signwise", "metrics.json", "predictions.csv", "confusion_matrix.png", "reliability.png",
-        "report.html", "flagged.csv",
+        "report.html", "flagged.csv", "predictions_unknown.csv",
     }  # fmt: skip
     for name in ("confusion_matrix.png", "reliability.png"):
         with Image.open(measured.out / name) as chart:
@@ -179,9 +179,10 @@ def test_predictions_begin_with_what_predict_says(measured: EvaluateResult) -> N
 
 def test_a_second_evaluation_replaces_the_first_with_the_same_bytes(run: Path, data: Path) -> None:
     first = evaluate(run, data).out
-    contents = {path.name: path.read_bytes() for path in first.iterdir()}
+    before = contents(first)
     again = evaluate(run, data).out
-    assert {path.name: path.read_bytes() for path in again.iterdir()} == contents
+    assert contents(again) == before
+    assert not (again / "earlier").exists()
 
 
 def test_pictures_of_the_training_are_told(run: Path, data: Path) -> None:
@@ -288,7 +289,9 @@ def test_pictures_of_no_class_are_measured(
 
 def test_what_was_asked_for_once_does_not_stay(run: Path, data: Path, tmp_path: Path) -> None:
     evaluate(run, data, unknown=toy_unknown(tmp_path / "others"))
-    assert "unknown" not in metrics(evaluate(run, data))
+    again = evaluate(run, data)
+    assert "unknown" not in metrics(again)
+    assert not (again.out / "predictions_unknown.csv").exists()
 
 
 def test_pictures_of_the_classes_are_none_of_no_class(
@@ -336,10 +339,62 @@ def test_a_model_whose_answers_are_no_numbers_is_an_error(run: Path, data: Path)
         evaluate(run, data)
 
 
-def test_other_data_of_the_same_name_is_told(run: Path, data: Path, tmp_path: Path) -> None:
-    evaluate(run, data)
-    with pytest.warns(UserWarning, match="held an evaluation on other data"):
-        evaluate(run, toy_folder(tmp_path / "test", per_class=3, seed=9))
+def test_an_evaluation_of_other_pictures_is_kept_and_told(
+    run: Path, data: Path, tmp_path: Path
+) -> None:
+    first = evaluate(run, data)
+    before = contents(first.out)
+    with pytest.warns(UserWarning, match=r"test/earlier/test holds an earlier evaluation now"):
+        second = evaluate(run, toy_folder(tmp_path / "test", per_class=3, seed=9))
+    assert second.out == first.out
+    assert metrics(second)["n"] == 6
+    assert contents(first.out / "earlier" / "test") == before
+    with pytest.warns(UserWarning, match=r"test/earlier/test-2 holds"):
+        third = evaluate(run, data)
+    assert contents(third.out) == before
+
+
+def test_one_out_keeps_several_evaluations(run: Path, data: Path, tmp_path: Path) -> None:
+    """Of several models, splits and folders of pictures of no class; the last one stands in it."""
+    out = tmp_path / "out"
+    unknowns = [toy_unknown(tmp_path / name, 4) for name in ("cows", "trees")]
+    evaluate(run, data, out=out, unknown=unknowns[0])
+    evaluate(run, data, out=out)  # the same, with less asked for
+    assert not (out / "earlier").exists()
+    evaluate(run, data, out=out, unknown=unknowns[0])
+    with pytest.warns(UserWarning, match="earlier/test holds"):
+        evaluate(run, data, out=out, unknown=unknowns[1])
+    assert (out / "earlier" / "test" / "predictions_unknown.csv").is_file()
+    other = toy_model(tmp_path / "other.onnx", threshold=0.25)
+    with pytest.warns(UserWarning, match="earlier/test-2 holds"):
+        evaluate(other, data, out=out)
+    with pytest.warns(UserWarning, match="earlier/test-3 holds"):
+        last = evaluate(other, data, out=out, split="val")
+    assert metrics(last)["split"] == "val"
+    assert metrics(last)["model_sha256"] == sha256_file(other)
+    kept = [json.loads(path.read_text()) for path in sorted(out.glob("earlier/*/metrics.json"))]
+    assert [(each["model_sha256"] == sha256_file(other), "unknown" in each) for each in kept] == [
+        (False, True), (False, True), (True, False),
+    ]  # fmt: skip
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """What an evaluation wrote, by name."""
+    files = [path for path in folder.iterdir() if path.is_file() and path.name != ".signwise"]
+    return {path.name: path.read_bytes() for path in files}
+
+
+def test_pictures_of_no_class_have_rows_of_their_own(measured: EvaluateResult) -> None:
+    frame = pd.read_csv(measured.out / "predictions_unknown.csv")
+    rows = predict(measured.out.parents[1], list(frame["path"])).rows
+    assert list(frame) == [*rows[0], "sha256"]
+    assert list(frame["known"]) == [row["known"] for row in rows]
+    assert list(frame["label"]) == [row["label"] for row in rows]
+    found = metrics(measured)["unknown"]
+    assert len(frame) == found["n"] == 20
+    assert (frame["known"] >= found["threshold"]).sum() == found["accepted"]
+    assert found["folder"] == "others"
+    assert list(frame["sha256"]) == [sha256_file(Path(path)) for path in frame["path"]]
 
 
 def test_figures_by_sign_count_signs(measured: EvaluateResult) -> None:

@@ -81,6 +81,12 @@ def test_what_is_counted(found: Scan, pixels: Path) -> None:
         ("a", {"train": 20, "val": 21, "test": 18}, 59, 20),
         ("b", {"train": 21, "val": 21, "test": 18}, 60, 20),
     ]
+    assert [dict(each.groups_by_split) for each in (*page.counts, page.total)] == [
+        {"train": 7, "val": 7, "test": 6}, {"train": 7, "val": 7, "test": 6},
+        {"train": 14, "val": 14, "test": 12},
+    ]  # fmt: skip
+    assert (page.total.pictures, page.total.groups) == (119, 40)
+    assert page.worth.startswith("The test set shows 12 groups: even without a mistake")
     assert page.problems == [{"path": "a/00_0.png", "problem": "truncated"}]
     assert page.skipped == {"hidden": 2}
     assert page.leaking_groups == 4

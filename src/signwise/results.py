@@ -157,8 +157,10 @@ class SelectiveFigures:
 class UnknownFigures:
     """How `known` tells pictures of the classes from pictures of none of them."""
 
+    folder: str
+    """The name of the folder of pictures of no class."""
     n: int
-    """Pictures of no class."""
+    """Pictures in it."""
     n_known: int
     """Pictures of the classes."""
     auroc: Rate
@@ -174,6 +176,7 @@ class UnknownFigures:
     def to_json(self) -> Json:
         """The entry `unknown`."""
         return {
+            "folder": self.folder,
             "n": self.n,
             "n_known": self.n_known,
             "auroc": self.auroc.value,
@@ -244,6 +247,8 @@ class Evaluation:
     split: str
     data_sha256: str | None
     """Of the data's manifest; None for a folder."""
+    model_sha256: str
+    """Of the model.onnx that was measured."""
     classes: tuple[str, ...]
     """The model's, in the order of the confusion matrix."""
     n: int
@@ -286,6 +291,7 @@ class Evaluation:
             "data": self.data,
             "split": self.split,
             "data_sha256": self.data_sha256,
+            "model_sha256": self.model_sha256,
             "classes": list(self.classes),
             "n": self.n,
             "correct": self.correct,

@@ -13,7 +13,8 @@ from rich.text import Text
 from signwise.files import Json
 from signwise.model_file.read import ModelsResult
 from signwise.model_file.record import ModelFigures
-from signwise.report.words import between, counted, percent, rates, score, verdict
+from signwise.report.conclusion import conclusion
+from signwise.report.words import between, counted, group_name, percent, rates, score, verdict
 from signwise.results import Problem
 
 if TYPE_CHECKING:
@@ -56,13 +57,17 @@ def download(result: "DownloadResult") -> list[RenderableType]:
 
 def prepare(result: "PrepareResult") -> list[RenderableType]:
     """Pictures of each class and split, what could not be used, and where the report is."""
-    table = Table(title="Pictures", title_justify="left", title_style="bold")
+    title = f"Pictures ({group_name(result.grouping)}s)"
+    table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("class", style="bold", overflow="fold")
     for split in SPLITS:
         table.add_column(split, justify="right")
     for label in result.classes[:SHOWN_CLASSES]:
-        counts = (result.class_counts[split].get(label, 0) for split in SPLITS)
-        table.add_row(escape(label), *(f"{count:,}" for count in counts))
+        counts = [
+            (result.class_counts[split].get(label, 0), result.group_counts[split].get(label, 0))
+            for split in SPLITS
+        ]
+        table.add_row(escape(label), *(f"{count:,} ({groups:,})" for count, groups in counts))
     if len(result.classes) > SHOWN_CLASSES:
         table.add_row(f"and {len(result.classes) - SHOWN_CLASSES} more")
     skipped = ", ".join(f"{count:,} {name}" for name, count in result.skipped.items())
@@ -71,6 +76,7 @@ def prepare(result: "PrepareResult") -> list[RenderableType]:
     return [
         table,
         f"grouped by {result.grouping}" + (f"; skipped: {escape(skipped)}" if skipped else ""),
+        *([escape(result.worth)] if result.worth else []),
         *_problems(result.problems, str(Path(result.out) / "manifest.csv")),
         *_warnings(result.warnings),
         _wrote(result.out, f"manifest.csv, data.json, {found}, the pixel cache"),
@@ -104,6 +110,7 @@ def evaluate(result: "EvaluateResult") -> list[RenderableType]:
     return [
         f"[bold]{escape(verdict(found))}[/]",
         *(f"  {name}: {escape(text)}" for name, text in rates(found)),
+        escape(conclusion(found)),
         _confusion(found.classes, found.confusion_matrix),
         *_problems(result.problems),
         _wrote(result.out, f"metrics.json, predictions.csv, plots{doubted}"),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from signwise.config import PrepareConfig
 from signwise.data.manifest import SPLITS, problems_in
 from signwise.data.scan import Scan
+from signwise.data.signs import worth_of_test
 from signwise.data.split import Leaks
 from signwise.report.data_page import ClassCounts, DataPage, FlaggedGroup, FlaggedPicture, Sample
 
@@ -35,6 +36,8 @@ def data_overview(
         usable=len(usable),
         groups=usable["group"].nunique(),
         counts=[_counts(name, usable[usable["label"] == name]) for name in found.classes],
+        total=_counts("all classes", usable),
+        worth=worth_of_test(usable, found.grouping),
         grouping=found.grouping,
         split_given=found.split_given,
         leaking_groups=leaks.groups,
@@ -54,6 +57,9 @@ def _counts(name: str, rows: pd.DataFrame) -> ClassCounts:
     return ClassCounts(
         name=name,
         by_split={split: int((rows["split"] == split).sum()) for split in SPLITS},
+        groups_by_split={
+            split: rows["group"][rows["split"] == split].nunique() for split in SPLITS
+        },
         pictures=len(rows),
         groups=rows["group"].nunique(),
     )

@@ -16,7 +16,15 @@ from signwise.errors import SignwiseError
 from signwise.evaluation.examples import pick_accepted, pick_mistakes, review_labels
 from signwise.evaluation.label_errors import find_label_errors
 from signwise.evaluation.measure import measure
-from signwise.evaluation.outputs import predictions_table, write_results
+from signwise.evaluation.outputs import (
+    CONFUSION,
+    RELIABILITY,
+    REPORT,
+    keep_earlier,
+    predictions_table,
+    unknown_table,
+    write_results,
+)
 from signwise.evaluation.pictures import (
     Answers,
     Pictures,
@@ -25,10 +33,19 @@ from signwise.evaluation.pictures import (
     read_pictures,
 )
 from signwise.evaluation.robustness import measure_corruptions
-from signwise.files import Json, output_folder, read_record, write_bytes, write_text
+from signwise.files import (
+    Json,
+    output_folder,
+    printable_path,
+    read_record,
+    sha256_file,
+    write_bytes,
+    write_text,
+)
 from signwise.inference.predictor import Predictor
 from signwise.metrics.detection import unknown_figures
 from signwise.metrics.selective import risk_coverage
+from signwise.metrics.thresholds import threshold_choices
 from signwise.model_file.read import SHIPPED_MODELS, find_model
 from signwise.progress import track
 from signwise.report.charts import reliability
@@ -87,11 +104,12 @@ def evaluate(
 
     What is measured is model.onnx itself. Writes metrics.json, predictions.csv,
     confusion_matrix.png, reliability.png and report.html into `out`, by default
-    RUN/evaluation/<split or folder name>; and flagged.csv, which `prepare --exclude` reads: of the
-    pictures that the run was not trained on those whose label is likely wrong. `unknown`: a folder
-    of pictures of no class. `seed`: of the bootstrap and the corruptions. Raises SignwiseError for
-    a model or data that can't be used, for a class that the model does not know, and without `out`
-    where the model is no run.
+    RUN/evaluation/<split or folder name>; flagged.csv, which `prepare --exclude` reads: of the
+    pictures that the run was not trained on those whose label is likely wrong; and, given a folder
+    of pictures of no class, `unknown`, predictions_unknown.csv. An evaluation of another model or
+    of other pictures that `out` holds is kept below it, in `earlier`. `seed`: of the bootstrap and
+    the corruptions. Raises SignwiseError for a model or data that can't be used, for a class that
+    the model does not know, and without `out` where the model is no run.
     """
     if split not in get_args(Split):
         raise SignwiseError(f"`split` must be train, val, test or all, not {split}")
@@ -139,12 +157,14 @@ def _evaluate(
         data=pictures.name,
         split=pictures.split,
         data_sha256=pictures.data_sha256,
+        model_sha256=sha256_file(predictor.path),
         unknown=None
         if of_unknown is None
         else unknown_figures(
             answers.known,
             of_unknown.known,
             predictor.threshold,
+            folder=of_unknown.folder,
             seen_in_training=_unknown_seen_in_training(run, of_unknown),
         ),
         corruptions=measure_corruptions(
@@ -160,7 +180,6 @@ def _evaluate(
         seen_in_validation=None if seen is None else int(seen.in_validation.sum()),
         groups_seen_in_training=None if seen is None else seen.groups,
     )
-    _warn(evaluation, folder)
     flagged = None
     if seen is not None:
         flagged = find_label_errors(pictures, answers.probabilities, ~seen.in_training)
@@ -175,6 +194,12 @@ def _evaluate(
         risk_coverage=risk_coverage(answers.known, right),
         known=answers.known,
         known_of_unknown=None if of_unknown is None else of_unknown.known,
+        thresholds=threshold_choices(
+            answers.known,
+            right,
+            None if of_unknown is None else of_unknown.known,
+            predictor.threshold,
+        ),
         mistakes=pick_mistakes(predictor, pictures, answers),
         wrong=evaluation.n - evaluation.correct,
         review=review_labels(
@@ -184,10 +209,19 @@ def _evaluate(
         history=_history(run),
         origin=_origin(predictor, run, problems),
     )
-    write_results(folder, evaluation, predictions_table(predictor, pictures, answers), flagged)
-    write_bytes(folder / "confusion_matrix.png", confusion_chart)
-    write_bytes(folder / "reliability.png", reliability_chart)
-    write_text(folder / "report.html", evaluation_page(page))
+    content = evaluation_page(page)
+    predictions = predictions_table(predictor, pictures, answers)
+    _warn(evaluation, keep_earlier(folder, evaluation, predictions))
+    write_results(
+        folder,
+        evaluation,
+        predictions,
+        None if of_unknown is None else unknown_table(predictor, of_unknown),
+        flagged,
+    )
+    write_bytes(folder / CONFUSION, confusion_chart)
+    write_bytes(folder / RELIABILITY, reliability_chart)
+    write_text(folder / REPORT, content)
     return EvaluateResult(
         out=folder,
         counts={
@@ -204,24 +238,16 @@ def _evaluate(
     )
 
 
-def _warn(evaluation: Evaluation, folder: Path) -> None:
-    """Say what a reader of the figures must know, and what they replace."""
+def _warn(evaluation: Evaluation, earlier: Path | None) -> None:
+    """Say what a reader of the figures must know, and where an earlier evaluation is."""
     texts = cautions(evaluation)
-    earlier = folder / "metrics.json"
-    if earlier.is_file():
-        old = read_record(earlier, _Earlier)
-        if (old.data_sha256, old.n) != (evaluation.data_sha256, evaluation.n):
-            texts.append(f"{folder} held an evaluation on other data, which this one replaces")
+    if earlier is not None:
+        texts.append(
+            f"{printable_path(earlier)} holds an earlier evaluation now, of another model or of"
+            " other pictures"
+        )
     for text in texts:
         warnings.warn(text, stacklevel=4)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Earlier:
-    """What is needed of an earlier metrics.json."""
-
-    n: int
-    data_sha256: str | None
 
 
 def _run_of(model: str | Path) -> Path | None:
@@ -272,6 +298,7 @@ def _unknown_answers(
         probabilities.append(first)
         known.append(second)
     return UnknownAnswers(
+        folder=printable_path(folder.resolve().name),
         paths=paths,
         sha256=hashes,
         probabilities=np.concatenate(probabilities),

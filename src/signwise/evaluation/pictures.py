@@ -64,6 +64,8 @@ class Pictures:
 class UnknownAnswers:
     """What the model answered to M pictures of none of its classes."""
 
+    folder: str
+    """The name of the folder that they lie in."""
     paths: list[str]
     sha256: list[str]
     probabilities: NDArray[np.float32]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from signwise.files import Json, printable_path
 from signwise.report.page import Thumbnail, photo, render, whole_pixels
-from signwise.report.words import plural
+from signwise.report.words import group_name, plural
 from signwise.results import Problem
 
 SPLITS = ("train", "val", "test")
@@ -35,6 +35,7 @@ class ClassCounts:
 
     name: str
     by_split: Mapping[str, int]
+    groups_by_split: Mapping[str, int]
     pictures: int
     groups: int
 
@@ -80,6 +81,10 @@ class DataPage:
     groups: int
     counts: Sequence[ClassCounts]
     """One a class, in order."""
+    total: ClassCounts
+    """Of all classes together."""
+    worth: str
+    """What a figure on the test set can be worth; empty where signs are not known."""
     grouping: str
     """csv, regex, track or duplicates."""
     split_given: bool
@@ -111,7 +116,8 @@ def data_page(page: DataPage) -> str:
         leak=leak,
         page=page,
         splits=SPLITS,
-        rows=[*page.counts, _total(page)],
+        rows=[*page.counts, page.total],
+        group=group_name(page.grouping),
         grouping=GROUPINGS[page.grouping],
         samples=[
             (name, [_sample(sample) for sample in shown]) for name, shown in page.samples.items()
@@ -136,15 +142,6 @@ def _lead(page: DataPage, leak: str) -> str:
 def _are(count: int, noun: str) -> str:
     """`1 group is`, `2 groups are`."""
     return f"{plural(count, noun)} {'is' if count == 1 else 'are'}"
-
-
-def _total(page: DataPage) -> ClassCounts:
-    return ClassCounts(
-        name="all classes",
-        by_split={name: sum(row.by_split[name] for row in page.counts) for name in SPLITS},
-        pictures=page.usable,
-        groups=page.groups,
-    )
 
 
 def _sample(sample: Sample) -> Thumbnail:

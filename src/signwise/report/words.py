@@ -99,6 +99,13 @@ def intervals(rate: Rate, grouping: str) -> str:
     return f"{text}, {between(rate.ci95_grouped)} by {group_name(grouping)}"
 
 
+def interval(rate: Rate, grouping: str) -> str:
+    """The interval to trust: by group where groups are known, else by picture."""
+    if rate.ci95_grouped is None:
+        return f"{between(rate.ci95)} by picture"
+    return f"{between(rate.ci95_grouped)} by {group_name(grouping)}"
+
+
 def rejection(selective: SelectiveFigures) -> Rate:
     """The share that is answered `unknown`: the other side of coverage."""
     coverage = selective.coverage
@@ -206,18 +213,6 @@ def cautions(evaluation: Evaluation) -> list[str]:
             " of no class. Its false accept rate on new ones is likely higher."
         )
     return found
-
-
-def rejected_beside(evaluation: Evaluation) -> str:
-    """What stands beside an accuracy, which counts rejected pictures too."""
-    selective = evaluation.selective
-    if selective.threshold <= 0:
-        return "nothing is rejected: the threshold is 0"
-    rate = rejection(selective)
-    return (
-        f"{counted(selective.rejected, selective.n)} rejected at the threshold"
-        f" ({percent(rate.value)}; {intervals(rate, evaluation.grouping)})"
-    )
 
 
 def grouping_statement(evaluation: Evaluation) -> str:
