@@ -95,11 +95,18 @@ def train(result: "TrainResult") -> list[RenderableType]:
         f"[bold]{percent(found.accuracy)}[/] right on the validation set: "
         f"{counted(found.correct, found.n)}, 95 % interval {interval}; {found.refused:,} rejected. "
         "The weights were chosen on these: evaluate tells more",
-        f"[dim]best of {len(result.history)} epochs: {result.measured.best_epoch}[/]",
+        f"[dim]{_best_epoch(result)}[/]",
         *_problems(result.problems),
         *_warnings(result.warnings),
         _wrote(result.out, "model.onnx, history.csv, curves.png, README.md"),
     ]
+
+
+def _best_epoch(result: "TrainResult") -> str:
+    best, last = result.measured.best_epoch, result.history[-1].epoch
+    if not last:
+        return "the head alone was fitted (epoch 0)"
+    return f"best of {last} epochs: {best}" + (", the last" if best == last else "")
 
 
 def evaluate(result: "EvaluateResult") -> list[RenderableType]:

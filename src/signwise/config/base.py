@@ -15,6 +15,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
+from signwise.config.meant import meant
 from signwise.errors import SignwiseError
 from signwise.files import Json, read_json
 
@@ -126,7 +127,9 @@ def _from_mapping(kind: type[C], content: Mapping[str, Json], prefix: str) -> C:
     for name, value in content.items():
         if name not in hints:
             names = ", ".join(prefix + each for each in hints)
-            raise SignwiseError(f"no setting {prefix + name!r}; there are {names}")
+            raise SignwiseError(
+                f"no setting {prefix + name!r}{meant(name, hints)}; there are {names}"
+            )
         hint = hints[name]
         if isinstance(hint, type) and issubclass(hint, Config):
             if not isinstance(value, dict):
@@ -146,7 +149,8 @@ def _read(name: str, hint: object, value: object) -> object:
     if kind is Literal:
         if value in options:
             return value
-        raise SignwiseError(f"`{name}` must be one of {', '.join(options)}, not {value!r}")
+        close = meant(value, options) if isinstance(value, str) else ""
+        raise SignwiseError(f"`{name}` must be one of {', '.join(options)}, not {value!r}{close}")
     if kind is tuple and isinstance(value, list | tuple):
         if options[-1] is Ellipsis:
             options = (options[0],) * len(value)

@@ -75,7 +75,9 @@ class TrainConfig(Config):
     time_limit: float | None = None
     """Seconds that the whole command may take: the best that fits in is kept."""
     track: Literal["none", "wandb", "tensorboard", "mlflow"] = "none"
-    """Where to record the run besides its folder."""
+    """Where to record the run besides its folder: settings and figures."""
+    track_images: bool = False
+    """Record pictures that the model mistakes there too, and the model itself."""
 
     pictures: PicturesConfig = field(default_factory=PicturesConfig)
     head: HeadConfig = field(default_factory=HeadConfig)

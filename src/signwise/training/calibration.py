@@ -11,6 +11,8 @@ from scipy.optimize import minimize
 from signwise.config import CalibrationConfig
 
 SMALL_VALIDATION_SET = 100
+STANDARD_ERRORS = 2.0
+"""A mean is above 0 where it is so many standard errors above."""
 SCORE_ROUNDING = 1e-6
 """For equal scores, where midway is the score itself."""
 
@@ -157,15 +159,25 @@ def notes_on(
             f"no mistake on {len(labels)} validation pictures: the temperature says how sure that "
             "many pictures allow to be, and could not be measured on mistakes"
         )
-    frequent = np.bincount(labels, minlength=logits.shape[1]) / len(labels)
-    by_frequency = -float(np.log(frequent[labels]).mean())
-    of_truth = calibration.probabilities(logits)[np.arange(len(labels)), labels]
-    if len(labels) >= SMALL_VALIDATION_SET and -np.log(of_truth.clip(1e-12)).mean() >= by_frequency:
+    if not _tells_classes(calibration.probabilities(logits), labels):
         notes.append(
-            "the model tells the classes no better than how frequent they are does: train longer, "
-            "with a lower `learning_rate`, or with `class_weights` none"
+            f"on {len(labels)} validation pictures the model tells the classes no better than how "
+            "frequent they are does: check the labels, train longer, with a lower `learning_rate`, "
+            "or with `class_weights` none"
         )
     low, high = config.temperature
     if not low * 1.01 < temperature < high * 0.99:
         notes.append(f"the temperature stopped at its bound, {temperature:.2f}")
     return tuple(notes)
+
+
+def _tells_classes(probabilities: Array, labels: NDArray[np.int64]) -> bool:
+    """Whether probabilities (N, K) are shown to be better than the frequencies of labels (N,).
+
+    Shown: what each picture gains in likelihood is above 0 on average, by two standard errors.
+    """
+    frequent = np.bincount(labels, minlength=probabilities.shape[1]) / len(labels)
+    of_truth = probabilities[np.arange(len(labels)), labels]
+    gain = np.log(of_truth.clip(1e-12)) - np.log(frequent[labels])
+    error = float(gain.std(ddof=1)) / math.sqrt(len(gain)) if len(gain) > 1 else 0.0
+    return float(gain.mean()) > STANDARD_ERRORS * error or len(set(labels)) < 2

@@ -39,6 +39,8 @@ from signwise.training.tracking import Tracker
 LAST, BEST = "last.safetensors", "model.safetensors"
 CHECKPOINT_TIME_SHARE = 0.05
 """Of the time of a run that may go into checkpoints."""
+CLEARLY_BETTER = 0.02
+"""By this share an epoch's validation loss is below another's where it clearly improved."""
 FINISH_SECONDS = 15.0
 """What calibration, export and card take, for a time limit."""
 
@@ -122,6 +124,22 @@ def is_done(history: Sequence[Epoch], settings: ResolvedConfig, *, staged: bool)
         return False
     best = min(history, key=lambda row: row.val_loss)
     return history[0].val_accuracy == 1 or last - best.epoch >= settings.fine_tuning.patience
+
+
+def still_improving(history: Sequence[Epoch]) -> str | None:
+    """What to say where the last epoch was the best, and was clearly better than the one before."""
+    if len(history) < 2:
+        return None
+    before, last = history[-2], history[-1]
+    best = min(row.val_loss for row in history)
+    if last.val_loss > best or last.val_accuracy == 1:
+        return None
+    if last.val_loss > (1 - CLEARLY_BETTER) * before.val_loss:
+        return None
+    return (
+        f"the last epoch, {last.epoch}, was the best, and it still improved (validation loss "
+        f"{before.val_loss:.4f} to {last.val_loss:.4f}): more `epochs` may make it better"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,7 @@ class WandbAdapter:
         self._run.log(row.to_json(), step=row.epoch)
 
     def finish(self, outcome: Outcome) -> None:
-        """Pictures at the last step, figures in the summary, the model as an artifact."""
+        """Chart, table and figures; if asked, pictures of mistakes and, an artifact, the model."""
         wandb, run = self._wandb, self._run
         chart = Image.open(io.BytesIO(_chart(outcome)))
         table = wandb.Table(
@@ -60,24 +60,19 @@ class WandbAdapter:
                 for name, counts in zip(outcome.classes, outcome.confusion.tolist(), strict=True)
             ],
         )
-        run.log(
-            {
-                "confusion_matrix": wandb.Image(chart),
-                "confusion_counts": table,
-                "mistakes": [
-                    wandb.Image(pixels, caption=caption) for pixels, caption in outcome.mistakes
-                ],
-            }
-        )
+        shown = {"confusion_matrix": wandb.Image(chart), "confusion_counts": table}
+        mistakes = [wandb.Image(pixels, caption=caption) for pixels, caption in outcome.mistakes]
+        run.log(shown | ({"mistakes": mistakes} if mistakes else {}))
         run.summary.update(dict(outcome.figures))
-        artifact = wandb.Artifact(f"model-{run.id}", type="model")
-        artifact.add_file(str(outcome.model), name="model.onnx")
-        run.log_artifact(artifact)
+        if outcome.model is not None:
+            artifact = wandb.Artifact(f"model-{run.id}", type="model")
+            artifact.add_file(str(outcome.model), name="model.onnx")
+            run.log_artifact(artifact)
         run.finish()
 
 
 class TensorboardAdapter:
-    """Event files, and model.onnx beside them, in the folder `tensorboard` of the run."""
+    """Event files in the folder `tensorboard` of the run; if asked, with model.onnx beside them."""
 
     def __init__(self, out: Path, settings: dict[str, Json]) -> None:
         self._folder = out / "tensorboard"
@@ -111,7 +106,7 @@ class TensorboardAdapter:
         self._writer.flush()
 
     def finish(self, outcome: Outcome) -> None:
-        """Pictures, figures and the hyper-parameters beside them."""
+        """Chart, figures and the hyper-parameters beside them; if asked, mistakes and model."""
         chart = np.asarray(Image.open(io.BytesIO(_chart(outcome))).convert("RGB"))
         self._writer.add_image("confusion_matrix", chart, self._epoch, dataformats="HWC")
         for number, (pixels, caption) in enumerate(outcome.mistakes, 1):
@@ -124,7 +119,8 @@ class TensorboardAdapter:
         }
         self._writer.add_hparams(shown, dict(outcome.figures), run_name=".")
         self._writer.close()
-        shutil.copyfile(outcome.model, self._folder / outcome.model.name)
+        if outcome.model is not None:
+            shutil.copyfile(outcome.model, self._folder / outcome.model.name)
 
 
 class MlflowAdapter:
@@ -160,7 +156,7 @@ class MlflowAdapter:
             self._client.log_metric(self._run, name, value, step=row.epoch)
 
     def finish(self, outcome: Outcome) -> None:
-        """Figures as metrics; pictures, table and model as artifacts."""
+        """Figures as metrics, chart and table as artifacts; if asked, mistakes and model too."""
         client, run = self._client, self._run
         for name, value in outcome.figures.items():
             client.log_metric(run, name, value)
@@ -169,8 +165,11 @@ class MlflowAdapter:
         client.log_dict(run, counts, "confusion_matrix.json")
         for number, (pixels, _) in enumerate(outcome.mistakes, 1):
             client.log_image(run, pixels, f"mistakes/{number:02d}.png")
-        client.log_dict(run, {"mistakes": [text for _, text in outcome.mistakes]}, "mistakes.json")
-        client.log_artifact(run, str(outcome.model))
+        if outcome.mistakes:
+            texts = [text for _, text in outcome.mistakes]
+            client.log_dict(run, {"mistakes": texts}, "mistakes.json")
+        if outcome.model is not None:
+            client.log_artifact(run, str(outcome.model))
         client.set_terminated(run)
 
 

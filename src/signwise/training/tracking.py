@@ -45,9 +45,9 @@ class Outcome:
     confusion: NDArray[np.int64]
     """(K, K), rows true, columns predicted."""
     mistakes: Sequence[tuple[NDArray[np.uint8], str]]
-    """Pictures (S, S, 3) and what they were taken for, the surest first."""
-    model: Path
-    """model.onnx."""
+    """Pictures (S, S, 3) and what they were taken for, the surest first; none unless asked for."""
+    model: Path | None
+    """model.onnx; None unless asked for."""
 
 
 class Adapter(Protocol):
@@ -146,10 +146,13 @@ def make_outcome(
     classes: Sequence[str],
     labels: NDArray[np.int64],
     probabilities: NDArray[np.floating[Any]],
-    pixels: NDArray[np.uint8],
-    model: Path,
+    pixels: NDArray[np.uint8] | None,
+    model: Path | None,
 ) -> Outcome:
-    """The outcome from labels (N,), probabilities (N, K) and pixels (N, S, S, 3) of validation."""
+    """The outcome from labels (N,), probabilities (N, K) and pixels (N, S, S, 3) of validation.
+
+    Without pixels and model, the user's pictures and the model stay where they are.
+    """
     from signwise.metrics.classification import confusion_matrix
 
     predicted = probabilities.argmax(axis=1)
@@ -163,7 +166,9 @@ def make_outcome(
             (np.asarray(pixels[row]), f"{classes[labels[row]]} taken for {classes[predicted[row]]}")
             for row in worst
             if predicted[row] != labels[row]
-        ],
+        ]
+        if pixels is not None
+        else [],
         model=model,
     )
 

@@ -108,7 +108,9 @@ def train(
             except BaseException:
                 tracker.abandon()
                 raise
-    return _result(out, prepared, gathered, history, finished, tracker)
+    return _result(
+        out, prepared, gathered, history, finished, tracker, track_images=settings.track_images
+    )
 
 
 def _build(settings: ResolvedConfig, prepared: PreparedData, *, begun: bool) -> nn.Module:
@@ -130,6 +132,8 @@ def _result(
     history: list[Epoch],
     finished: Finished,
     tracker: Tracker,
+    *,
+    track_images: bool,
 ) -> TrainResult:
     data = gathered.data
     failed = tracker.finish(
@@ -138,8 +142,8 @@ def _result(
             prepared.classes,
             data.val.labels,
             finished.probabilities,
-            data.val.images(np.arange(len(data.val))),
-            out / "model.onnx",
+            data.val.images(np.arange(len(data.val))) if track_images else None,
+            out / "model.onnx" if track_images else None,
         )
     )
     return TrainResult(
