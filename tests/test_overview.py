@@ -112,6 +112,22 @@ def test_samples_are_of_as_many_groups_as_there_are(found: Scan, pixels: Path) -
     assert "00_0.png" not in {each.name for each in page.samples["a"]}
 
 
+def test_pictures_stay_when_the_file_changes(found: Scan, pixels: Path) -> None:
+    """Its rows move, and it gets shorter, before the page is written."""
+    flagged = [("b/19_2.png", "b", "near duplicate", "looks like a/00_1.png (a)", "a/00_1.png")]
+    page = page_of(found, pixels, flagged)
+    before = [each.pixels.copy() for each in page.samples["b"]]
+    array = np.load(pixels, mmap_mode="r+")
+    array[:] = 255
+    array.flush()
+    assert all(
+        np.array_equal(each.pixels, old)
+        for each, old in zip(page.samples["b"], before, strict=True)
+    )
+    (group,) = page.flagged
+    assert [int(each.max()) for each in group.shown[0].pixels] == [119, 1]
+
+
 def test_samples_are_drawn_by_the_seed(found: Scan, pixels: Path) -> None:
     names = [
         [each.name for each in page_of(found, pixels, seed=seed).samples["b"]] for seed in (1, 1, 2)

@@ -104,17 +104,6 @@ def test_pictures_and_model_are_no_part_unless_asked_for(
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
-def test_tensorboard_holds_no_picture_and_no_model(run: Path, figures_alone: Outcome) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    record("tensorboard", run, figures_alone)
-    events = EventAccumulator(str(run / "tensorboard")).Reload()
-    assert events.Tags()["images"] == ["confusion_matrix"]
-    names = [path.name for path in (run / "tensorboard").iterdir()]
-    assert [name for name in names if not name.startswith("events.")] == []
-
-
-@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 def test_tensorboard(run: Path, outcome: Outcome) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams import plugin_data_pb2
@@ -380,3 +369,14 @@ def test_nothing_is_imported_unless_asked_for() -> None:
     code = "import sys, signwise.training.train; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"wandb", "mlflow", "tensorboard"} & set(done.stdout.split())
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_tensorboard_holds_no_picture_and_no_model(run: Path, figures_alone: Outcome) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    record("tensorboard", run, figures_alone)
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    assert events.Tags()["images"] == ["confusion_matrix"]
+    names = [path.name for path in (run / "tensorboard").iterdir()]
+    assert [name for name in names if not name.startswith("events.")] == []

@@ -48,7 +48,7 @@ ELSEWHERE = {
     "list": "models",
 }
 """Words of other tools in this field, and ours."""
-ALIKE = 0.6
+ALIKE = 0.7
 """Least likeness of a slip of the keys, from 0 to 1."""
 
 

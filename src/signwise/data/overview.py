@@ -75,8 +75,9 @@ def _samples(
         # From as many groups as there are: frames of one sign say little about the class.
         rows = usable[usable["label"] == name]
         rows = rows.iloc[random.permutation(len(rows))].drop_duplicates("group").head(count)
+        # Copies: the file gets shorter while the page is written.
         samples[name] = [
-            Sample(pixels=np.asarray(array[row]), name=Path(path).name)
+            Sample(pixels=np.array(array[row]), name=Path(path).name)
             for row, path in zip(rows.index.to_numpy(), rows["path"], strict=True)
         ]
     return samples
@@ -91,7 +92,7 @@ def _flagged(
         shown = rows.head(SHOWN)
         pictures = [
             FlaggedPicture(
-                pixels=[np.asarray(array[row_of[name]]) for name in (path, other) if name],
+                pixels=[np.array(array[row_of[name]]) for name in (path, other) if name],
                 path=path,
                 detail=detail,
             )

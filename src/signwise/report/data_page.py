@@ -1,5 +1,6 @@
 """report.html of a data set: counts, samples, what is worth a look, what could not be used."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from signwise.report.page import Thumbnail, photo, render, whole_pixels
 from signwise.report.words import group_name, plural
 from signwise.results import Problem
 
+ARGUMENT = re.compile("`([a-z_]+)`")
+"""An argument as `errors` says that texts name it."""
 SPLITS = ("train", "val", "test")
 SHOWN_PROBLEMS = 500
 DARK = 16
@@ -114,6 +117,7 @@ def data_page(page: DataPage) -> str:
         title=f"Data: {page.name}",
         lead=_lead(page, leak),
         leak=leak,
+        warnings=[ARGUMENT.sub(_as_flag, text) for text in page.warnings],
         page=page,
         splits=SPLITS,
         rows=[*page.counts, page.total],
@@ -137,6 +141,10 @@ def _lead(page: DataPage, leak: str) -> str:
     if page.problems:
         sentences.append(f"{plural(len(page.problems), 'file')} could not be used.")
     return " ".join([*sentences, leak]).strip()
+
+
+def _as_flag(argument: re.Match[str]) -> str:
+    return "--" + argument[1].replace("_", "-")
 
 
 def _are(count: int, noun: str) -> str:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from signwise.config import CalibrationConfig
+from signwise.metrics.classification import balanced_accuracy, confusion_matrix
 
 SMALL_VALIDATION_SET = 100
 STANDARD_ERRORS = 2.0
@@ -174,10 +175,15 @@ def notes_on(
 def _tells_classes(probabilities: Array, labels: NDArray[np.int64]) -> bool:
     """Whether probabilities (N, K) are shown to be better than the frequencies of labels (N,).
 
-    Shown: what each picture gains in likelihood is above 0 on average, by two standard errors.
+    Shown: by two standard errors, what each picture gains in likelihood is above 0 on average; or
+    the interval of the balanced accuracy lies above what guessing gives.
     """
-    frequent = np.bincount(labels, minlength=probabilities.shape[1]) / len(labels)
+    counts = np.bincount(labels, minlength=probabilities.shape[1])
     of_truth = probabilities[np.arange(len(labels)), labels]
-    gain = np.log(of_truth.clip(1e-12)) - np.log(frequent[labels])
+    gain = np.log(of_truth.clip(1e-12)) - np.log(counts[labels] / len(labels))
     error = float(gain.std(ddof=1)) / math.sqrt(len(gain)) if len(gain) > 1 else 0.0
-    return float(gain.mean()) > STANDARD_ERRORS * error or len(set(labels)) < 2
+    if (counts > 0).sum() < 2 or gain.mean() > STANDARD_ERRORS * error:
+        return True
+    confusion = confusion_matrix(labels, probabilities.argmax(1), probabilities.shape[1])
+    interval = balanced_accuracy(confusion).ci95
+    return interval is not None and interval[0] > 1 / int((counts > 0).sum())
