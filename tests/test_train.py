@@ -43,6 +43,7 @@ from signwise.training.graph import answers_of
 from signwise.training.loop import Fit
 from signwise.training.network import build_model
 from signwise.training.pools import look_at, traits_of, whole_pool
+from signwise.training.tracking import Outcome, Tracker
 from toy import toy_folder, toy_unknown
 from toy_training import ARCHITECTURE, CPU, QUICK
 
@@ -329,6 +330,30 @@ def test_another_error_of_torch_is_not_taken_for_memory(
     monkeypatch.setattr(stages, "run_epoch", fail)
     with pytest.raises(RuntimeError, match="mat1"):
         signwise.train(prepared, tmp_path / "run", QUICK)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_tracker_is_given_pictures_and_model_only_if_asked(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    outcomes: list[Outcome] = []
+
+    class Recorder:
+        def epoch(self, row: Epoch) -> None:
+            assert row.epoch
+
+        def finish(self, outcome: Outcome) -> None:
+            outcomes.append(outcome)
+
+    monkeypatch.setattr(
+        "signwise.training.train.open_tracker", lambda *_: Tracker("wandb", Recorder)
+    )
+    monkeypatch.setattr("signwise.training.tracking.SHOWN_MISTAKES", 100)
+    signwise.train(prepared, tmp_path / "run", QUICK, epochs=1, track_images=asked)
+    (outcome,) = outcomes
+    wrong = int(outcome.confusion.sum() - np.trace(outcome.confusion))
+    assert len(outcome.mistakes) == (wrong if asked else 0)
+    assert outcome.model == (tmp_path / "run" / "model.onnx" if asked else None)
 
 
 def test_what_a_tracker_leaves_is_not_in_the_way(
