@@ -392,10 +392,12 @@ def test_many_sure_scores_leave_the_others_their_say() -> None:
 
 @given(own=ODDS, other=ODDS)
 def test_a_model_that_tells_nothing_keeps_half(own: list[float], other: list[float]) -> None:
+    assume(np.median(own) < np.median(other) - 1e-6)
     known, unknown = scores(own), scores(other)
-    assume(np.median(known) <= np.median(unknown))
-    threshold = fit_threshold(known, unknown, None, USUAL)
-    assert threshold == keep_share(known, 0.5, USUAL)
+    for config in (USUAL, CalibrationConfig(keep_untold=0.8)):
+        threshold = fit_threshold(known, unknown, None, config)
+        assert threshold == keep_share(known, config.keep_untold, config)
+    assert USUAL.keep_untold == 0.5
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.9, 1.0])
@@ -405,6 +407,9 @@ def test_a_share_that_is_asked_for_is_what_counts(keep: float) -> None:
     nothing = np.empty(0, np.float32)
     assert fit_threshold(known, nothing, keep, USUAL) == keep_share(known, keep, USUAL)
     assert fit_threshold(known, nothing, None, USUAL) == keep_share(known, 0.99, USUAL)
+    config = CalibrationConfig(keep_alone=0.75)
+    assert fit_threshold(known, nothing, None, config) == keep_share(known, 0.75, config)
+    assert fit_threshold(known, nothing, keep, config) == keep_share(known, keep, config)
 
 
 @pytest.mark.parametrize("pictures", [60, 120, 300])

@@ -263,6 +263,15 @@ def test_features_are_read_again_without_a_pass(
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
+def test_the_batch_size_of_the_backbone_is_a_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with passes(monkeypatch) as sizes:
+        stage_one(tmp_path, head=HeadConfig(views=(1, 1), batch_size=10))
+    assert len(sizes) == 4 + 2 + 1
+    assert sizes[-3:] == [10, 10, 6]
+
+
 def test_more_views_are_added_to_those_that_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +302,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "negatives": {"negatives": NegativesConfig(rendered=0.5)},
     "model": {"model": "vgg11"},
     "image size": {"image_size": 9},
+    "batch size": {"head": HeadConfig(batch_size=64)},
 }
 
 

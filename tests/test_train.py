@@ -30,6 +30,7 @@ from signwise.errors import SignwiseError
 from signwise.inference.predictor import Predictor
 from signwise.metrics.selective import accepted
 from signwise.results import Epoch
+from signwise.runtime import available_cores
 from signwise.training import loop, optim, stages
 from signwise.training.calibration import calibrate
 from signwise.training.checkpoint import (
@@ -39,6 +40,7 @@ from signwise.training.checkpoint import (
     load_tensors,
     save_tensors,
 )
+from signwise.training.device import choose_device
 from signwise.training.graph import answers_of
 from signwise.training.loop import Fit
 from signwise.training.network import build_model
@@ -120,6 +122,13 @@ def test_the_settings_are_stored_whole(prepared: Path, trained_run: Path) -> Non
     stored = TrainConfig.from_file(trained_run / "config.json")
     assert stored.resolve(others) == asked.resolve(traits)
     assert {"python", "torch", "signwise"} <= set(config["versions"])
+
+
+def test_what_a_run_was_computed_on_stands_beside_what_was_asked(trained_run: Path) -> None:
+    config = json.loads((trained_run / "config.json").read_text())
+    assert (config["settings"]["device"], config["settings"]["threads"]) == ("auto", None)
+    assert config["device"] == choose_device("auto").type
+    assert config["threads"] == available_cores()
 
 
 def test_history_has_a_row_an_epoch(trained_run: Path) -> None:
@@ -234,6 +243,8 @@ def test_what_is_kept_is_the_average_of_the_best_epoch(
     monkeypatch.setattr(loop, "validate", validate)
     begin(prepared, tmp_path / "run", epochs=3, threads=1)
     assert torch.get_num_threads() == 1
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["threads"], config["settings"]["threads"]) == (1, 1)
     kept = load_tensors(tmp_path / "run" / "model.safetensors")
     best = load_facts(tmp_path / "run" / "model.safetensors", BestFacts)
     assert (best.epoch, best.val_loss) == (2, 0.25)

@@ -385,6 +385,10 @@ class RunConfig:
     data_sha256: str
     """Of its manifest."""
     versions: dict[str, str]
+    device: str | None = None
+    """Where it was computed, whatever `settings` ask for; None from older versions."""
+    threads: int | None = None
+    """CPU threads that it was computed with, likewise."""
 
 
 def history_csv(history: Sequence[Epoch]) -> str:

@@ -100,11 +100,11 @@ def fit_threshold(
     `keep_known`, or where there are no others, see `keep_share`.
     """
     if keep_known is not None or not len(unknown):
-        return keep_share(known, 0.99 if keep_known is None else keep_known, config)
+        return keep_share(known, config.keep_alone if keep_known is None else keep_known, config)
     own, other = _log_odds(known), _log_odds(unknown)
     high, low = float(np.median(own)), float(np.median(other))
-    if high <= low:  # the model tells nothing: half of its own are kept
-        return keep_share(known, 0.5, config)
+    if high <= low:  # the model tells nothing
+        return keep_share(known, config.keep_untold, config)
     below, above = _deviation(high - own), _deviation(other - low)
     middle = (high * above + low * below) / (above + below)
     return float(1 / (1 + np.exp(-middle)))

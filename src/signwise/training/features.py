@@ -37,8 +37,6 @@ from signwise.training.pools import Pool, TrainingData
 Batch = tuple[Tensor, Tensor]
 """Pictures (B, 3, S, S) in [0, 1] and labels (B,)."""
 
-BATCH = 128
-"""Pictures of known classes that go through the backbone at a time."""
 SMALLEST_DEVIATION = 1e-6
 VIEW_SEEDS = 1_000_000
 """Added to the number of a view, so that no epoch of fine-tuning draws the same."""
@@ -92,8 +90,9 @@ def fit_stage_one(
     start = time.perf_counter()
     backbone = _Backbone(network, device)
     count = views_of(len(data.train), config.head)
-    steps = [steps_in_epoch(len(data.train), BATCH)] * count
-    steps += [sum(math.ceil(len(pool) / BATCH) for pool in (data.val, data.held_out))]
+    size = config.head.batch_size
+    steps = [steps_in_epoch(len(data.train), size)] * count
+    steps += [sum(math.ceil(len(pool) / size) for pool in (data.val, data.held_out))]
     with track("batches of features", sum(steps)) as advance:
 
         def kept(part: str, make: Callable[[], Iterator[Batch]], batches: int) -> Features:
@@ -109,7 +108,7 @@ def fit_stage_one(
             for number in range(count)
         ]
         val = kept(
-            "validation", partial(_as_they_are, (data.val, data.held_out), device), steps[-1]
+            "validation", partial(_as_they_are, (data.val, data.held_out), size, device), steps[-1]
         )
     train = Features(
         values=np.concatenate([part.values for part in views]),
@@ -168,13 +167,15 @@ def _view(
         return augment(pixels, config.augmentation, generator) if number else pixels
 
     seed = config.seed * 1_000_003 + VIEW_SEEDS + number
-    return training_batches(data, BATCH, seed, device, view=view, negatives=config.negatives)
+    return training_batches(
+        data, config.head.batch_size, seed, device, view=view, negatives=config.negatives
+    )
 
 
-def _as_they_are(pools: tuple[Pool, ...], device: torch.device) -> Iterator[Batch]:
+def _as_they_are(pools: tuple[Pool, ...], size: int, device: torch.device) -> Iterator[Batch]:
     for pool in pools:
-        for start in range(0, len(pool), BATCH):
-            rows = np.arange(start, min(start + BATCH, len(pool)))
+        for start in range(0, len(pool), size):
+            rows = np.arange(start, min(start + size, len(pool)))
             yield pool.take(rows, device), torch.from_numpy(pool.labels[rows])
 
 
@@ -266,6 +267,7 @@ def _name(key: str, config: ResolvedConfig, device: torch.device, part: str) -> 
     """A file name for features that hang on all that is named here."""
     names = ("image_size", "model", "seed", "unknown", "augmentation", "negatives", "pictures")
     settings = {name: value for name, value in config.to_json().items() if name in names}
+    settings["batch_size"] = config.head.batch_size
     # Another version draws other views; another device or number of threads has other last bits.
     made_by = [version("signwise"), version("torch"), device.type, torch.get_num_threads()]
     text = json.dumps([key, part, settings, made_by], sort_keys=True)

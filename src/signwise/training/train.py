@@ -91,7 +91,7 @@ def train(
             explain_memory_errors(),
         ):
             if not stored.is_file():
-                _write_config(out, settings, prepared)
+                _write_config(out, settings, prepared, device)
             gathered = gather(prepared, settings, seen)
             if gathered.unknown is not None:
                 _write_listing(out, gathered.unknown)
@@ -194,7 +194,9 @@ def _check_run(
         raise SignwiseError(f"`resume`: {prepared.directory} changed since {out} was started")
 
 
-def _write_config(out: Path, settings: ResolvedConfig, prepared: PreparedData) -> None:
+def _write_config(
+    out: Path, settings: ResolvedConfig, prepared: PreparedData, device: torch.device
+) -> None:
     write_csv(out / "manifest.csv", prepared.table)
     record = RunConfig(
         settings=settings.to_json(),
@@ -204,6 +206,8 @@ def _write_config(out: Path, settings: ResolvedConfig, prepared: PreparedData) -
         data=str(prepared.directory),
         data_sha256=prepared.sha256,
         versions=versions(),
+        device=device.type,
+        threads=torch.get_num_threads(),
     )
     write_json(out / CONFIG, to_json(record))
 
