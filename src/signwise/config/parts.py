@@ -46,8 +46,10 @@ class HeadConfig(Config):
     """Least and most views of each training picture: as it is, and augmented ones."""
     pictures: Count = 4000
     """As many views as give so many pictures, within these bounds."""
-    penalties: tuple[Amount, ...] = (0.1, 0.03, 0.01, 0.003, 0.001)
+    penalties: tuple[Amount, ...] = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
     """L2 penalties, on standardised features, of which the validation loss chooses one."""
+    sharpness: Range[Positive] = (0.25, 4.0)
+    """Least and largest factor that makes the logits as sharp as is best on validation."""
     iterations: Count = 200
     """Most iterations of L-BFGS with each."""
     batch_size: Count = 128
@@ -64,10 +66,12 @@ class FineTuningConfig(Config):
 
     _part = "fine_tuning."
 
-    learning_rate: Positive = 0.005
-    """Peak of the head's, as a share of `learning_rate`; at 0.015 ImageNet's weights diverged."""
+    learning_rate: Positive = 0.25
+    """Peak of the head's, as a share of `learning_rate`."""
     body: Amount = 1.0
     """The body's, as a share of the head's; with less it learned nothing (LOG.md)."""
+    statistics: Share = 0.05
+    """By how much batch norms' running statistics move towards the batch's at a step."""
     always: bool | None = None
     """All epochs, whatever the validation pictures say; unless given, where `epochs` is given."""
     patience: Count = 2

@@ -55,11 +55,13 @@ def calibrate(
     Bias-Corrected Calibration is Hard-To-Beat at Label Shift Adaptation", 2020). The targets are
     Platt's, (n + 1) / (n + 2) for a class's own n pictures ("Probabilistic Outputs for Support
     Vector Machines", 1999, section 2.2), so that a set without a mistake gives a confidence that
-    its size can back, and not certainty.
+    its size can back, and not certainty; each mistake tells more of that than the size does, and
+    so the doubt is divided by one more than there are.
     """
     count, classes = logits.shape
     own = np.bincount(labels, minlength=classes)[labels]
-    doubt = 1 / (own + 2)
+    mistakes = int((logits.argmax(1) != labels).sum())
+    doubt = 1 / (own + 2) / (1 + mistakes)
     targets = np.repeat((doubt / max(classes - 1, 1))[:, None], classes, 1)
     targets[np.arange(count), labels] = 1 - doubt
     added = np.log(np.asarray(class_weights, np.float64))

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from signwise.config import HeadConfig, ResolvedConfig
@@ -202,7 +203,9 @@ def fit_head(
 
     Its outputs are the K classes of `class_weights` and, where there is one more, unknown. Features
     are standardised for the fit, which L-BFGS brings to convergence; the head that is given takes
-    them as they are. Deterministic on one CPU and number of threads.
+    them as they are. A penalty makes logits small, which calibration will undo: so each head is
+    made as sharp as is best on `val`, and judged like that. Deterministic on one CPU and number of
+    threads.
     """
     classes = len(class_weights)
     mean = train.values.mean(0, dtype=np.float64)
@@ -224,21 +227,37 @@ def fit_head(
     for penalty in sorted(config.penalties, reverse=True):
         _minimise([weight, bias], train_loss, penalty, config.iterations)
         with torch.no_grad():
-            val_loss = float(loss_of(other @ weight.T + bias, val_labels, even, 0.0))
+            times, val_loss = _sharpness(other @ weight.T + bias, val_labels, even, config)
             if val_loss < best_loss or best is None:
+                logits = times * (own @ weight.T + bias)
                 known = labels < classes
-                right = (own @ weight.T + bias)[known, :classes].argmax(1) == labels[known]
-                scaled = weight / torch.from_numpy(deviation).float()
+                right = logits[known, :classes].argmax(1) == labels[known]
+                scaled = times * weight / torch.from_numpy(deviation).float()
                 best_loss = val_loss
                 best = Head(
-                    weight=scaled.clone(),
-                    bias=bias - scaled @ torch.from_numpy(mean).float(),
+                    weight=scaled,
+                    bias=times * bias - scaled @ torch.from_numpy(mean).float(),
                     penalty=penalty,
-                    train_loss=float(train_loss()),
+                    train_loss=float(loss_of(logits, labels, class_weights, label_smoothing)),
                     train_accuracy=float(right.float().mean()),
                 )
     assert best is not None, "there is a penalty"
     return best
+
+
+def _sharpness(
+    logits: Tensor, labels: Tensor, class_weights: Tensor, config: HeadConfig
+) -> tuple[float, float]:
+    """What logits (M, outputs) are best multiplied by, and their loss then."""
+
+    def loss(log_times: float) -> float:
+        return float(loss_of(math.exp(log_times) * logits, labels, class_weights, 0.0))
+
+    low, high = (math.log(limit) for limit in config.sharpness)
+    if low == high:
+        return math.exp(low), loss(low)
+    found = minimize_scalar(loss, bounds=(low, high), method="bounded")
+    return math.exp(found.x), float(found.fun)
 
 
 def _minimise(

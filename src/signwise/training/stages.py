@@ -21,6 +21,7 @@ from signwise.errors import SignwiseError
 from signwise.files import write_text
 from signwise.progress import say, track
 from signwise.results import Epoch, history_csv
+from signwise.training.batch_renorm import renormalise
 from signwise.training.batches import steps_in_epoch
 from signwise.training.checkpoint import (
     BestFacts,
@@ -63,6 +64,8 @@ def fit(
     Raises SignwiseError where the loss is no number any more.
     """
     staged = settings.pretrained and can_fit_head(network)
+    if settings.pretrained:
+        renormalise(network, settings.fine_tuning.statistics)
     body_share = settings.fine_tuning.body if staged else 1.0
     log = _Log(out, settings, tracker)
     if (out / LAST).is_file():
