@@ -70,7 +70,7 @@ class FineTuningConfig(Config):
     """Peak of the head's, as a share of `learning_rate`."""
     body: Amount = 1.0
     """The body's, as a share of the head's; with less it learned nothing (LOG.md)."""
-    statistics: Share = 0.05
+    statistics: Share = 0.1
     """By how much batch norms' running statistics move towards the batch's at a step."""
     always: bool | None = None
     """All epochs, whatever the validation pictures say; unless given, where `epochs` is given."""

@@ -1,0 +1,107 @@
+"""Does the threshold of `known` hold on new pictures? The demo, many seeds, several sizes.
+
+    python bench/threshold.py [--seeds 20] [--validation 60 120 300] [--threads 1 2]
+
+Each run renders its own signs, trains with all defaults, and counts the test pictures that are
+rejected and the rendered pictures of no class that are wrongly accepted. A run holds where both are
+at most 5 %. The last line is one JSON document.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import record
+import signwise
+
+PICTURES_EACH = 10 / 3
+"""Pictures of one class to each validation picture of two: 15 % of all validate."""
+MOST = 0.05
+"""Of either side that may be wrong."""
+GOAL = 0.95
+"""Of the runs that hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdRow:
+    """One demo."""
+
+    validation: int
+    """Validation pictures."""
+    seed: int
+    threads: int
+    threshold: float
+    n: int
+    """Test pictures."""
+    rejected: int
+    unknown: int
+    """Pictures of no class."""
+    accepted: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether neither side is wrong too often."""
+        return self.rejected <= MOST * self.n and self.accepted <= MOST * self.unknown
+
+
+def run(validation: int, seed: int, threads: int, folder: Path) -> ThresholdRow:
+    """Render, train and measure once."""
+    each = round(PICTURES_EACH * validation)
+    found = signwise.demo(folder / "demo", per_class=each, seed=seed, threads=threads).evaluation
+    measured = found.evaluation
+    assert measured.unknown is not None, "the demo has pictures of no class"
+    return ThresholdRow(
+        validation=validation,
+        seed=seed,
+        threads=threads,
+        threshold=measured.selective.threshold,
+        n=measured.n,
+        rejected=measured.n - measured.selective.accepted,
+        unknown=measured.unknown.n,
+        accepted=measured.unknown.accepted,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run every size with every seed and number of threads."""
+    parser = record.arguments(__doc__)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--validation", type=int, nargs="+", default=[60, 120, 300])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    options = parser.parse_args(arguments)
+    rows: list[ThresholdRow] = []
+    for validation in options.validation:
+        for seed in range(options.seeds):
+            for threads in options.threads:
+                with tempfile.TemporaryDirectory() as folder:
+                    rows.append(run(validation, seed, threads, Path(folder)))
+                print(rows[-1], flush=True)
+    figures = []
+    for validation in options.validation:
+        for threads in options.threads:
+            own = [row for row in rows if (row.validation, row.threads) == (validation, threads)]
+            what = f"{validation} validation pictures, {threads} threads"
+            for name, value, spread in (
+                ("runs that hold", sum(row.holds for row in own), None),
+                ("rejected", sum(row.rejected for row in own), [row.rejected for row in own]),
+                ("accepted", sum(row.accepted for row in own), [row.accepted for row in own]),
+            ):
+                of = {"runs that hold": len(own), "rejected": sum(row.n for row in own)}.get(
+                    name, sum(row.unknown for row in own)
+                )
+                goal = GOAL * len(own) if name == "runs that hold" else None
+                one = record.figure(f"{what}: {name}", value, of=of, spread=spread, goal=goal)
+                figures.append(one)
+    record.finish(
+        "threshold",
+        options,
+        n=options.seeds,
+        counted="seeds of the demo for each number of validation pictures and threads",
+        figures=figures,
+        rows=rows,
+    )
+
+
+if __name__ == "__main__":
+    main()
