@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from signwise.inference.predictor import Prediction as Prediction
     from signwise.inference.predictor import Predictor as Predictor
     from signwise.model_file.read import models as models
+    from signwise.study.compare import compare as compare
     from signwise.synthetic import synth as synth
     from signwise.training.train import train as train
 
@@ -45,6 +46,7 @@ _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "prepare": ("signwise.data.prepare", _TRAIN),
     "train": ("signwise.training.train", _TRAIN),
     "evaluate": ("signwise.evaluation.evaluate", _TRAIN),
+    "compare": ("signwise.study.compare", _TRAIN),
     "explain": ("signwise.inference.explain", ()),
     "models": ("signwise.model_file.read", ()),
     "predict": ("signwise.inference.predict", ()),
@@ -61,6 +63,7 @@ __all__ = [
     "UnreadableImage",
     "__version__",
     "cache",
+    "compare",
     "demo",
     "download",
     "evaluate",

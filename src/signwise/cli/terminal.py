@@ -13,6 +13,7 @@ from rich.text import Text
 from signwise.files import Json
 from signwise.model_file.read import ModelsResult
 from signwise.model_file.record import ModelFigures
+from signwise.report import comparison_words
 from signwise.report.conclusion import conclusion
 from signwise.report.words import between, counted, group_name, percent, rates, score, verdict
 from signwise.results import Problem
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from signwise.evaluation.evaluate import EvaluateResult
     from signwise.inference.explain import ExplainResult
     from signwise.inference.predict import PredictResult
+    from signwise.study.compare import CompareResult
     from signwise.synthetic import SynthResult
     from signwise.training.train import TrainResult
 
@@ -121,6 +123,35 @@ def evaluate(result: "EvaluateResult") -> list[RenderableType]:
         _confusion(found.classes, found.confusion_matrix),
         *_problems(result.problems),
         _wrote(result.out, f"metrics.json, predictions.csv, plots{doubted}"),
+        _report(result.out),
+    ]
+
+
+def compare(result: "CompareResult") -> list[RenderableType]:
+    """The verdict, each model, each difference with its intervals, and where the report is."""
+    found = result.comparison
+    table = Table(title="Models", title_justify="left", title_style="bold")
+    table.add_column("model", style="bold", overflow="fold")
+    table.add_column("accuracy", overflow="fold")
+    for name in ("log loss", "coverage", "AUROC of known"):
+        table.add_column(name, justify="right")
+    for name, *cells in comparison_words.model_lines(found):
+        table.add_row(escape(name), *cells)
+    parts: list[RenderableType] = [f"[bold]{escape(comparison_words.verdict(found))}[/]", table]
+    for pair in found.pairs:
+        title = f"{pair.second} less {pair.first}"
+        differences = Table(title=escape(title), title_justify="left", title_style="bold")
+        differences.add_column("")
+        differences.add_column("difference", justify="right")
+        differences.add_column("95 % interval", overflow="fold")
+        for name, value, intervals, _ in comparison_words.differences(found, pair):
+            differences.add_row(name, value, "\n".join(intervals))
+        parts += [differences, escape(comparison_words.tests_line(found, pair))]
+    return [
+        *parts,
+        *_problems(result.problems),
+        *_warnings(result.warnings),
+        _wrote(result.out, "compare.json"),
         _report(result.out),
     ]
 

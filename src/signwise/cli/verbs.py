@@ -210,6 +210,33 @@ def explain(
     return _run(explain, json, lambda api: api.explain(model, images, out=out))
 
 
+def compare(
+    models: tuple[str, ...],
+    /,
+    *,
+    data: Path | None = None,
+    split: Literal["train", "val", "test", "all"] = "test",
+    unknown: Path | None = None,
+    out: Path = Path("compare"),
+    json: bool = False,
+) -> int:
+    """Say whether one model is better than another, or whether it is chance.
+
+    Args:
+        models: Two or more: run folders, model files, names of models that ship.
+        data: Pictures to measure each on, unless on what the runs' evaluations hold.
+        split: Which of the pictures; a folder without splits is measured whole.
+        unknown: Folder of pictures of no class, to measure each on as well.
+        out: Folder to write; a comparison that is there already is replaced.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(
+        compare,
+        json,
+        lambda api: api.compare(models, data, split=split, unknown=unknown, out=out),
+    )
+
+
 def models(*, json: bool = False) -> int:
     """List the models that ship, with their figures.
 
@@ -231,7 +258,19 @@ def cache(*, clear: bool = False, json: bool = False) -> int:
 
 VERBS: dict[str, Callable[..., int]] = {
     verb.__name__: verb
-    for verb in (demo, synth, download, prepare, train, evaluate, predict, explain, models, cache)
+    for verb in (
+        demo,
+        synth,
+        download,
+        prepare,
+        train,
+        evaluate,
+        compare,
+        predict,
+        explain,
+        models,
+        cache,
+    )
 }
 """Every verb by name; how its result looks is the function of the same name in `terminal`."""
 

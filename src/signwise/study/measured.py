@@ -1,0 +1,141 @@
+"""A model as it was measured: what `evaluate` left in a folder, read back picture by picture."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from signwise.config import dotted
+from signwise.data.manifest import read_table
+from signwise.errors import SignwiseError
+from signwise.evaluation.outputs import METRICS, PREDICTIONS, UNKNOWN_PREDICTIONS
+from signwise.files import Json, read_record
+from signwise.inference.predictor import UNKNOWN
+from signwise.model_file.read import SHIPPED_MODELS, find_model
+from signwise.results import RunConfig
+
+COLUMNS = ("path", "label", "known", "true_label", "group", "correct", "sha256")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A model's answers to N pictures, and to M of no class, both in the order of their bytes."""
+
+    name: str
+    """As the user gave it."""
+    path: Path
+    """The model.onnx."""
+    data: str
+    """What the pictures are called."""
+    classes: tuple[str, ...]
+    """The model's."""
+    grouping: str
+    table: pd.DataFrame
+    """N rows with path, true_label, group, sha256 and `answer`, the class taken for."""
+    correct: NDArray[np.bool_]
+    """(N,)."""
+    accepted: NDArray[np.bool_]
+    """(N,), whether `known` reaches the threshold."""
+    known: NDArray[np.float64]
+    """(N,)."""
+    loss: NDArray[np.float64]
+    """(N,), negative log-likelihood of the label, in nats."""
+    unknown_sha256: tuple[str, ...]
+    """(M,)."""
+    known_of_unknown: NDArray[np.float64]
+    """(M,)."""
+    seen_in_training: int | None
+    """How many of the N it was trained on; None where that is not known."""
+    settings: Mapping[str, Json]
+    """Of the training, by dotted name; empty where the model is no run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Metrics:
+    """What is needed of metrics.json."""
+
+    data: str
+    classes: tuple[str, ...]
+    grouping: str
+    seen_in_training: int | None
+
+
+def run_of(model: str | Path) -> Path | None:
+    """The run directory that the model lies in; None where it is no run."""
+    folder = find_model(model).parent
+    shipped = folder.resolve().is_relative_to(SHIPPED_MODELS.resolve())
+    return folder if (folder / "manifest.csv").is_file() and not shipped else None
+
+
+def held_evaluation(model: str | Path, split: str) -> Path:
+    """Where a run holds its evaluation on the split; raises SignwiseError where it has none."""
+    run = run_of(model)
+    if run is None:
+        raise SignwiseError(
+            f"{model} is no run and holds no evaluation: give `data`, to measure every model on"
+        )
+    folder = run / "evaluation" / split
+    if not (folder / METRICS).is_file():
+        raise SignwiseError(
+            f"{model} was not evaluated on its {split} pictures: run signwise evaluate {model} "
+            "--data DATA first, or give `data`, to measure every model on"
+        )
+    return folder
+
+
+def read_measured(model: str | Path, folder: Path) -> Measured:
+    """Read what `evaluate` left in the folder; raises SignwiseError for what is missing in it."""
+    metrics = read_record(folder / METRICS, _Metrics)
+    path = folder / PREDICTIONS
+    table = read_table(path)
+    chances = [f"p_{name}" for name in metrics.classes]
+    missing = [name for name in (*COLUMNS, *chances) if name not in table.columns]
+    if missing:
+        raise SignwiseError(f"{path} has no column {missing[0]}: run signwise evaluate again")
+    # A picture that lies there twice has the same answers twice: which is first does not matter.
+    table = table.sort_values(["sha256", "true_label", "path"], kind="stable", ignore_index=True)
+    probabilities = _numbers(table[chances], path)
+    index = {name: position for position, name in enumerate(metrics.classes)}
+    labels = np.array([index[name] for name in table["true_label"]], np.intp)
+    of_truth = probabilities[np.arange(len(table)), labels]
+    others = _unknown(folder / UNKNOWN_PREDICTIONS)
+    return Measured(
+        name=str(model),
+        path=find_model(model),
+        data=metrics.data,
+        classes=metrics.classes,
+        grouping=metrics.grouping,
+        table=table.assign(answer=[metrics.classes[i] for i in probabilities.argmax(axis=1)]),
+        correct=(table["correct"] == "True").to_numpy(),
+        accepted=(table["label"] != UNKNOWN).to_numpy(),
+        known=_numbers(table[["known"]], path)[:, 0],
+        loss=-np.log(np.maximum(of_truth, np.finfo(np.float64).eps)),
+        unknown_sha256=tuple(others["sha256"]),
+        known_of_unknown=_numbers(others[["known"]], path)[:, 0],
+        seen_in_training=metrics.seen_in_training,
+        settings=_settings(model),
+    )
+
+
+def _unknown(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        return pd.DataFrame({"sha256": [], "known": []})
+    return read_table(path).sort_values(["sha256", "path"], kind="stable", ignore_index=True)
+
+
+def _numbers(columns: pd.DataFrame, path: Path) -> NDArray[np.float64]:
+    try:
+        return columns.to_numpy(np.float64)
+    except ValueError as error:
+        raise SignwiseError(f"{path}: {error}: run signwise evaluate again") from None
+
+
+def _settings(model: str | Path) -> dict[str, Json]:
+    run = run_of(model)
+    if run is None or not (run / "config.json").is_file():
+        return {}
+    config = read_record(run / "config.json", RunConfig)
+    return dotted(config.settings) | {"data, SHA-256": config.data_sha256[:16]}
