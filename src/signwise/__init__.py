@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from signwise.inference.predictor import Predictor as Predictor
     from signwise.model_file.read import models as models
     from signwise.study.compare import compare as compare
+    from signwise.study.tune import tune as tune
     from signwise.synthetic import synth as synth
     from signwise.training.train import train as train
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # Where each public name lives, and the extra and its modules that it needs. Nothing is imported
 # before it is asked for: `import signwise` stays fast.
 _TRAIN = ("train", "torch", "torchvision", "pandas", "sklearn", "matplotlib", "onnx", "safetensors")
+_TUNE = ("tune", "optuna", *_TRAIN[1:])
 _DOWNLOAD = ("download", "pooch", "requests")
 _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "PrepareConfig": ("signwise.config", ()),
@@ -48,6 +50,7 @@ _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "evaluate": ("signwise.evaluation.evaluate", _TRAIN),
     "compare": ("signwise.study.compare", _TRAIN),
     "explain": ("signwise.inference.explain", ()),
+    "tune": ("signwise.study.tune", _TUNE),
     "models": ("signwise.model_file.read", ()),
     "predict": ("signwise.inference.predict", ()),
     "Prediction": ("signwise.inference.predictor", ()),
@@ -76,6 +79,7 @@ __all__ = [
     "read_image",
     "synth",
     "train",
+    "tune",
 ]
 
 

@@ -1,4 +1,4 @@
-"""What `compare` finds, as typed records, and their JSON.
+"""What `compare` and `tune` find, as typed records, and their JSON.
 
 Differences are the second model less the first. Shares are fractions, intervals are 95 % intervals
 `(low, high)`, None is what could not be measured.
@@ -140,3 +140,46 @@ class Comparison:
         """The content of compare.json."""
         fields = {name: to_json(value) for name, value in vars(self).items()}
         return fields | {"level": LEVEL, "meant_difference": MEANT_DIFFERENCE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One try of settings in a study."""
+
+    number: int
+    state: str
+    """complete, pruned (stopped early) or failed."""
+    loss: float | None
+    """The lowest validation loss; None where there is none."""
+    epochs: int
+    """That were validated, stage one among them."""
+    seconds: float
+    defaults: bool
+    """Whether nothing was changed."""
+    settings: Mapping[str, Json]
+    """What was changed, by dotted name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFigures:
+    """What a search came to."""
+
+    trials: tuple[Trial, ...]
+    winner: Trial
+    """The complete trial of the lowest validation loss, which may be the defaults."""
+    comparison: Comparison | None
+    """The defaults and the winner on groups that no trial saw; None where they are one."""
+    held_out: int
+    """Pictures of these groups."""
+    held_out_groups: int
+
+    @property
+    def pair(self) -> PairFigures | None:
+        """The winner against the defaults."""
+        return None if self.comparison is None else self.comparison.pairs[0]
+
+    @property
+    def better(self) -> bool:
+        """Whether the winner is shown to be better than the defaults."""
+        pair = self.pair
+        return pair is not None and pair.better == pair.second

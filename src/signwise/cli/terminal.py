@@ -13,7 +13,7 @@ from rich.text import Text
 from signwise.files import Json
 from signwise.model_file.read import ModelsResult
 from signwise.model_file.record import ModelFigures
-from signwise.report import comparison_words
+from signwise.report import comparison_words, study_words
 from signwise.report.conclusion import conclusion
 from signwise.report.words import between, counted, group_name, percent, rates, score, verdict
 from signwise.results import Problem
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from signwise.inference.explain import ExplainResult
     from signwise.inference.predict import PredictResult
     from signwise.study.compare import CompareResult
+    from signwise.study.tune import TuneResult
     from signwise.synthetic import SynthResult
     from signwise.training.train import TrainResult
 
@@ -152,6 +153,25 @@ def compare(result: "CompareResult") -> list[RenderableType]:
         *_problems(result.problems),
         *_warnings(result.warnings),
         _wrote(result.out, "compare.json"),
+        _report(result.out),
+    ]
+
+
+def tune(result: "TuneResult") -> list[RenderableType]:
+    """The verdict, what the winner changes, and what to do with it."""
+    figures = result.figures
+    table = Table(title="What the winner changes", title_justify="left", title_style="bold")
+    table.add_column("setting", style="bold", overflow="fold")
+    table.add_column("value", overflow="fold")
+    for name, value in figures.winner.settings.items():
+        table.add_row(escape(name), escape(study_words.setting(value)))
+    return [
+        f"[bold]{escape(study_words.verdict(figures))}[/]",
+        f"[dim]{study_words.counts(figures)}[/]",
+        *([table] if figures.winner.settings else []),
+        escape(study_words.recommended(figures)),
+        *_warnings(result.warnings),
+        _wrote(result.out, "config.json, trials.csv, verdict"),
         _report(result.out),
     ]
 

@@ -128,6 +128,30 @@ def train(
     return _run(train, json, lambda api: api.train(data, out, settings, resume=resume))
 
 
+def tune(
+    data: Path,
+    /,
+    *,
+    out: Path,
+    config: Path | None = None,  # noqa: ARG001 (cli reads it before, for the defaults)
+    settings: TrainConfig = TrainConfig(),
+    trials: int | None = None,
+    space: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Search settings, and say whether the best are better than the defaults.
+
+    Args:
+        data: What prepare wrote; its test pictures are never looked at.
+        out: Study folder to write; a study there already is gone on with.
+        config: JSON file of the defaults to search from; flags override it.
+        trials: Most trials, the defaults among them; --time-limit may end the search before.
+        space: JSON file of what to search, unless the usual settings.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(tune, json, lambda api: api.tune(data, out, settings, trials=trials, space=space))
+
+
 def evaluate(
     model: str,
     /,
@@ -264,6 +288,7 @@ VERBS: dict[str, Callable[..., int]] = {
         download,
         prepare,
         train,
+        tune,
         evaluate,
         compare,
         predict,

@@ -7,7 +7,7 @@ stage one. The best epoch is kept, whichever it is, so a run never ends worse th
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,7 @@ def fit(
     out: Path,
     tracker: Tracker,
     began: float,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> list[Epoch]:
     """Run both stages, from the last checkpoint in `out` where there is one; gives the history.
 
@@ -67,7 +68,7 @@ def fit(
     if settings.pretrained:
         renormalise(network, settings.fine_tuning.statistics)
     body_share = settings.fine_tuning.body if staged else 1.0
-    log = _Log(out, settings, tracker)
+    log = _Log(out, settings, tracker, on_epoch)
     if (out / LAST).is_file():
         state = make_train_state(network, settings, body_share)
         log.load(state)
@@ -156,8 +157,15 @@ class _Best:
 class _Log:
     """The history of a run, and what of it is on disk."""
 
-    def __init__(self, out: Path, settings: ResolvedConfig, tracker: Tracker) -> None:
+    def __init__(
+        self,
+        out: Path,
+        settings: ResolvedConfig,
+        tracker: Tracker,
+        on_epoch: Callable[[Epoch], None],
+    ) -> None:
         self.history: list[Epoch] = []
+        self._on_epoch = on_epoch
         self._out, self._settings, self._tracker = out, settings, tracker
         self._best: _Best | None = None
         self._best_loss = float("inf")
@@ -192,6 +200,7 @@ class _Log:
             self._best = _Best(facts=facts, weights=copied)
         say(_line(epoch, self._settings.epochs, is_best=is_best))
         self._write_history()
+        self._on_epoch(epoch)
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint."""

@@ -1,6 +1,7 @@
 """The verb train: prepared data -> a run directory with model.onnx, whole at every moment."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,13 +60,15 @@ def train(
     config: TrainConfig | None = None,
     *,
     resume: bool = False,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
     **changes: object,
 ) -> TrainResult:
     """Train, calibrate and export; gives what was written to the run directory `out`.
 
     `data` is a folder that `prepare` wrote; `changes` are fields of TrainConfig. With `resume` a
     run goes on from its last checkpoint, under its own settings, to the same bits on the same CPU
-    with the same number of threads. Raises SignwiseError for a run that is there already, changed
+    with the same number of threads. `on_epoch` is told of each epoch, and ends the run by an
+    exception, which is raised. Raises SignwiseError for a run that is there already, changed
     settings or data, and an architecture or weights that do not fit.
     """
     began = time.perf_counter()
@@ -99,7 +102,9 @@ def train(
             try:
                 network.to(device).to(memory_format=layout(device))
                 on_device = to_device(gathered.data, device)
-                history = fit(network, on_device, settings, prepared, device, out, tracker, began)
+                history = fit(
+                    network, on_device, settings, prepared, device, out, tracker, began, on_epoch
+                )
                 network.load_state_dict(load_tensors(out / BEST))
                 best = load_facts(out / BEST, BestFacts)
                 finished = finish_run(

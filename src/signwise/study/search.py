@@ -1,0 +1,167 @@
+"""The search: trials of settings, each judged by its validation loss, within a budget.
+
+Optuna suggests what to try and keeps what was tried in a file, which several processes share.
+"""
+
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from signwise.errors import SignwiseError
+from signwise.files import Json
+from signwise.progress import say
+from signwise.studies import Trial
+from signwise.study.space import Space, suggest
+
+NAME = "signwise"
+REDUCTION = 3
+"""Of the trials that come so far, one in so many goes on, at 1, 3, 9 ... epochs."""
+FIRST_TRIALS = 8
+"""So many are drawn at random, before what was found guides the search."""
+STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+DEFAULTS = "defaults"
+"""The mark of the trial in which nothing is changed."""
+
+Report: TypeAlias = Callable[[int, float], None]
+"""Told a trial's epoch and validation loss; ends a trial that is not worth going on with."""
+Objective: TypeAlias = Callable[[int, Mapping[str, Json], Report], float]
+"""A trial's number, the settings it changes, and the report; gives its validation loss."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """When no further trial begins: whichever comes first."""
+
+    ends: float
+    """By `time.monotonic`."""
+    trials: int | None
+    """Trials in the study, whoever ran them, the defaults among them."""
+
+
+@contextmanager
+def open_study(path: Path, seed: int) -> Iterator[optuna.Study]:
+    """The study in the SQLite file, made if it is not there."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path.absolute()}")
+    try:
+        yield optuna.create_study(
+            storage=storage,
+            study_name=NAME,
+            load_if_exists=True,
+            sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=FIRST_TRIALS),
+            pruner=optuna.pruners.SuccessiveHalvingPruner(
+                min_resource=1, reduction_factor=REDUCTION
+            ),
+        )
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def search(study: optuna.Study, space: Space, objective: Objective, budget: Budget) -> None:
+    """Run trials until the budget is spent, first that of the defaults where nobody has begun it.
+
+    A trial whose settings can't be trained with counts as failed. Raises SignwiseError where that
+    happens to the defaults.
+    """
+    longest = 0.0
+    while True:
+        tried = study.get_trials(deepcopy=False)
+        begun = [trial for trial in tried if trial.state is not TrialState.FAIL]
+        if budget.trials is not None and len(begun) >= budget.trials:
+            return
+        if time.monotonic() + longest >= budget.ends and longest:
+            return
+        began = time.monotonic()
+        run_trial(study, space, objective, defaults=not any(is_defaults(one) for one in begun))
+        longest = max(longest, time.monotonic() - began)
+
+
+def run_trial(study: optuna.Study, space: Space, objective: Objective, *, defaults: bool) -> None:
+    """One trial, of the defaults or of what the sampler suggests."""
+    trial = study.ask()
+    values: dict[str, Json] = {}
+    if defaults:
+        trial.set_user_attr(DEFAULTS, True)
+    else:
+        values = suggest(trial, space)
+    trial.set_user_attr("settings", json.dumps(values))
+
+    def report(epoch: int, loss: float) -> None:
+        trial.report(loss, epoch + 1)  # the pruner counts what is spent from 1
+        if not defaults and trial.should_prune():
+            raise optuna.TrialPruned
+
+    try:
+        value = objective(trial.number, values, report)
+    except optuna.TrialPruned:
+        study.tell(trial, state=TrialState.PRUNED)
+    except SignwiseError as error:
+        study.tell(trial, state=TrialState.FAIL)
+        if defaults:
+            raise
+        warnings.warn(f"trial {trial.number} failed: {error}", stacklevel=2)
+    except BaseException:
+        study.tell(trial, state=TrialState.FAIL)
+        raise
+    else:
+        study.tell(trial, value)
+    say(_line(study, trial.number))
+
+
+def _line(study: optuna.Study, number: int) -> str:
+    """What a person sees of a trial while the search goes on."""
+    trials = read_trials(study)
+    trial = next(one for one in trials if one.number == number)
+    best = best_trial(trials)
+    settings = ", ".join(f"{name} {_short(value)}" for name, value in trial.settings.items())
+    state = {"complete": "", "pruned": ", stopped early", "failed": ", failed"}[trial.state]
+    loss = "" if trial.loss is None else f", validation loss {trial.loss:.4f}"
+    what = settings or "the defaults"
+    return f"trial {number}{loss}{state} (best: {best.number if best else 'none'}): {what}"
+
+
+def _short(value: Json) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def is_defaults(trial: FrozenTrial) -> bool:
+    """Whether the trial changes nothing."""
+    return bool(trial.user_attrs.get(DEFAULTS, False))
+
+
+def read_trials(study: optuna.Study) -> list[Trial]:
+    """The trials that have ended, by number."""
+    found = []
+    for trial in study.get_trials(deepcopy=False):
+        if trial.state not in STATES:
+            continue
+        losses = [*trial.intermediate_values.values()]
+        value = trial.value if trial.state is TrialState.COMPLETE else min(losses, default=None)
+        length = trial.duration
+        found.append(
+            Trial(
+                number=trial.number,
+                state=STATES[trial.state],
+                loss=value,
+                epochs=len(losses),
+                seconds=0.0 if length is None else length.total_seconds(),
+                defaults=is_defaults(trial),
+                settings=json.loads(trial.user_attrs.get("settings", "{}")),
+            )
+        )
+    return found
+
+
+def best_trial(trials: list[Trial]) -> Trial | None:
+    """The complete trial of the lowest validation loss, the earliest of equal ones."""
+    complete = [trial for trial in trials if trial.state == "complete" and trial.loss is not None]
+    return min(complete, key=lambda trial: (trial.loss or 0.0, trial.number), default=None)
