@@ -5,11 +5,12 @@ BIN = $(VENV)/bin
 # A CPU without AVX-512, whatever this one has: nothing may hang on the last bit of a kernel.
 OTHER_CPU = ATEN_CPU_CAPABILITY=avx2 DNNL_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell
 
-.PHONY: help demo test test-cpu lint format clean
+.PHONY: help demo test test-cpu docs lint format clean
 
 help:
 	@echo "make demo      render a data set, train on it and show the result in demo/"
 	@echo "make test      linters, type checker, and the tests with their coverage"
+	@echo "make docs      the documentation, as a site in site/"
 	@echo "make test-cpu  the tests as on another CPU"
 	@echo "make format    put the code into its format"
 
@@ -22,6 +23,10 @@ test: lint
 test-cpu: $(VENV)/.dev
 	$(OTHER_CPU) $(BIN)/pytest $(TESTS)
 
+docs: $(VENV)/.dev
+	$(BIN)/python tools/reference.py
+	$(BIN)/zensical build --strict
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -33,7 +38,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo site docs/reference
 
 # The stamp of an extra is older than pyproject.toml when it has to be installed again.
 $(VENV)/.%: pyproject.toml

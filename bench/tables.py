@@ -33,7 +33,7 @@ and the models that ship: no figure is typed by hand. It shows the newest run of
 with its machine, its date and its n; the command in the last column measures it again (a benchmark
 keeps the result with `--save`). What is measured on real signs is measured on tracks, that is
 physical signs, that were not trained on. What was tried and failed stands in
-[LOG.md](../LOG.md)."""
+LOG.md."""
 
 
 def page(records: Sequence[Record]) -> str:
@@ -71,7 +71,7 @@ def shipped_table(by_name: dict[str, Record]) -> str:
         speed = [f for f in fast.figures if f.what == INFERENCE] if fast else []
         rows.append(
             (
-                f"[`{name}`](../src/signwise/models/{name}/README.md)",
+                f"`{name}`",
                 f"{counted(held.correct, held.n)}, {percent(held.accuracy)}",
                 between(held.accuracy_ci95),
                 f"{between(held.accuracy_ci95_grouped)} ({held.signs} signs)",

@@ -20,6 +20,8 @@ from signwise.study.compare import CompareResult, compare, compare_measured
 from signwise.study.measured import held_evaluation, read_measured
 from toy import toy_folder, toy_model, toy_unknown
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
 CORNER = (0, 0, 6, 6)
 """A model that looks there alone sees no sign, and guesses."""
 

@@ -25,6 +25,8 @@ from test_terminal import joined
 from toy import toy_folder, toy_model
 from toy_training import QUICK
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
 CORNER = (0, 0, 6, 6)
 """A model that looks there alone sees no sign, and guesses."""
 PLANTED: dict[str, Any] = {
@@ -161,7 +163,12 @@ def test_where_nothing_beats_the_defaults_that_is_said(
     assert not result.better
     assert result.settings == {}
     assert result.counts["images"] > 0
-    assert "of 4 trials none has a lower validation loss" in joined(terminal.tune(result))
+    assert "none of 3 other trials has a lower validation loss" in joined(terminal.tune(result))
+
+
+def test_where_nothing_else_was_tried_that_is_said(data: Path, space: Path, tmp_path: Path) -> None:
+    result = tune(data, tmp_path / "study", trials=1, space=space, trainer=planted())
+    assert "Nothing but the defaults was tried" in joined(terminal.tune(result))
 
 
 def test_the_first_trial_is_the_defaults(data: Path, space: Path, tmp_path: Path) -> None:

@@ -10,9 +10,12 @@ def verdict(figures: StudyFigures) -> str:
     """The first sentences: better than the defaults or not, on what no trial saw."""
     winner, pair = figures.winner, figures.pair
     if pair is None or figures.comparison is None:
+        others = len(figures.trials) - 1
+        if not others:
+            return "Nothing but the defaults was tried: give more time, or more trials."
         return (
-            f"No better than the defaults: of {plural(len(figures.trials), 'trial')} none has a"
-            " lower validation loss than they have."
+            f"No better than the defaults: none of {plural(others, 'other trial')} has a lower"
+            " validation loss."
         )
     name = group_name(figures.comparison.grouping)
     found = pair.accuracy.ci95_grouped or pair.accuracy.ci95
