@@ -52,6 +52,8 @@ def commands(page: Path) -> list[list[str]]:
 def quick(command: list[str], folder: Path) -> list[str]:
     """The command with settings that make it quick."""
     more = QUICKER.get(command[0], "").split()
+    if "--freeze" in command:
+        more += ["--weights", str(folder / "run" / "model.safetensors")]
     if command[0] in ("train", "tune") and "--config" not in command:
         more = [*more, "--config", str(folder / "quick.json")]
     return command + more
@@ -113,7 +115,7 @@ def test_python_uses_public_names() -> None:
                 if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "signwise":
                     assert node.attr in signwise.__all__
                     found += 1
-    assert found > 3
+    assert found >= 3
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -114,7 +115,7 @@ def test_its_config_is_what_train_takes(found: TuneResult) -> None:
 
 def test_what_it_leaves(found: TuneResult) -> None:
     assert {path.name for path in found.out.iterdir()} == {
-        ".signwise", ".lock", "config.json", "data", "report.html", "study.db", "trials",
+        ".signwise", "config.json", "data", "report.html", "study.db", "trials",
         "trials.csv", "verdict",
     }  # fmt: skip
     kept = {path.name for path in (found.out / "trials").iterdir()}
@@ -181,8 +182,27 @@ def test_the_first_trial_is_the_defaults(data: Path, space: Path, tmp_path: Path
     assert len({asked.momentum for asked in seen.asked}) == 3
 
 
+def test_two_at_once_share_a_study(data: Path, space: Path, tmp_path: Path) -> None:
+    seen, results = planted(), []
+
+    def work() -> None:
+        results.append(tune(data, tmp_path / "study", trials=9, space=space, trainer=seen))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 2
+    last = max(results, key=lambda result: result.counts["trials"])
+    assert last.counts["trials"] == len(seen.asked) == 9
+    assert sum(trial.defaults for trial in last.figures.trials) == 1
+    assert len({asked.momentum for asked in seen.asked}) == 9, "no two try the same"
+
+
 def test_the_same_study_goes_on(data: Path, space: Path, tmp_path: Path) -> None:
     out = tmp_path / "study"
+    assert tune(data, out, trials=1, space=space, trainer=planted()).settings == {}
     assert tune(data, out, trials=3, space=space, trainer=planted()).counts["trials"] == 3
     seen = planted()
     result = tune(data, out, trials=5, space=space, trainer=seen, threads=2)
@@ -346,6 +366,21 @@ def test_real_trials_train_prune_and_are_compared(data: Path, tmp_path: Path) ->
     assert result.counts["trials"] == 3
     assert (result.out / "trials" / "0000" / "model.onnx").is_file()
     signwise.train(data, tmp_path / "run", TrainConfig.from_file(result.out / "config.json"))
+
+
+@pytest.mark.usefixtures("toy_net")
+def test_training_tells_each_epoch_and_ends_where_it_is_told_to(data: Path, tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def stop(row: Epoch) -> None:
+        told.append(row.epoch)
+        if row.epoch == 2:
+            raise SignwiseError("that will do")
+
+    with pytest.raises(SignwiseError, match="that will do"):
+        signwise.train(data, tmp_path / "run", QUICK, epochs=5, threads=1, on_epoch=stop)
+    assert told == [1, 2]
+    assert not (tmp_path / "run" / "model.onnx").exists()
 
 
 def test_errors_name_the_flags(

@@ -1,10 +1,11 @@
 """report.html of a search: the verdict, what was tried, and how the loss hangs on each setting."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from signwise.files import Json
 from signwise.report import charts, comparison_words, study_words
@@ -26,6 +27,8 @@ class StudyPage:
     figures: StudyFigures
     space: Mapping[str, str]
     """What was searched: each setting in words."""
+    by_ratio: Set[str]
+    """The settings of which the ratio counts."""
     defaults: Mapping[str, Json]
     """What each is by default."""
 
@@ -89,6 +92,7 @@ def history_chart(trials: Sequence[Trial]) -> bytes:
                 label="the defaults",
             )  # fmt: skip
         axes.set_xlabel("trial")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_ylabel("validation loss")
         charts.log_where_wide(axes, [trial.loss or 0.0 for trial in (*complete, *pruned)])
         figure.legend(loc="outside lower center", ncols=4)
@@ -98,11 +102,11 @@ def history_chart(trials: Sequence[Trial]) -> bytes:
 
 def _settings_chart(page: StudyPage) -> object:
     tried = [trial for trial in page.figures.trials if trial.loss is not None and trial.settings]
-    return chart(settings_chart(tried, list(page.space))) if tried else None
+    return chart(settings_chart(tried, list(page.space), page.by_ratio)) if tried else None
 
 
-def settings_chart(trials: Sequence[Trial], names: Sequence[str]) -> bytes:
-    """The validation loss against each setting, a small chart each."""
+def settings_chart(trials: Sequence[Trial], names: Sequence[str], by_ratio: Set[str]) -> bytes:
+    """The validation loss against each setting, a small chart each, some of them by ratio."""
     rows = -(-len(names) // COLUMNS)
     columns = min(COLUMNS, len(names))
 
@@ -113,6 +117,8 @@ def settings_chart(trials: Sequence[Trial], names: Sequence[str]) -> bytes:
                 axes.set_visible(False)
                 continue
             _paint_setting(axes, trials, names[index])
+            if names[index] in by_ratio:
+                axes.set_xscale("log")
             if index % columns == 0:
                 axes.set_ylabel("validation loss")
 
@@ -139,10 +145,7 @@ def _paint_setting(axes: Axes, trials: Sequence[Trial], name: str) -> None:
         )  # fmt: skip
     axes.set_title(name, fontsize=8.5)
     charts.log_where_wide(axes, [trial.loss or 0.0 for trial in trials])
-    if numeric:
-        if min(numbers) > 0 and max(numbers) > 8 * min(numbers):
-            axes.set_xscale("log")
-    else:
+    if not numeric:
         axes.set_xticks(range(len(options)), options)
         axes.set_xlim(-0.5, len(options) - 0.5)
 

@@ -72,13 +72,13 @@ def counts(figures: StudyFigures) -> str:
     )
 
 
-def held_out_accuracy(figures: StudyFigures) -> list[tuple[str, str]]:
-    """The accuracy of the defaults and of the winner on what was held out."""
+def held_out_accuracy(figures: StudyFigures) -> list[tuple[str, str, str]]:
+    """What the defaults and the winner get right of what was held out: name, share, count."""
     if figures.comparison is None:
         return []
     names = ("the defaults", f"trial {figures.winner.number}")
     return [
-        (name, f"{percent(model.accuracy.value)} ({counted(model.correct, figures.held_out)})")
+        (name, percent(model.accuracy.value), counted(model.correct, figures.held_out))
         for name, model in zip(names, figures.comparison.models, strict=True)
     ]
 

@@ -7,7 +7,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -66,33 +66,46 @@ def open_study(path: Path, seed: int) -> Iterator[optuna.Study]:
         storage.engine.dispose()
 
 
-def search(study: optuna.Study, space: Space, objective: Objective, budget: Budget) -> None:
+def search(
+    study: optuna.Study,
+    space: Space,
+    objective: Objective,
+    budget: Budget,
+    lock: AbstractContextManager[object],
+) -> None:
     """Run trials until the budget is spent, first that of the defaults where nobody has begun it.
 
-    A trial whose settings can't be trained with counts as failed. Raises SignwiseError where that
-    happens to the defaults.
+    A trial whose settings can't be trained with counts as failed. Trials begin one after another,
+    under the lock that all processes of the study share. Raises SignwiseError where the defaults
+    can't be trained with.
     """
     longest = 0.0
     while True:
-        tried = study.get_trials(deepcopy=False)
-        begun = [trial for trial in tried if trial.state is not TrialState.FAIL]
-        if budget.trials is not None and len(begun) >= budget.trials:
+        if longest and time.monotonic() + longest >= budget.ends:
             return
-        if time.monotonic() + longest >= budget.ends and longest:
-            return
+        with lock:
+            tried = study.get_trials(deepcopy=False)
+            begun = [trial for trial in tried if trial.state is not TrialState.FAIL]
+            if budget.trials is not None and len(begun) >= budget.trials:
+                return
+            trial = begin(study, defaults=not any(is_defaults(one) for one in begun))
         began = time.monotonic()
-        run_trial(study, space, objective, defaults=not any(is_defaults(one) for one in begun))
+        run_trial(study, trial, space, objective)
         longest = max(longest, time.monotonic() - began)
 
 
-def run_trial(study: optuna.Study, space: Space, objective: Objective, *, defaults: bool) -> None:
-    """One trial, of the defaults or of what the sampler suggests."""
+def begin(study: optuna.Study, *, defaults: bool) -> optuna.Trial:
+    """A new trial of the study, of the defaults or of what the sampler will suggest."""
     trial = study.ask()
-    values: dict[str, Json] = {}
     if defaults:
         trial.set_user_attr(DEFAULTS, True)
-    else:
-        values = suggest(trial, space)
+    return trial
+
+
+def run_trial(study: optuna.Study, trial: optuna.Trial, space: Space, objective: Objective) -> None:
+    """Run a trial that has begun; raises SignwiseError where it is that of the defaults."""
+    defaults = bool(trial.user_attrs.get(DEFAULTS, False))
+    values: dict[str, Json] = {} if defaults else suggest(trial, space)
     trial.set_user_attr("settings", json.dumps(values))
 
     def report(epoch: int, loss: float) -> None:

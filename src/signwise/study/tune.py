@@ -1,6 +1,7 @@
 """The verb tune: searches settings, and measures the winner where no trial has looked."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -15,20 +16,38 @@ from signwise.config import TrainConfig, dotted
 from signwise.data.manifest import PreparedData, load_data, write_csv
 from signwise.errors import SignwiseError
 from signwise.evaluation.evaluate import evaluate
-from signwise.files import Json, claim_folder, read_record, write_json, write_text
+from signwise.files import (
+    Json,
+    cache_folder,
+    claim_folder,
+    read_record,
+    sha256_bytes,
+    write_json,
+    write_text,
+)
 from signwise.progress import say
 from signwise.report.study_page import StudyPage, study_page
 from signwise.results import Epoch, Problem, RunConfig, to_json
 from signwise.studies import StudyFigures, Trial
 from signwise.study.compare import compare
 from signwise.study.holdout import hold_out
-from signwise.study.search import Budget, best_trial, open_study, read_trials, run_trial, search
-from signwise.study.space import Space, in_words, read_space, with_settings
+from signwise.study.search import (
+    Budget,
+    begin,
+    best_trial,
+    open_study,
+    read_trials,
+    run_trial,
+    search,
+)
+from signwise.study.space import Space, Span, in_words, read_space, with_settings
 
 if TYPE_CHECKING:
     from optuna import Study
 
-STUDY, DATA, TRIALS, VERDICT, CONFIG = "study.db", "data", "trials", "verdict", "config.json"
+STUDY, DATA, TRIALS, CONFIG = "study.db", "data", "trials", "config.json"
+VERDICT, ALONE = "verdict", "defaults"
+"""Where the winner and the defaults are compared or, where nothing beats these, measured."""
 USUAL_SECONDS = 3600.0
 """How long a search takes where neither a time nor a number of trials is given."""
 VERDICT_SHARE, VERDICT_SECONDS = 0.1, 30.0
@@ -101,8 +120,9 @@ def tune(
     ends = float("inf")
     if limit is not None:
         ends = began + limit - min(VERDICT_SECONDS, VERDICT_SHARE * limit)
-    folder = claim_folder(Path(out), "study")
-    with FileLock(folder / ".lock"):
+    lock = _lock_of(Path(out))
+    with lock:
+        folder = claim_folder(Path(out), "study")
         seed = _join(folder, prepared, base, searched)
 
     def objective(
@@ -126,9 +146,16 @@ def tune(
             raise
 
     with open_study(folder / STUDY, seed) as study:
-        search(study, searched, objective, Budget(ends=ends, trials=trials))
-        with FileLock(folder / ".lock"):
+        search(study, searched, objective, Budget(ends=ends, trials=trials), lock)
+        with lock:
             return _conclude(folder, study, searched, base, objective)
+
+
+def _lock_of(out: Path) -> FileLock:
+    """The lock that all processes of a study share; not in its folder, which it is to claim."""
+    locks = cache_folder() / "studies"
+    locks.mkdir(parents=True, exist_ok=True)
+    return FileLock(locks / f"{sha256_bytes(os.fsencode(out.resolve()))[:16]}.lock")
 
 
 def _trial_folder(folder: Path, number: int) -> Path:
@@ -180,7 +207,7 @@ def _conclude(
     found = read_trials(study)
     if not any(trial.defaults and trial.state == "complete" for trial in found):
         # Whoever began them was killed, or is at them still.
-        run_trial(study, space, objective, defaults=True)
+        run_trial(study, begin(study, defaults=True), space, objective)
         found = read_trials(study)
     winner = best_trial(found)
     assert winner is not None, "the defaults are complete"
@@ -189,7 +216,7 @@ def _conclude(
     comparison = None
     held = folder / DATA
     if winner.defaults:
-        evaluation = evaluate(places[0], held, out=folder / VERDICT / "model-1").evaluation
+        evaluation = evaluate(places[0], held, out=folder / ALONE).evaluation
         images, groups = evaluation.n, evaluation.groups
     else:
         comparison = compare(places, held, out=folder / VERDICT).comparison
@@ -207,6 +234,7 @@ def _conclude(
     page = StudyPage(
         figures=figures,
         space={name: in_words(entry) for name, entry in space.items()},
+        by_ratio={name for name, entry in space.items() if isinstance(entry, Span) and entry.log},
         defaults=_resolved(places[0], base, space),
     )
     write_text(folder / "report.html", study_page(page))
