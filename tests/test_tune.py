@@ -19,7 +19,9 @@ from signwise.cli import terminal
 from signwise.config import TrainConfig
 from signwise.errors import SignwiseError
 from signwise.files import read_json, write_json
+from signwise.report.study_page import settings_chart
 from signwise.results import Epoch
+from signwise.studies import Trial
 from signwise.study.space import SPACE, Choices, Span, in_words, read_space, with_settings
 from signwise.study.tune import Trainer, TuneResult, tune
 from test_terminal import joined
@@ -406,6 +408,22 @@ def test_the_terminal_shows_the_winner(found: TuneResult) -> None:
         "signwise train DATA --config config.json",
     ):
         assert said in text
+
+
+def test_the_settings_are_drawn_however_few_the_trials() -> None:
+    settings: dict[str, Any] = {
+        "learning_rate": 0.02,
+        "batch_size": 48,
+        "class_weights": "none",
+        "flip": True,
+    }
+    trial = Trial(
+        number=1, state="complete", loss=0.5, epochs=3, seconds=9.0, defaults=False,
+        settings=settings,
+    )  # fmt: skip
+    for trials in ([trial], [trial] * 9):
+        png = settings_chart(trials, list(settings), {"learning_rate", "batch_size"})
+        assert png.startswith(b"\x89PNG")
 
 
 @pytest.fixture(scope="module")

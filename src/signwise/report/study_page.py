@@ -116,23 +116,24 @@ def settings_chart(trials: Sequence[Trial], names: Sequence[str], by_ratio: Set[
             if index >= len(names):
                 axes.set_visible(False)
                 continue
-            _paint_setting(axes, trials, names[index])
-            if names[index] in by_ratio:
-                axes.set_xscale("log")
+            name = names[index]
+            _paint_setting(axes, trials, name, by_ratio=name in by_ratio)
             if index % columns == 0:
                 axes.set_ylabel("validation loss")
 
     return charts.draw(paint, 2.9 * columns, 0.3 + 1.9 * rows)
 
 
-def _paint_setting(axes: Axes, trials: Sequence[Trial], name: str) -> None:
+def _paint_setting(axes: Axes, trials: Sequence[Trial], name: str, *, by_ratio: bool) -> None:
     values = [trial.settings.get(name) for trial in trials]
     numbers = [
         float(value)
         for value in values
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
-    numeric = len(numbers) == len(values) and len(set(numbers)) > MOST_OPTIONS
+    numeric = len(numbers) == len(values) and (
+        any(isinstance(value, float) for value in values) or len(set(numbers)) > MOST_OPTIONS
+    )
     options = list(
         dict.fromkeys(study_words.setting(value) for value in sorted(values, key=_order))
     )
@@ -145,6 +146,8 @@ def _paint_setting(axes: Axes, trials: Sequence[Trial], name: str) -> None:
         )  # fmt: skip
     axes.set_title(name, fontsize=8.5)
     charts.log_where_wide(axes, [trial.loss or 0.0 for trial in trials])
+    if numeric and by_ratio:
+        axes.set_xscale("log")
     if not numeric:
         axes.set_xticks(range(len(options)), options)
         axes.set_xlim(-0.5, len(options) - 0.5)
