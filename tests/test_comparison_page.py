@@ -18,12 +18,12 @@ from signwise.report.comparison_page import (
 from signwise.report.comparison_words import (
     cautions,
     chance,
+    deciding_test,
     differences,
     nats,
     p_value,
     points,
     power_statement,
-    tests_in_words,
     verdict,
 )
 from signwise.results import Rate
@@ -177,11 +177,11 @@ def test_the_power_is_said() -> None:
 
 def test_which_test_decides_is_said() -> None:
     found = toy_comparison(("a", "b"))
-    assert "the test by sign decides" in tests_in_words(found)
-    assert "14 signs are few" in tests_in_words(found)
+    assert "the test by sign decides" in deciding_test(found)
+    assert "14 signs are few" in deciding_test(found)
     unknown = replace(found, grouping="duplicates")
-    assert "exact McNemar by picture decides" in tests_in_words(unknown)
-    assert "Holm" in tests_in_words(toy_comparison(("a", "b", "c")))
+    assert "exact McNemar by picture decides" in deciding_test(unknown)
+    assert "Holm" in deciding_test(toy_comparison(("a", "b", "c")))
 
 
 def test_cautions_name_what_was_trained_on_and_other_classes() -> None:

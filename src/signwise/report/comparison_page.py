@@ -73,7 +73,7 @@ def comparison_page(page: ComparisonPage) -> str:
         group=group_name(comparison.grouping),
         several=len(comparison.pairs) > 1,
         cautions=comparison_words.cautions(comparison),
-        tests_in_words=comparison_words.tests_in_words(comparison),
+        deciding_test=comparison_words.deciding_test(comparison),
         p_value=comparison_words.p_value,
         chart=chart(difference_chart(comparison)),
         sections=[

@@ -104,7 +104,7 @@ def chance(power: float) -> str:
     return "fewer than 1" if whole == 0 else "more than 99" if whole == 100 else f"{whole}"
 
 
-def tests_in_words(comparison: Comparison) -> str:
+def deciding_test(comparison: Comparison) -> str:
     """Which test to trust, and why."""
     if comparison.groups_known:
         name = group_name(comparison.grouping)
