@@ -14,7 +14,8 @@ from typing import TypeVar
 
 import msgspec
 
-from signwise.files import Json, read_record, write_text
+from signwise.files import Json, write_text
+from signwise.opening import read_record
 from signwise.results import Interval, json_document, to_json
 from signwise.runtime import available_cores
 

@@ -141,3 +141,15 @@ def test_the_view_changes_the_whole_batch_and_draws_from_its_generator() -> None
         for seed in (0, 0, 1)
     )
     assert first == again != other
+
+
+@given(st.integers(1, 3000), st.integers(2, 300))
+def test_no_batch_is_of_one_picture(pictures: int, batch_size: int) -> None:
+    sizes = [
+        len(part)
+        for part in np.array_split(np.arange(pictures), steps_in_epoch(pictures, batch_size))
+    ]
+    assert sum(sizes) == pictures
+    assert min(sizes) >= min(2, pictures)
+    assert max(sizes) <= batch_size + (batch_size == 2)
+    assert max(sizes) - min(sizes) <= 1

@@ -12,8 +12,8 @@ import record
 import tables
 import unknown
 from record import Figure, Machine, Record
-from signwise.files import read_record
 from signwise.model_file.read import shipped_models
+from signwise.opening import read_record
 
 HELPERS = ("record", "resnet")
 BENCHMARKS = sorted(

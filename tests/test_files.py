@@ -1,12 +1,13 @@
-"""Atomic writes, output folders, records and hashes."""
+"""Atomic writes, temporary folders, JSON files and hashes."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,19 +16,19 @@ from hypothesis import strategies as st
 
 from signwise.errors import SignwiseError
 from signwise.files import (
-    MARKER,
     atomic_path,
-    claim_folder,
-    output_folder,
     printable_path,
-    read_json,
-    read_record,
+    remove_left,
+    scratch_folder,
     sha256_bytes,
     sha256_file,
     write_bytes,
     write_json,
     write_text,
 )
+from signwise.folders import MARKER, output_folder
+
+posix = pytest.mark.skipif(os.name == "nt", reason="another operating system")
 
 
 def names(folder: Path) -> list[str]:
@@ -170,51 +171,14 @@ def test_kill_while_writing_leaves_a_whole_file(tmp_path: Path) -> None:
         target.unlink()
 
 
-def test_json_round_trip_and_no_nan(tmp_path: Path) -> None:
-    write_json(tmp_path / "a.json", {"ä": [1, None]})
-    assert read_json(tmp_path / "a.json") == {"ä": [1, None]}
+def test_json_can_be_read_by_a_person_and_has_no_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"a": float("nan")})
+    write_json(tmp_path / "a.json", {"ä": [1, None]})
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert json.loads(text) == {"ä": [1, None]}
     assert "ä" in text
     assert text.endswith("}\n")
-
-
-BROKEN = [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000, None]
-
-
-@pytest.mark.parametrize("content", BROKEN, ids=range(len(BROKEN)))
-def test_read_json_names_the_file(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "broken.json"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(SignwiseError, match=r"broken\.json is no readable JSON file"):
-        read_json(path)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """A record to read."""
-
-    x: int
-    name: str = "origin"
-
-
-def test_a_record_has_its_types_and_leaves_the_rest_alone(tmp_path: Path) -> None:
-    write_json(tmp_path / "a.json", {"x": 3, "later": [1]})
-    assert read_record(tmp_path / "a.json", Point) == Point(x=3)
-
-
-@pytest.mark.parametrize(
-    "content", [*BROKEN, b'{"x": "3"}', b'{"name": "a"}', b"[]", b'{"x": 3.5}']
-)
-def test_what_is_no_such_record_is_refused(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "broken.json"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(SignwiseError, match=r"broken\.json is not as signwise writes it \("):
-        read_record(path, Point)
 
 
 def test_hashes_of_file_and_bytes_agree(tmp_path: Path) -> None:
@@ -231,139 +195,118 @@ def test_a_path_can_be_printed(name: bytes, shown: str) -> None:
     assert printable_path(Path(os.fsdecode(name))) == shown
 
 
-def test_claim_folder_makes_it_and_marks_it(tmp_path: Path) -> None:
-    out = claim_folder(tmp_path / "deep" / "run", "run")
-    assert out == tmp_path / "deep" / "run"
-    assert json.loads((out / MARKER).read_text()) == {"kind": "run"}
-    (out / "a.txt").touch()
-    claim_folder(out, "run")
-    assert names(out) == [MARKER, "a.txt"]
-    with pytest.raises(SignwiseError, match=r"holds signwise run output: give `out` another"):
-        claim_folder(out, "data")
-
-
-def test_claim_folder_clears_what_a_killed_writer_left_and_no_more(tmp_path: Path) -> None:
-    out = claim_folder(tmp_path / "run", "run")
-    with atomic_path(out / "model.onnx") as temporary:
-        temporary.write_bytes(b"half a model")
-        left = temporary.name
-    (out / left).write_bytes(b"half a model")
-    (out / ".my.partial.notes").touch()
-    claim_folder(out, "run")
-    assert names(out) == [".my.partial.notes", MARKER, "model.onnx"]
-
-
-def test_claim_folder_takes_an_empty_folder(tmp_path: Path) -> None:
-    assert claim_folder(tmp_path, "run") == tmp_path
-    assert names(tmp_path) == [MARKER]
-
-
-def test_claim_folder_takes_one_that_a_kill_left_before_its_mark(tmp_path: Path) -> None:
-    with atomic_path(tmp_path / MARKER) as temporary:
-        left = temporary.name
-    (tmp_path / MARKER).unlink()
-    (tmp_path / left).touch()
-    claim_folder(tmp_path, "run")
-    assert names(tmp_path) == [MARKER]
-
-
-def test_claim_folder_refuses_what_is_not_ours(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(SignwiseError, match="did not write: give `out` a new folder"):
-        claim_folder(tmp_path, "run")
-    with pytest.raises(SignwiseError, match=r"thesis\.txt is a file: give `out` a folder"):
-        claim_folder(tmp_path / "thesis.txt", "run")
-    assert names(tmp_path) == ["thesis.txt"]
-
-
-def tree(folder: Path) -> dict[str, bytes | None]:
-    """All below the folder: what is in each file, None for a folder."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in folder.rglob("*")
-    }
-
-
-paths = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3).map("/".join)
-contents = st.dictionaries(paths.map(lambda path: f"{path}.txt"), st.binary(max_size=9), max_size=5)
-
-
-def fill(folder: Path, files: dict[str, bytes]) -> None:
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-
-
-def fail_in(folder: Path, files: dict[str, bytes], **options: Callable[[Path], bool]) -> None:
-    """Write the files into the output folder, then fail."""
-    with output_folder(folder, "run", **options) as out:
-        fill(out, files)
-        raise KeyboardInterrupt
-
-
-@given(existed=st.booleans(), written=contents)
-@settings(max_examples=40, deadline=None)
-def test_a_folder_that_held_nothing_is_as_it_was_after_a_failure(
-    fresh: Callable[[], Path], existed: bool, written: dict[str, bytes]
+def test_a_file_system_that_cannot_flush_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = fresh() / "run"
-    if existed:
-        folder.mkdir(mode=0o750)
-        before = folder.stat()
-    with pytest.raises(KeyboardInterrupt):
-        fail_in(folder, written)
-    assert folder.exists() == existed
-    if existed:
-        assert tree(folder) == {}
-        assert (folder.stat().st_mode, folder.stat().st_ino) == (before.st_mode, before.st_ino)
+    def fail(number: int) -> Callable[[int], None]:
+        def fsync(_: int) -> None:
+            raise OSError(number, os.strerror(number))
+
+        return fsync
+
+    for number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        monkeypatch.setattr(os, "fsync", fail(number))
+        write_bytes(tmp_path / "a.bin", b"a")
+    monkeypatch.setattr(os, "fsync", fail(errno.EIO))
+    with pytest.raises(OSError, match="Input/output error"):
+        write_bytes(tmp_path / "a.bin", b"b")
+    assert (tmp_path / "a.bin").read_bytes() == b"a"
 
 
-@given(earlier=contents, written=contents)
-@settings(max_examples=40, deadline=None)
-def test_a_folder_that_held_output_keeps_it_after_a_failure(
-    fresh: Callable[[], Path], earlier: dict[str, bytes], written: dict[str, bytes]
+@posix
+def test_what_is_flushed_is_open_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = fresh() / "run"
-    with output_folder(folder, "run") as out:
-        fill(out, earlier)
-    with pytest.raises(KeyboardInterrupt):
-        fail_in(folder, written)
-    expected = fresh()
-    fill(expected, {MARKER: (folder / MARKER).read_bytes()} | earlier | written)
-    assert tree(folder) == tree(expected)
+    """Windows flushes nothing else."""
+    fcntl = pytest.importorskip("fcntl")
+    modes: list[int] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: modes.append(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE)
+    )
+    write_bytes(tmp_path / "a.bin", b"a")
+    assert modes == [os.O_RDWR]
 
 
-@given(written=contents, keep=st.booleans())
-@settings(max_examples=40, deadline=None)
-def test_what_is_of_use_stays_after_a_failure(
-    fresh: Callable[[], Path], written: dict[str, bytes], keep: bool
-) -> None:
-    folder = fresh() / "run"
-    with pytest.raises(KeyboardInterrupt):
-        fail_in(folder, written, keep=lambda out: keep and out == folder)
-    assert folder.exists() == keep
-    if keep:
-        assert set(written) | {MARKER} <= set(tree(folder))
-        claim_folder(folder, "run")  # and can be gone on with
+def test_nothing_changes_rights_or_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buckets, exFAT and network drives refuse that."""
 
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
-def test_a_link_to_an_empty_folder_is_emptied_and_stays(tmp_path: Path) -> None:
-    (tmp_path / "disk").mkdir()
-    (tmp_path / "run").symlink_to(tmp_path / "disk")
-    with pytest.raises(KeyboardInterrupt):
-        fail_in(tmp_path / "run", {"a.txt": b"", "b/c.txt": b""})
-    assert (tmp_path / "run").is_symlink()
-    assert names(tmp_path / "disk") == []
-
-
-def test_output_stays_when_all_is_well(tmp_path: Path) -> None:
-    with output_folder(tmp_path / "run", "run") as out:
+    for name in ("chmod", "fchmod", "lchmod", "chown", "fchown"):
+        monkeypatch.setattr(os, name, refuse, raising=False)
+    with output_folder(tmp_path / "out", "run") as out:
         write_text(out / "a.txt", "a")
-    assert names(tmp_path / "run") == [MARKER, "a.txt"]
+    assert names(tmp_path / "out") == [MARKER, "a.txt"]
 
 
-def test_output_folder_refuses_what_is_not_ours_untouched(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(SignwiseError, match="did not write"), output_folder(tmp_path, "run"):
-        raise AssertionError
-    assert tree(tmp_path) == {"thesis.txt": b"years of work"}
+@posix
+def test_what_a_killed_process_left_goes_and_what_one_writes_stays(tmp_path: Path) -> None:
+    left = [tmp_path / f".{number:012x}.partial.csv" for number in range(2)]
+    for path in left:
+        path.write_bytes(b"half")
+    (tmp_path / "victim").write_bytes(b"whole")
+    link = tmp_path / f".{9:012x}.partial"
+    link.symlink_to(tmp_path / "victim")
+    with atomic_path(tmp_path / "a.csv") as temporary:
+        remove_left(tmp_path)
+        assert names(tmp_path) == sorted([temporary.name, link.name, "victim"])
+    assert names(tmp_path) == sorted([link.name, "a.csv", "victim"])
+
+
+IN_SCRATCH = """
+import os, signal, sys
+from signwise.files import scratch_folder
+with scratch_folder() as folder:
+    (folder / "pixels.npy").write_bytes(b"x")
+    print(folder, flush=True)
+    if sys.argv[1] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdin.read()
+"""
+
+
+@posix
+def test_scratch_of_killed_processes_goes_and_that_of_others_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def start(kind: str) -> tuple[subprocess.Popen[str], Path]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", IN_SCRATCH, kind],
+            env=os.environ | {"TMPDIR": str(tmp_path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        return process, Path(process.stdout.readline().strip())
+
+    alive, there = start("alive")
+    with alive:
+        killed, gone = start("killed")
+        with killed:
+            killed.wait()
+        assert gone.is_dir()
+        with scratch_folder() as own:
+            assert own.parent == tmp_path
+            assert (there / "pixels.npy").is_file()
+            assert not gone.exists()
+        assert not own.exists()
+        alive.communicate("")
+    assert names(tmp_path) == []
+
+
+def fail_in_scratch() -> None:
+    with scratch_folder():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_of_temporary_files_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(SignwiseError, match=rf"^{tmp_path}: No space left .*free some"):
+        fail_in_scratch()
+    assert names(tmp_path) == []

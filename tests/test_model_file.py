@@ -79,10 +79,10 @@ def test_a_file_that_cannot_be_read_says_why(
 ) -> None:
     path = toy_model(tmp_path / "model.onnx")
 
-    def refuse(_: Path) -> bytes:
+    def refuse(*_: object) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(read, "read_regular", refuse)
     with pytest.raises(SignwiseError, match=r"model\.onnx can't be read \(Permission denied\)"):
         read_model(path)
 

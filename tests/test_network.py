@@ -1,7 +1,10 @@
 """Architectures by name, their weights through torchvision's own loading code, and the new head."""
 
+import os
 import pickle
 import socket
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -134,3 +137,57 @@ def test_bad_weight_files_are_errors_and_run_no_code(tmp_path: Path) -> None:
         with pytest.raises(SignwiseError, match=f"^`weights` .*{name}: .*{reason}"):
             build_model(SMALL, 2, 32, str(tmp_path / name))
     assert not sprung.exists()
+
+
+def state_of(name: str) -> dict[str, torch.Tensor]:
+    return models.get_model(name, weights=None, num_classes=5).state_dict()
+
+
+def test_a_view_that_says_it_is_huge_is_compared_and_not_copied(tmp_path: Path) -> None:
+    state = state_of(SMALL)
+    huge = torch.zeros(1).as_strided((10**6, 10**6), (0, 0))  # 4 TB, were it copied
+    torch.save(state | {"conv1.0.weight": huge}, tmp_path / "huge.pth")
+    with pytest.raises(SignwiseError, match=r"another shape of conv1\.0\.weight"):
+        build_model(SMALL, 2, 32, str(tmp_path / "huge.pth"))
+    torch.save(state | {"more": huge.double()}, tmp_path / "more.pth")
+    build_model(SMALL, 2, 32, str(tmp_path / "more.pth"))  # what is not wanted is not touched
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value.to_sparse(),
+        lambda value: value.to(torch.complex64),
+        lambda value: value.to("meta"),
+        lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8),
+    ],
+    ids=["sparse", "complex", "meta", "quantised"],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_tensor_of_another_kind_is_refused(
+    tmp_path: Path, change: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    state = state_of(SMALL)
+    state["conv1.0.weight"] = change(state["conv1.0.weight"])
+    torch.save(state, tmp_path / "odd.pth")
+    with pytest.raises(SignwiseError, match="`weights`"):
+        build_model(SMALL, 2, 32, str(tmp_path / "odd.pth"))
+
+
+def test_a_compressed_file_of_weights_is_refused_unread(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(10**6)}, tmp_path / "a.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "a.pth") as stored,
+        zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in stored.namelist():
+            packed.writestr(name, stored.read(name))
+    with pytest.raises(SignwiseError, match="its tensors are compressed"):
+        build_model(SMALL, 2, 32, str(tmp_path / "bomb.pth"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="another operating system")
+def test_a_pipe_holds_no_weights(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.pth")
+    with pytest.raises(SignwiseError, match="no regular file; give none, signs"):
+        build_model(SMALL, 2, 32, str(tmp_path / "a.pth"))

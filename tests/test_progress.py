@@ -79,3 +79,45 @@ def test_an_error_inside_comes_out_as_it_is(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     with pytest.raises(KeyError, match="inside"), progress.track("reading", 2):
         raise KeyError("inside")
+
+
+class Log:
+    """A stream of an application: not all that a file has."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+
+class Full(Log):
+    """A log on a full disk."""
+
+    def write(self, _: str) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("stream", [None, Log(), Full(), closed()], ids=repr)
+def test_work_goes_on_whatever_standard_error_is(
+    stream: object, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    monkeypatch.setattr(sys, "stderr", stream)
+    done = []
+    with progress.track("reading", 3) as advance:
+        progress.say("begun")
+        clock.seconds += 60
+        advance(1)
+        done.append(1)
+        advance(2)
+    assert done == [1]
+    assert capsys.readouterr().out == "", "standard output is for results"
+    if type(stream) is Log:
+        assert stream.text == "begun\nreading: 1 of 3\nreading: 3 of 3\n"

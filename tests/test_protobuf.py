@@ -205,3 +205,31 @@ def test_any_bytes_are_read_or_refused_in_one_way(content: bytes) -> None:
     with contextlib.suppress(protobuf.Malformed):
         assert isinstance(protobuf.metadata(content), dict)
         assert isinstance(protobuf.has_external_data(content), bool)
+
+
+def padded(value: int, length: int) -> bytes:
+    """The number in more bytes than it needs."""
+    groups = [value >> 7 * place & 0x7F for place in range(length)]
+    return bytes(group | 0x80 for group in groups[:-1]) + bytes(groups[-1:])
+
+
+TENSOR_TAGS = {
+    "more bits than a tag has": varint((1 << 32) | (13 << 3 | 2)),
+    "more bits, in the highest group": varint((1 << 34) | (14 << 3)),
+    "more bytes than a tag has": padded(13 << 3 | 2, 6),
+    "ten bytes": padded(13 << 3 | 2, 10),
+}
+
+
+@pytest.mark.parametrize("tag", TENSOR_TAGS.values(), ids=TENSOR_TAGS)
+def test_a_tag_that_readers_may_cut_off_is_refused(tag: bytes) -> None:
+    """Some drop the bits that are too many, and find data outside the file behind it."""
+    tensor = tag + varint(2) + b"\x0a\x00"
+    model = field(7, field(5, tensor))
+    with pytest.raises(protobuf.Malformed, match="too large"):
+        protobuf.has_external_data(model)
+
+
+def test_a_tag_in_five_bytes_is_read_as_what_it_says() -> None:
+    tensor = padded(13 << 3 | 2, 5) + varint(2) + b"\x0a\x00"
+    assert protobuf.has_external_data(field(7, field(5, tensor)))

@@ -168,3 +168,28 @@ def test_any_change_of_an_entry_is_read_or_broken(changes: dict[str, Json]) -> N
 def test_any_text_is_read_or_broken(text: str) -> None:
     with pytest.raises(BrokenRecord):
         parse_record(text)
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mstop", "=1+1", "unknown", "", "a\nb"])
+def test_a_class_of_a_foreign_model_is_named_as_any_other(name: str) -> None:
+    with pytest.raises(BrokenRecord, match=r"^its class '"):
+        parse_record(json.dumps(toy_metadata(["stop", name])))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        json.dumps(toy_metadata(image_size=10**400)),
+        json.dumps(toy_metadata(threshold=10**400)),
+        json.dumps(toy_metadata(format=-(10**400))),
+        json.dumps(toy_metadata()).replace("stop", r"\ud800"),
+        json.dumps(toy_metadata(temperature="warm")),
+        json.dumps(toy_metadata(offsets={"a": 1})),
+        json.dumps(toy_metadata(figures=[1])),
+    ],
+    ids=range(8),
+)
+def test_hostile_json_is_a_broken_record(text: str) -> None:
+    with pytest.raises(BrokenRecord):
+        parse_record(text)

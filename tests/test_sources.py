@@ -106,7 +106,7 @@ def test_what_is_no_picture_is_counted(tmp_path: Path) -> None:
     [
         (["a/1.png", "UNKNOWN/2.png"], None, "no class can be named UNKNOWN: .* train --unknown"),
         (["a/1.png", " unknown /2.png"], None, "no class can be named  unknown "),
-        (["a/1.png", "b\n/2.png"], None, r"a class is named 'b\\n': rename it"),
+        (["a/1.png", "b\n/2.png"], None, r"a class is named 'b\\n', which has letters that"),
         (["a/1.png"], "b", "b holds no picture, a class needs at least 1"),
         (["a/1.png", "b/notes.txt"], None, "b holds no picture"),
         (["train/a/1.png", "test/a/2.png"], "test/b", "test/b holds no picture"),

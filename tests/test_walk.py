@@ -75,3 +75,13 @@ def test_a_name_that_is_not_utf8_is_walked(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SignwiseError, match="gone can't be listed"):
         list(walk(tmp_path / "gone"))
+
+
+def test_a_link_to_itself_is_a_picture_that_cannot_be_read(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    for name, target in (("b.png", "b.png"), ("c.png", "d.png"), ("d.png", "c.png"), ("e", "e")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+    skipped: Counter[str] = Counter()
+    found = [Path(path).name for path in walk(tmp_path, skipped)]
+    assert found == ["a.png", "b.png", "c.png", "d.png"]
+    assert skipped == {"no suffix": 1}

@@ -85,7 +85,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        value = importlib.import_module("importlib.metadata").version("signwise")
+        value = importlib.import_module("signwise.runtime").own_version()
     elif name in _NAMES:
         module, needs = _NAMES[name]
         if needs:

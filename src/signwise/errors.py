@@ -6,6 +6,7 @@ A text names an argument in backticks, as the Python function has it: "`batch_si
 """
 
 import importlib.util
+import unicodedata
 
 
 class SignwiseError(ValueError):
@@ -14,6 +15,16 @@ class SignwiseError(ValueError):
 
 class UnreadableImage(SignwiseError):
     """One picture can't be used; the text is the reason."""
+
+
+def printable(text: str) -> str:
+    r"""The text for a terminal: control characters, which could move or hide things, as \xNN."""
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(letter: str) -> str:
+    plain = letter.isprintable() or unicodedata.category(letter) == "Zs"  # spaces of any width
+    return letter if plain else ascii(letter)[1:-1]
 
 
 def require_extra(extra: str, *modules: str) -> None:

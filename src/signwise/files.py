@@ -1,4 +1,4 @@
-"""Atomic writes, output folders, JSON files and hashes."""
+"""Atomic writes, temporary folders, JSON files and hashes."""
 
 import contextlib
 import errno
@@ -7,17 +7,16 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from signwise.errors import SignwiseError
 
-Record = TypeVar("Record")
+if os.name != "nt":
+    import fcntl
 
 if TYPE_CHECKING:
     Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -25,41 +24,136 @@ else:
     # msgspec can't read into a type that names itself; of JSON it makes nothing but these anyway.
     Json = Any
 
-MARKER = ".signwise"
-"""The file that says which verb an output folder is of."""
 _TOKEN_BYTES = 6
-_LEFT = "." + 2 * _TOKEN_BYTES * "[0-9a-f]" + ".partial*"
-"""The temporary files that a killed process left."""
+LEFT = "." + 2 * _TOKEN_BYTES * "[0-9a-f]" + ".partial*"
+"""The names of temporary files."""
+_SCRATCH = "signwise-scratch-"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_FLUSH = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EROFS)
+"""What a file system answers that can't flush one file."""
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, flush: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path`, moved there, flushed to disk, when the block ends well.
 
     The temporary file keeps the suffix of `path`, since many writers choose the format by it. An
-    error, or a kill, leaves the old file whole. Raises SignwiseError where the disk is full.
+    error, or a kill, leaves the old file whole. Meanwhile it is held open and locked, which tells
+    it from one that a killed process left (see `remove_left`). Without `flush` a machine that loses
+    its power may leave an empty file. Raises SignwiseError where the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(_TOKEN_BYTES)}.partial{path.suffix}")
     try:
         # Made by the system's own rules, so that a result is as readable as any other new file.
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        held = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
     except OSError as error:
         error.filename = str(path)  # and not the temporary one, which nobody knows
         raise
     try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        _lock(held)
+        with saying_what_is_full(path):
+            yield temporary
+            if flush:
+                _flush(temporary)
+            if os.name == "nt":  # an open file can't be moved there
+                os.close(held)
+                held = -1
+            temporary.replace(path)
+    finally:
+        if held >= 0:
+            os.close(held)
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def saying_what_is_full(place: Path) -> Iterator[None]:
+    """Turn the errors of a full disk into a SignwiseError that names the place."""
+    try:
+        yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in _FULL:
             raise SignwiseError(
-                f"{path}: {os.strerror(error.errno)}: free some space, or write elsewhere"
+                f"{place}: {os.strerror(error.errno)}: free some space, or write elsewhere"
             ) from None
         raise
+
+
+def _flush(path: Path) -> None:
+    with path.open("r+b") as file:  # Windows flushes nothing that is open for reading only
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in _NO_FLUSH:
+                raise
+
+
+def _lock(descriptor: int) -> bool:
+    """Whether this process now holds the lock of the open file, for as long as it is open."""
+    if os.name == "nt":  # there a file that is open can't be removed, which does as well
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # held by another process, or a file system without locks
+        return False
+    return True
+
+
+def remove_left(folder: Path) -> None:
+    """Remove the temporary files in the folder that killed processes left.
+
+    One that a process is writing stays, and so does one on a file system that has no locks.
+    """
+    for path in folder.glob(LEFT):
+        if _is_left(path):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _is_left(path: Path) -> bool:
+    """Whether no process holds the file any more; none ever will again, since names are not reused.
+
+    On Windows that is for the system to say: it removes no file that is open.
+    """
+    try:
+        opened = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        return _lock(opened)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(opened)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A temporary folder, gone when the block ends; those that killed processes left go, too.
+
+    Raises SignwiseError where the disk of temporary files is full.
+    """
+    place = Path(tempfile.gettempdir())
+    for left in place.glob(f"{_SCRATCH}*"):
+        _remove_scratch(left)
+    with saying_what_is_full(place):
+        folder = Path(tempfile.mkdtemp(prefix=_SCRATCH))
+        held = os.open(folder / ".held", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            _lock(held)
+            yield folder
+        finally:
+            os.close(held)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_scratch(folder: Path) -> None:
+    """Remove it where its owner, this user, runs no more."""
+    held = folder / ".held"
+    with contextlib.suppress(OSError):
+        if folder.is_symlink() or (os.name != "nt" and folder.stat().st_uid != os.getuid()):
+            return
+        if _is_left(held):
+            held.unlink()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -76,34 +170,6 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, content: Json) -> None:
     """Write JSON that a person can read; NaN is an error, since JSON has none."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def read_json(path: Path) -> Json:
-    """Read a JSON file; raises SignwiseError that names the file."""
-    try:
-        content: Json = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SignwiseError(f"{path} is no readable JSON file ({error})") from None
-    return content
-
-
-def read_record(path: Path, kind: type[Record]) -> Record:
-    """Read a JSON file that signwise wrote into a record of this type.
-
-    What the record does not name is left alone. Raises SignwiseError that names the file and what
-    is wrong in it.
-    """
-    try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise SignwiseError(f"{path} is not as signwise writes it ({error})") from None
-
-
-@dataclass(frozen=True)
-class _Marker:
-    """The content of `MARKER`."""
-
-    kind: str
 
 
 def sha256_bytes(content: bytes) -> str:
@@ -130,65 +196,3 @@ def cache_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("signwise")
-
-
-def claim_folder(out: Path, kind: str) -> Path:
-    """Make `out`, marked as signwise's own output of this kind, and return it.
-
-    Output of this kind may be there already. Raises SignwiseError where `out` is a file, or holds
-    what signwise did not write or output of another kind. Nothing is deleted but the temporary
-    files that a killed process left.
-    """
-    if out.exists() and not out.is_dir():
-        raise SignwiseError(f"{out} is a file: give `out` a folder")
-    marker = out / MARKER
-    left = set(out.glob(_LEFT))
-    if out.is_dir() and set(out.iterdir()) - left:
-        owner = read_record(marker, _Marker).kind if marker.is_file() else None
-        if owner is None:
-            raise SignwiseError(
-                f"{out} holds files that signwise did not write: give `out` a new folder"
-            )
-        if owner != kind:
-            raise SignwiseError(f"{out} holds signwise {owner} output: give `out` another folder")
-    for path in left:
-        with contextlib.suppress(OSError):
-            path.unlink()
-    if not marker.is_file():
-        write_json(marker, {"kind": kind})
-    return out
-
-
-@contextmanager
-def output_folder(
-    out: Path, kind: str, *, keep: Callable[[Path], bool] = lambda _: False
-) -> Iterator[Path]:
-    """Hold `out` as the output folder of a verb while the verb writes into it.
-
-    Where the block fails, a folder that held nothing before is as it was, so that nothing stands in
-    the way of the corrected command; unless `keep` says of what was written that it is of use. See
-    `claim_folder` for what is refused.
-    """
-    existed, marked = out.is_dir(), (out / MARKER).is_file()
-    folder = claim_folder(out, kind)
-    try:
-        yield folder
-    except BaseException:
-        if not marked and not keep(folder):
-            _clear(folder)
-            if not existed:
-                shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
-def _clear(folder: Path) -> None:
-    """Delete what the folder holds, as far as that can be done, and not the folder itself.
-
-    It may be a link or another disk, and has its own rights.
-    """
-    with contextlib.suppress(OSError):
-        for path in list(folder.iterdir()):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)

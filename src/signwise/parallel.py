@@ -1,6 +1,12 @@
 """One function over many items: in this process, or in several, in the order of the items."""
 
+import multiprocessing
+import os
+import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from typing import TypeVar
 
 from signwise.errors import SignwiseError
@@ -13,6 +19,9 @@ Result = TypeVar("Result")
 WORTH_A_PROCESS = 1000
 """Starting a process costs about as much as reading this many small pictures."""
 IDLE_SECONDS = 10
+WATCH_SECONDS = 0.5
+MOST_WORKERS = 60
+"""Windows can't wait for many more."""
 
 
 def map_chunks(
@@ -33,7 +42,7 @@ def map_chunks(
     memory runs out.
     """
     count = workers or min(available_cores(), max(1, total // worth_a_process))
-    results = _results(function, chunks, min(count, max(1, len(chunks))))
+    results = _results(function, chunks, min(count, max(1, len(chunks)), MOST_WORKERS))
     if description is None:
         yield from results
         return
@@ -46,7 +55,7 @@ def map_chunks(
 def _results(
     function: Callable[[Item], Result], chunks: Sequence[Item], workers: int
 ) -> Iterator[Result]:
-    if workers <= 1:
+    if workers <= 1 or not _has_processes():
         yield from map(function, chunks)
         return
     # loky neither forks, which can lock up a process with PyTorch's threads in it, nor imports the
@@ -54,14 +63,55 @@ def _results(
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
+    work = partial(_work, function, os.getpid())
     # The arrays of a worker are small: more threads would only wait for each other. Workers end
     # soon after their work, so that their memory is free for what comes next.
     with parallel_config(
         "loky", n_jobs=workers, inner_max_num_threads=1, idle_worker_timeout=IDLE_SECONDS
     ):
         run = Parallel(return_as="generator", pre_dispatch="4*n_jobs", max_nbytes=None)
-        results = run(delayed(function)(chunk) for chunk in chunks)
+        try:
+            results = run(delayed(work)(chunk) for chunk in chunks)
+        except OSError:  # no further process, or no memory to share, is to be had
+            yield from map(function, chunks)
+            return
     try:
         yield from results
     except BrokenProcessPool:
         raise SignwiseError("a worker process died: is the memory full?") from None
+
+
+def _has_processes() -> bool:
+    """Whether this process can have workers.
+
+    A daemonic one, as in a multiprocessing.Pool or of Celery, may have none; without shared memory,
+    as where /dev/shm is missing, they can't wait for each other.
+    """
+    if multiprocessing.current_process().daemon:
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # joblib would say that it works in one process then
+        import joblib
+
+        return bool(joblib.effective_n_jobs(2) > 1)
+
+
+def _work(function: Callable[[Item], Result], parent: int, chunk: Item) -> Result:
+    """What a worker runs."""
+    _end_with(parent)
+    return function(chunk)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Watch the process that started this worker: where it was killed, the worker ends, too.
+
+    On Windows the number stays that of a process that is gone, and the worker ends when it is idle.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

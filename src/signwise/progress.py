@@ -1,5 +1,6 @@
 """One progress display for all long work."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,13 +22,31 @@ def say(text: str) -> None:
     if _shown:
         _shown[-1].print(text, highlight=False, markup=False)
     else:
-        print(text, file=sys.stderr, flush=True)
+        _print(text)
+
+
+def _print(text: str) -> None:
+    """A line on standard error, where there is one; that it can't be written stops no work."""
+    if sys.stderr is None:
+        return  # to print there would print on standard output
+    with contextlib.suppress(OSError, ValueError):  # a full disk, a reader that is gone; closed
+        print(text, file=sys.stderr)
+        if hasattr(sys.stderr, "flush"):
+            sys.stderr.flush()
+
+
+def _on_terminal() -> bool:
+    isatty = getattr(sys.stderr, "isatty", None)
+    try:
+        return isatty is not None and bool(isatty())
+    except ValueError:  # closed
+        return False
 
 
 @contextmanager
 def track(description: str, total: int) -> Iterator[Callable[[int], None]]:
     """Give `advance(n)`: a bar on standard error where it is a terminal, plain lines elsewhere."""
-    if sys.stderr.isatty():
+    if _on_terminal():
         yield from _bar(description, total)
     else:
         yield from _lines(description, total)
@@ -67,9 +86,9 @@ def _lines(description: str, total: int) -> Iterator[Callable[[int], None]]:
         done += n
         if time.monotonic() - last >= PLAIN_INTERVAL_SECONDS and done < total:
             last = time.monotonic()
-            print(f"{description}: {done} of {total}", file=sys.stderr, flush=True)
+            _print(f"{description}: {done} of {total}")
 
     yield advance
     # Short work stays silent: a pipeline's log is not a terminal.
     if time.monotonic() - begun >= PLAIN_INTERVAL_SECONDS or done != total:
-        print(f"{description}: {done} of {total}", file=sys.stderr, flush=True)
+        _print(f"{description}: {done} of {total}")

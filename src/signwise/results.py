@@ -19,6 +19,7 @@ import msgspec
 
 from signwise.errors import SignwiseError
 from signwise.files import Json
+from signwise.opening import MOST_TABLE, open_regular
 
 Interval: TypeAlias = tuple[float, float]
 Row: TypeAlias = dict[str, "str | float | None"]
@@ -404,7 +405,7 @@ def history_csv(history: Sequence[Epoch]) -> str:
 def read_history(path: Path) -> list[Epoch]:
     """The rows of a history.csv; raises SignwiseError for another file."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with io.TextIOWrapper(open_regular(path, MOST_TABLE), "utf-8", newline="") as file:
             rows = [{k: v or None for k, v in row.items()} for row in csv.DictReader(file)]
         return [msgspec.convert(row, Epoch, strict=False) for row in rows]
     except (OSError, ValueError, csv.Error, msgspec.MsgspecError) as error:

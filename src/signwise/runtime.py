@@ -4,7 +4,10 @@ Each function says which global state of the process it changes; nothing happens
 is imported.
 """
 
+import math
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 OPENMP_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
@@ -15,8 +18,21 @@ late. These spin for microseconds, then sleep (in PyTorch's usual builds, which 
 elsewhere they sleep at once). LOG.md has the figures.
 """
 
+CGROUPS, CGROUPS_OF_PROCESS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+MOST_THREADS = 1024
+
 BATCH_SIZE, BATCH_SIDE = 256, 64
 """Pictures of one pass through a network up to this side; of larger ones, as many pixels."""
+
+
+def own_version() -> str:
+    """The version of signwise; "unknown" where it runs from its source and is not installed."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version("signwise")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def onnx_runtime() -> ModuleType:
@@ -42,10 +58,47 @@ def let_openmp_sleep() -> None:
 
 
 def available_cores() -> int:
-    """The CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The CPU cores that this process may use: by its affinity, and by its container's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min([cores or 1, *map(math.ceil, _quotas())]))
+
+
+def default_threads() -> int:
+    """Threads that compute: as OMP_NUM_THREADS says, unless it is set one a core."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if asked.isdecimal() and 1 <= int(asked) <= MOST_THREADS:
+        return int(asked)
+    return available_cores()
+
+
+def _quotas() -> Iterator[float]:
+    """The cores that each control group of this process may use (Linux, versions 1 and 2).
+
+    Those above count as well. In a container, its own group lies at the top.
+    """
+    try:
+        lines = CGROUPS_OF_PROCESS.read_text().splitlines()
+    except (OSError, ValueError):
+        return
+    for line in lines:
+        controllers, _, path = line.partition(":")[2].partition(":")
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = CGROUPS / "cpu" if controllers else CGROUPS
+        group = top / path.lstrip("/")
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(top):
+                yield from _quota(folder, version=1 if controllers else 2)
+
+
+def _quota(folder: Path, version: int) -> Iterator[float]:
+    names = ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+    try:
+        quota, period, *_ = " ".join((folder / name).read_text() for name in names).split()
+        if float(quota) > 0 and float(period) > 0:  # else there is no limit
+            yield float(quota) / float(period)
+    except (OSError, ValueError):
+        return
 
 
 def default_batch_size(image_size: int) -> int:

@@ -7,31 +7,35 @@ import platform
 
 from rich.markup import escape
 
+from signwise.runtime import own_version
+
 LIBRARIES = (
     "numpy",
-    "pillow",
+    "PIL",
     "onnxruntime",
     "torch",
     "torchvision",
     "pandas",
-    "scikit-learn",
+    "sklearn",
     "onnx",
     "safetensors",
     "pyarrow",
 )
+"""Modules: the distribution that brings one may have another name."""
 
 
 def versions() -> list[str]:
     """What a bug report needs: versions of signwise, Python and libraries, and the devices."""
     found = {
-        "signwise": importlib.metadata.version("signwise"),
+        "signwise": own_version(),
         "python": f"{platform.python_version()} on {platform.platform()}",
         "cpu": f"{os.cpu_count()} cores, {platform.machine()}",
     }
+    distributions = importlib.metadata.packages_distributions()
     for name in LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
+        for distribution in sorted(set(distributions.get(name, ()))):
+            found[distribution] = importlib.metadata.version(distribution)
+        if name not in distributions:
             found[name] = "not installed"
     found["devices"] = ", ".join(_devices())
     return [f"{name:<12} {escape(value)}" for name, value in found.items()]

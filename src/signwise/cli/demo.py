@@ -7,7 +7,7 @@ from pathlib import Path
 
 from signwise.data.prepare import prepare
 from signwise.evaluation.evaluate import EvaluateResult, evaluate
-from signwise.files import MARKER, claim_folder
+from signwise.folders import MARKER, output_folder
 from signwise.inference.predict import predict
 from signwise.results import Problem, Row
 from signwise.synthetic import synth
@@ -44,7 +44,11 @@ def demo(
     Writes OUT/photos, OUT/negatives, OUT/data and OUT/run; a demo that is there is replaced.
     Raises SignwiseError where OUT is not signwise's own.
     """
-    out = claim_folder(Path(out), "demo")
+    with output_folder(Path(out), "demo") as folder:
+        return _demo(folder, per_class, seed, threads)
+
+
+def _demo(out: Path, per_class: int, seed: int, threads: int | None) -> DemoResult:
     photos, negatives, data, run = (out / name for name in ("photos", NEGATIVES, "data", "run"))
     for folder in (photos, negatives, data, run):
         if (folder / MARKER).is_file():

@@ -1,5 +1,6 @@
-"""Arguments as a verb's command line spells them, in the texts of errors and warnings."""
+"""Arguments as a verb's command line spells them, in the texts of errors and warnings; its help."""
 
+import ast
 import inspect
 import re
 from collections.abc import Callable, Sequence
@@ -9,6 +10,17 @@ from signwise.config.meant import meant
 
 ARGUMENT = re.compile("`([a-z_.]+)`")
 """An argument as `errors` says that texts name it."""
+
+
+def documentation(verb: Callable[..., object]) -> str:
+    """The verb's docstring; from its source where `python -OO` has dropped it."""
+    if verb.__doc__ is not None:
+        return verb.__doc__
+    try:
+        (function,) = ast.parse(inspect.getsource(verb)).body
+    except (OSError, SyntaxError, ValueError):
+        return " "
+    return (isinstance(function, ast.FunctionDef) and ast.get_docstring(function)) or " "
 
 
 def in_flags(text: str, verb: Callable[..., object] | None) -> str:

@@ -8,6 +8,7 @@ import dataclasses
 import inspect
 import io
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,25 +17,35 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from signwise.cli.flags import in_flags, unknown_flags
+from signwise.cli.flags import documentation, in_flags, unknown_flags
+from signwise.cli.signals import STOPPED, Stopped, stopping
 from signwise.cli.verbs import VERBS
 from signwise.config import Config
 from signwise.config.meant import meant
-from signwise.errors import SignwiseError
-
-INTERRUPTED = 130
-"""Exit status of a program that the user stopped, as shells have it."""
+from signwise.errors import SignwiseError, printable
 
 SHELLS = ("bash", "zsh")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; gives the exit status: 0 done, 1 done in part, 2 nothing done."""
+    """Run one verb; gives the exit status: 0 done, 1 done in part, 2 nothing done.
+
+    130 and 143: stopped by Ctrl-C or SIGTERM, and cleaned up.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _open_streams()
+    shown = warnings.showwarning
     warnings.showwarning = partial(_one_line_warning, verb=_verb(arguments))
     try:
-        return _dispatch(arguments)
+        return _run(arguments)
+    finally:
+        warnings.showwarning = shown
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        with stopping():
+            return _dispatch(arguments)
     except BrokenPipeError:
         _discard_output()  # the reader has seen enough, as `head` does
         return 0
@@ -46,9 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{where}{error.strerror or error}")
     except MemoryError:
         return _fail("out of memory: try smaller pictures, or fewer at a time")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return stop.status if isinstance(stop, Stopped) else STOPPED + signal.SIGINT
     except Exception as error:
         if os.environ.get("SIGNWISE_TRACEBACK"):
             raise
@@ -88,7 +99,7 @@ def _overview() -> str:
     width = max(len(name) for name in VERBS)
     lines = ["usage: signwise VERB ...", "", "A folder of sign photos in, a classifier out.", ""]
     for name, verb in VERBS.items():
-        lines.append(f"  {name:<{width}}  {(verb.__doc__ or '').splitlines()[0]}")
+        lines.append(f"  {name:<{width}}  {documentation(verb).splitlines()[0]}")
     lines += [
         "",
         "signwise VERB --help          what a verb takes",
@@ -162,7 +173,7 @@ def _command(verb: Callable[..., int], rest: list[str]) -> Callable[..., tuple[A
             hint = type(hint.__name__, (hint,), body)
             default = hint(**vars(settings))
         parameters.append(parameter.replace(annotation=hint, default=default))
-    command.__doc__ = verb.__doc__
+    command.__doc__ = documentation(verb)
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
@@ -210,14 +221,15 @@ def _print_completion(rest: list[str]) -> int:
 
 
 def _fail(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     return 2
 
 
 def _open_streams() -> None:
     """Streams that take any text: a name that the terminal can't show is escaped, no error."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (closed by the caller: >&-)
+    for name in ("stdout", "stderr"):  # closed by the caller: >&-
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -225,7 +237,10 @@ def _open_streams() -> None:
 
 def _discard_output() -> None:
     """Send what is left in the buffer nowhere: Python's own flush at the end would fail again."""
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 (a device, not a path)
+    with (
+        open(os.devnull, "w") as nowhere,  # noqa: PTH123 (a device, not a path)
+        contextlib.suppress(OSError),  # a stream of the caller's, which is no file
+    ):
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
@@ -236,4 +251,5 @@ def _verb(arguments: list[str]) -> Callable[..., int] | None:
 def _one_line_warning(
     message: Warning | str, *_: object, verb: Callable[..., int] | None, **__: object
 ) -> None:
-    print(f"warning: {in_flags(' '.join(str(message).split()), verb)}", file=sys.stderr)
+    text = in_flags(" ".join(str(message).split()), verb)
+    print(f"warning: {printable(text)}", file=sys.stderr)

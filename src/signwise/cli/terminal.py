@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 from rich.console import Console, RenderableType
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.table import Table
 from rich.text import Text
 
+from signwise.errors import printable
 from signwise.files import Json
 from signwise.model_file.read import ModelsResult
 from signwise.model_file.record import ModelFigures
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     from signwise.study.tune import TuneResult
     from signwise.synthetic import SynthResult
     from signwise.training.train import TrainResult
+
+
+def escape(text: str) -> str:
+    """The text as rich and a terminal show it as it is."""
+    return escape_markup(printable(text))
+
 
 SPLITS = ("train", "val", "test")
 SHOWN_PROBLEMS = 5
@@ -305,7 +312,7 @@ def _figures(figures: dict[str, Json]) -> str:
                 f"{found.unknown.accepted:,} wrongly accepted"
             )
         lines.append(text)
-    return escape("\n".join(lines))
+    return "\n".join(map(escape, lines))
 
 
 def _confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> RenderableType:

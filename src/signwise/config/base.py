@@ -10,6 +10,7 @@ import dataclasses
 import math
 import operator
 import os
+import reprlib
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,9 +22,12 @@ from msgspec import Meta
 
 from signwise.config.meant import meant
 from signwise.errors import SignwiseError
-from signwise.files import Json, read_json
+from signwise.files import Json
+from signwise.opening import read_json
 
 MAX_IMAGE_SIZE = 1024
+LONGEST_VALUE = 80
+"""Letters of a wrong value that an error shows."""
 MAX_SEED = 2**32 - 1
 
 ORDERED = "ordered"
@@ -77,6 +81,8 @@ class Config:
             return _from_mapping(cls, _nested(content), "")
         except SignwiseError as error:
             raise SignwiseError(f"`config`: {error}") from None
+        except RecursionError:
+            raise SignwiseError("`config`: it is nested too deep") from None
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -131,12 +137,12 @@ def _from_mapping(kind: type[C], content: Mapping[str, Json], prefix: str) -> C:
         if name not in hints:
             names = ", ".join(prefix + each for each in hints)
             raise SignwiseError(
-                f"no setting {prefix + name!r}{meant(name, hints)}; there are {names}"
+                f"no setting {_short(prefix + name)}{meant(name, hints)}; there are {names}"
             )
         hint = hints[name]
         if isinstance(hint, type) and issubclass(hint, Config):
             if not isinstance(value, dict):
-                raise SignwiseError(f"`{prefix}{name}` must be a JSON object, not {value!r}")
+                raise SignwiseError(f"`{prefix}{name}` must be a JSON object, not {_short(value)}")
             values[name] = _from_mapping(hint, value, f"{prefix}{name}.")
         else:
             values[name] = value
@@ -159,12 +165,13 @@ def _read(name: str, hint: object, value: object) -> object:
         if value in options:
             return value
         close = meant(value, options) if isinstance(value, str) else ""
-        raise SignwiseError(f"`{name}` must be one of {', '.join(options)}, not {value!r}{close}")
+        wanted = ", ".join(options)
+        raise SignwiseError(f"`{name}` must be one of {wanted}, not {_short(value)}{close}")
     if kind is tuple and isinstance(value, list | tuple):
         if options[-1] is Ellipsis:
             options = (options[0],) * len(value)
         if len(value) != len(options):
-            raise SignwiseError(f"`{name}` must be {len(options)} values, not {value!r}")
+            raise SignwiseError(f"`{name}` must be {len(options)} values, not {_short(value)}")
         return tuple(_read(name, option, item) for option, item in zip(options, value, strict=True))
     if isinstance(hint, type) and issubclass(hint, Config) and isinstance(value, hint):
         return value
@@ -176,10 +183,19 @@ def _read(name: str, hint: object, value: object) -> object:
     if hint is int and isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
     if hint is float and isinstance(value, Real) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise SignwiseError(f"`{name}` must be smaller than {_short(value)}") from None
     words = {int: "a whole number", float: "a number", bool: "true or false"}
     wanted = words.get(hint, "text") if isinstance(hint, type) else "a list"
-    raise SignwiseError(f"`{name}` must be {wanted}, not {value!r}")
+    raise SignwiseError(f"`{name}` must be {wanted}, not {_short(value)}")
+
+
+def _short(value: object) -> str:
+    """What a person needs to find the value."""
+    text = reprlib.repr(value)
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "..."
 
 
 def _check_rule(name: str, rule: object, value: object) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from signwise.errors import SignwiseError
-from signwise.files import claim_folder
+from signwise.folders import output_folder
 from signwise.progress import track
 from signwise.results import Problem
 
@@ -71,12 +71,12 @@ def download(
     if dataset != "gtsrb":
         raise SignwiseError(f"download {dataset}: there is only gtsrb")
     names = _class_names(classes)
-    out = claim_folder(Path(out), "download")
-    training, test, labels = (_fetch(name, _url, known) for name, known in _archives.items())
-    counts = {
-        "train": _unpack(out / "train", training, _training_pictures(names)),
-        "test": _unpack(out / "test", test, _test_pictures(labels, names)),
-    }
+    with output_folder(Path(out), "download") as out:
+        training, test, labels = (_fetch(name, _url, known) for name, known in _archives.items())
+        counts = {
+            "train": _unpack(out / "train", training, _training_pictures(names)),
+            "test": _unpack(out / "test", test, _test_pictures(labels, names)),
+        }
     return DownloadResult(out=out, counts=counts, problems=[], classes=tuple(names.values()))
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from signwise.errors import SignwiseError
-from signwise.files import MARKER, printable_path, read_record, sha256_file, write_bytes
+from signwise.files import printable_path, sha256_file, write_bytes
+from signwise.folders import MARKER
+from signwise.opening import MOST_TABLE, open_regular, read_record
 from signwise.results import Problem
 
 COLUMNS = ("path", "label", "group", "split", "width", "height", "sha256", "problem")
@@ -112,9 +114,10 @@ def read_manifest(path: Path) -> pd.DataFrame:
 def read_table(path: Path) -> pd.DataFrame:
     """A CSV that signwise wrote, all of it as text; raises SignwiseError for what is no CSV."""
     try:
-        return pd.read_csv(
-            path, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
-        )
+        with open_regular(path, MOST_TABLE) as file:
+            return pd.read_csv(
+                file, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
+            )
     except (OSError, ValueError) as error:
         raise SignwiseError(f"{path} is no readable CSV ({error})") from None
 

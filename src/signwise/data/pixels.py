@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from signwise.data.images import RESIZE_RULE, read_image
 from signwise.errors import SignwiseError, UnreadableImage
-from signwise.files import atomic_path, sha256_bytes
+from signwise.files import atomic_path, remove_left, sha256_bytes
+from signwise.opening import MOST_PICTURE, open_regular, read_regular
 from signwise.parallel import map_chunks
 
 if TYPE_CHECKING:  # the table is pandas, which a worker process need not load
@@ -25,19 +26,31 @@ KEY_BYTES = 64
 CHUNK = 64
 
 
-def load_pixels(data: "PreparedData", size: int) -> Pixels:
+def load_pixels(data: "PreparedData", size: int, *, spare: Path | None = None) -> Pixels:
     """The pictures as a read-only memory map (N, size, size, 3), row for row as `data.table`.
 
-    Made anew where it is missing or older than the manifest. Raises SignwiseError where a picture
-    has changed or vanished since `prepare`, or where the cache can't be written.
+    Made anew where it is missing or older than the manifest; in the folder `spare` where that of
+    the data can't be written. Raises SignwiseError where a picture has changed or vanished since
+    `prepare`, or where the cache can't be written.
     """
-    path = cache_path(data.directory, size)
     key = cache_key(list(data.table["sha256"]), size)
-    if not _is_current(path, key):
+    shape = (len(data.table), size, size, 3)
+    paths = [cache_path(place, size) for place in (data.directory, spare) if place is not None]
+    for path in paths:
+        found = _read(path, key, shape)
+        if found is not None:
+            return found
+    for path in paths:
         try:
+            remove_left(path.parent)
             _fill(data, size, path, key)
         except OSError as error:
-            raise SignwiseError(f"{path} can't be written ({error.strerror})") from None
+            if path == paths[-1]:
+                raise SignwiseError(
+                    f"{path} can't be written ({error.strerror}): prepare into another folder"
+                ) from None
+            continue
+        break
     pixels: Pixels = np.load(path, mmap_mode="r")
     return pixels
 
@@ -83,13 +96,17 @@ def seal(path: Path, keep: NDArray[np.intp], key: str) -> None:
         file.write(key.encode("ascii"))
 
 
-def _is_current(path: Path, key: str) -> bool:
+def _read(path: Path, key: str, shape: tuple[int, ...]) -> Pixels | None:
+    """What is cached there, where it was made from what is wanted now."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(-KEY_BYTES, os.SEEK_END)
-            return file.read() == key.encode("ascii")
-    except OSError:
-        return False
+            if file.read() != key.encode("ascii"):
+                return None
+        pixels: Pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
 
 def _fill(data: "PreparedData", size: int, path: Path, key: str) -> None:
@@ -136,7 +153,7 @@ def _fill_chunk(chunk: _Chunk) -> str | None:
     for row, name, sha256 in zip(chunk.rows, chunk.paths, chunk.hashes, strict=True):
         path = chunk.root / name
         try:
-            content = path.read_bytes()
+            content = read_regular(path, MOST_PICTURE)
         except OSError as error:
             return f"{path} can't be read ({error.strerror})"
         if sha256_bytes(content) != sha256:

@@ -19,7 +19,8 @@ from signwise.data.scan import Scan, scan
 from signwise.data.signs import few_signs, group_counts, worth_of_test
 from signwise.data.split import Leaks, assign_splits, count_leaks
 from signwise.errors import SignwiseError
-from signwise.files import atomic_path, output_folder, sha256_file, write_json, write_text
+from signwise.files import atomic_path, sha256_file, write_json, write_text
+from signwise.folders import output_folder
 from signwise.report.data_page import data_page
 from signwise.results import Problem, to_json
 

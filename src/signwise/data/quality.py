@@ -13,6 +13,7 @@ from PIL import Image
 from signwise.data.images import decode, resize
 from signwise.errors import UnreadableImage
 from signwise.files import sha256_bytes
+from signwise.opening import MOST_PICTURE, read_regular
 
 SIDE = 64
 SIGNATURE_SIDE = 16
@@ -70,11 +71,9 @@ def inspect_batch(batch: Batch) -> list[Inspection]:
 def inspect_file(path: Path, size: int, max_pixels: int) -> tuple[Inspection, Image.Image | None]:
     """The figures of one file, and the picture in RGB as decoded for this size."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path, MOST_PICTURE)
     except OSError as error:
         return Inspection(problem=(error.strerror or "can't be read").lower()), None
-    except ValueError as error:  # a name that no file can have
-        return Inspection(problem=str(error)), None
     sha256 = sha256_bytes(content)
     try:
         image, (width, height) = decode(content, size, max_pixels=max_pixels)

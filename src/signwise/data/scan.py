@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from signwise.config import IMAGE_SIZE, MAX_PIXELS
 from signwise.data.duplicates import first_rivals, near_pairs
+from signwise.data.manifest import read_table
 from signwise.data.pixels import create
 from signwise.data.quality import Batch, Inspection, inspect_batch
 from signwise.data.sources import list_source
@@ -132,11 +133,9 @@ def _excluded(
     if exclude is None:
         return np.zeros(len(listing), bool), []
     try:
-        rows = pd.read_csv(
-            exclude, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
-        )
-    except (OSError, ValueError) as error:
-        raise SignwiseError(f"`exclude` {exclude} is no readable CSV ({error})") from None
+        rows = read_table(exclude)
+    except SignwiseError as error:
+        raise SignwiseError(f"`exclude` {error}") from None
     if "path" not in rows.columns:
         raise SignwiseError(f"`exclude` {exclude} has no column path")
     there = [os.path.normpath(root / name) for name in listing["path"]]

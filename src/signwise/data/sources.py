@@ -12,6 +12,8 @@ import pandas as pd
 from signwise.data.manifest import SPLITS
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
+from signwise.names import UNKNOWN, wrong_class_name
+from signwise.opening import MOST_TABLE, open_regular
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -107,10 +109,11 @@ def _list_csv(source: Path, skipped: Counter[str]) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # of commas at a line's end
-            table = pd.read_csv(
-                source, dtype=object, keep_default_na=False, encoding="utf-8-sig",
-                skipinitialspace=True, index_col=False,
-            )  # fmt: skip
+            with open_regular(source, MOST_TABLE) as file:
+                table = pd.read_csv(
+                    file, dtype=object, keep_default_na=False, encoding="utf-8-sig",
+                    skipinitialspace=True, index_col=False,
+                )  # fmt: skip
     except UnicodeDecodeError:
         raise SignwiseError(f"{source} is not UTF-8: save it as CSV UTF-8") from None
     except (OSError, ValueError) as error:
@@ -154,9 +157,10 @@ def _list_csv(source: Path, skipped: Counter[str]) -> pd.DataFrame:
 
 def _check_labels(source: Path, table: pd.DataFrame) -> None:
     for name in sorted(set(table["label"])):
-        if not name.isprintable():
-            raise SignwiseError(f"{source}: a class is named {name!r}: rename it in plain letters")
-        if name.strip().casefold() == "unknown":
+        wrong = wrong_class_name(name) if name else None  # none is a problem of its row
+        if wrong is not None and name.strip().casefold() != UNKNOWN:
+            raise SignwiseError(f"{source}: a class is named {name!r}, which {wrong}: rename it")
+        if wrong is not None:
             raise SignwiseError(
                 f"{source}: no class can be named {name}: take it out of there, and give its "
                 f"pictures to signwise train --unknown FOLDER"

@@ -12,6 +12,7 @@ from signwise.data.images import read_image
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.files import printable_path, sha256_bytes
+from signwise.opening import MOST_PICTURE, read_regular
 from signwise.progress import track
 from signwise.results import Problem
 
@@ -63,7 +64,7 @@ def iter_unknown(
 
     def read(path: str) -> UnknownPicture | Problem:
         try:
-            content = Path(path).read_bytes()
+            content = read_regular(path, MOST_PICTURE)
             sha256 = sha256_bytes(content)
             if sha256 in labels_by_sha256:
                 reason = f"the same picture is one of {labels_by_sha256[sha256]}"

@@ -36,9 +36,9 @@ def _walk(
             skipped["hidden"] += 1
         elif entry.name == "__MACOSX":
             skipped["__MACOSX"] += 1
-        elif entry.is_dir():
+        elif _is_folder(entry):
             yield from _walk(entry.path, suffixes, skipped, above | {real})
-        elif not (entry.is_file() or entry.is_symlink()):
+        elif not (entry.is_symlink() or entry.is_file()):
             skipped["no regular file"] += 1  # reading from a pipe would wait for ever
         else:
             suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122  (a Path each is slow)
@@ -46,3 +46,10 @@ def _walk(
                 yield entry.path
             else:
                 skipped[suffix or "no suffix"] += 1
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, which becomes a row with this reason
+        return False

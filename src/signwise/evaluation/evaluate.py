@@ -33,20 +33,14 @@ from signwise.evaluation.pictures import (
     read_pictures,
 )
 from signwise.evaluation.robustness import measure_corruptions
-from signwise.files import (
-    Json,
-    output_folder,
-    printable_path,
-    read_record,
-    sha256_file,
-    write_bytes,
-    write_text,
-)
+from signwise.files import Json, printable_path, sha256_file, write_bytes, write_text
+from signwise.folders import output_folder
 from signwise.inference.predictor import Predictor
 from signwise.metrics.detection import unknown_figures
 from signwise.metrics.selective import risk_coverage
 from signwise.metrics.thresholds import threshold_choices
 from signwise.model_file.read import SHIPPED_MODELS, find_model
+from signwise.opening import read_record
 from signwise.progress import track
 from signwise.report.charts import reliability
 from signwise.report.confusion_chart import draw_confusion_matrix

@@ -12,9 +12,11 @@ import pandas as pd
 
 from signwise.data.manifest import read_table, write_csv
 from signwise.evaluation.pictures import Answers, Pictures, UnknownAnswers
-from signwise.files import printable_path, read_record, write_text
-from signwise.inference.predictor import UNKNOWN, Predictor
+from signwise.files import printable_path, write_text
+from signwise.inference.predictor import Predictor
 from signwise.metrics.selective import accepted
+from signwise.names import UNKNOWN
+from signwise.opening import read_record
 from signwise.results import Evaluation
 
 METRICS, PREDICTIONS = "metrics.json", "predictions.csv"

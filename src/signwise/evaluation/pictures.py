@@ -1,6 +1,5 @@
 """The pictures that a model is measured on: from prepared data, or straight from a folder."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from signwise.data.manifest import load_data, problems_in
 from signwise.data.pixels import load_pixels
 from signwise.data.scan import scan
 from signwise.errors import SignwiseError
+from signwise.files import scratch_folder
 from signwise.results import Problem
 
 
@@ -100,21 +100,21 @@ def read_pictures(
         raise SignwiseError(
             f"`data` {data} is no folder: give what prepare wrote, or class folders"
         )
-    if (folder / "data.json").is_file() or (folder / "manifest.csv").is_file():
-        yield _prepared(folder, split, classes, size)
-        return
-    # Ignored are Windows' errors: there a file that is still mapped can't be deleted.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        yield _folder(folder, split, classes, size, Path(scratch) / "pixels.npy")
+    with scratch_folder() as scratch:
+        if (folder / "data.json").is_file() or (folder / "manifest.csv").is_file():
+            yield _prepared(folder, split, classes, size, scratch)
+        else:
+            yield _folder(folder, split, classes, size, scratch / "pixels.npy")
 
 
-def _prepared(folder: Path, split: str, classes: Sequence[str], size: int) -> Pictures:
+def _prepared(folder: Path, split: str, classes: Sequence[str], size: int, spare: Path) -> Pictures:
+    """`spare`: where the pixels may be written if the folder can't be."""
     data = load_data(folder)
     _check_classes(data.classes, classes, folder)
-    pixels = load_pixels(data, size)
     rows = _of_split(data.table, split)
     if not len(rows):
         raise SignwiseError(f"{folder} has no usable picture in split {split}: choose `split` all")
+    pixels = load_pixels(data, size, spare=spare)
     table = _with_full_paths(data.table.iloc[rows], data.root)
     return Pictures(
         name=split,

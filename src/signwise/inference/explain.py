@@ -14,11 +14,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from signwise.data.images import Source, Sources, read_image
 from signwise.errors import SignwiseError, UnreadableImage
-from signwise.files import MARKER, atomic_path, output_folder, printable_path, write_text
+from signwise.files import atomic_path, printable_path, write_text
+from signwise.folders import MARKER, output_folder
 from signwise.inference.predict import find_pictures
-from signwise.inference.predictor import UNKNOWN, Prediction, Predictor
+from signwise.inference.predictor import Prediction, Predictor
 from signwise.inference.tables import CsvWriter
 from signwise.metrics.selective import accepted
+from signwise.names import UNKNOWN
+from signwise.opening import open_regular
 from signwise.progress import track
 from signwise.report.heat import sheet
 from signwise.results import Problem, Row
@@ -236,7 +239,7 @@ def _remove_earlier(out: Path) -> None:
     """
     for path in out.glob("*.png"):
         try:
-            with Image.open(path) as image:
+            with open_regular(path) as file, Image.open(file) as image:
                 ours = image.info.get("Software") == MADE_BY
         except OSError:
             continue

@@ -11,8 +11,9 @@ from typing import TextIO
 from signwise.data.images import Source, Sources
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
-from signwise.inference.predictor import UNKNOWN, Prediction, Predictor, single_pictures
+from signwise.inference.predictor import Prediction, Predictor, single_pictures
 from signwise.inference.tables import CsvWriter, open_table
+from signwise.names import UNKNOWN
 from signwise.progress import track
 from signwise.results import Problem, Row
 

@@ -3,7 +3,7 @@
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -18,9 +18,10 @@ from signwise.errors import SignwiseError, UnreadableImage
 from signwise.files import Json, printable_path
 from signwise.metrics.selective import accepted
 from signwise.model_file.read import ModelFile, read_model
-from signwise.runtime import available_cores, default_batch_size, onnx_runtime
+from signwise.names import UNKNOWN
+from signwise.runtime import default_batch_size, default_threads, onnx_runtime
 
-UNKNOWN = "unknown"
+GIVE_PICTURES = "give paths, bytes, PIL images, or NumPy arrays (H, W, 3) of RGB, or a list of them"
 # Pictures that a decoding thread takes at once: enough to hide the cost of handing them over.
 PIECE = 16
 
@@ -82,7 +83,7 @@ class Predictor:
         self.threshold = file.record.threshold if threshold is None else float(threshold)
         self.metadata: dict[str, Json] = json.loads(file.metadata)
         self.batch_size = batch_size or default_batch_size(self.image_size)
-        self.threads = threads or available_cores()
+        self.threads = threads or default_threads()
         self._session = _session(file, self.threads)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -123,15 +124,15 @@ class Predictor:
 
         A picture that comes alone is answered by a list of one.
         """
-        return list(self.stream(single_pictures(images)))
+        return list(self.stream(images))
 
-    def stream(self, images: Iterable[Source]) -> Iterator[Prediction]:
+    def stream(self, images: Sources) -> Iterator[Prediction]:
         """Yield the predictions in order, a batch at a time, in bounded memory.
 
         The next batches are decoded by threads (Pillow lets go of Python's lock) while the model
         runs. A picture that can't be read becomes a prediction with an `error`.
         """
-        source = iter(images)
+        source = iter(single_pictures(images))
         first = list(islice(source, PIECE))
         if len(first) < PIECE:  # a few pictures are not worth a pool of threads
             yield from self._answer([self._decode(first)])
@@ -201,14 +202,41 @@ class Predictor:
 def single_pictures(images: Sources) -> Iterable[Source]:
     """The pictures one by one; one that comes alone is one.
 
-    One is a path, bytes, an open file, a PIL image, or an array (H, W) or (H, W, C).
+    One is a path, bytes, an open file, a PIL image, or an array (H, W) or (H, W, C). An array of
+    paths is a list of them. Raises SignwiseError for what is neither a picture nor holds any.
     """
-    alone = (
-        isinstance(images, str | os.PathLike | bytes | bytearray | memoryview | Image.Image)
-        or hasattr(images, "read")
-        or (isinstance(images, np.ndarray) and images.ndim < 4)
-    )
-    return [cast(Source, images)] if alone else cast(Iterable[Source], images)
+    if isinstance(images, np.ndarray) and images.dtype.kind in "OU":
+        return [_checked(image) for image in images.ravel().tolist()]
+    if _is_picture(images) and not (isinstance(images, np.ndarray) and images.ndim >= 4):
+        return [cast(Source, images)]
+    if isinstance(images, Mapping | Set) or _is_foreign(images) or not hasattr(images, "__iter__"):
+        raise SignwiseError(f"`images` is {_described(images)}: {GIVE_PICTURES}")
+    checked = map(_checked, cast(Iterable[object], images))
+    return checked if isinstance(images, Iterator) else list(checked)
+
+
+def _checked(image: object) -> Source:
+    if not _is_picture(image):
+        raise SignwiseError(f"`images` holds {_described(image)}: {GIVE_PICTURES}")
+    return cast(Source, image)
+
+
+def _is_picture(image: object) -> bool:
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray)
+    return isinstance(image, kinds) or hasattr(image, "read")
+
+
+def _is_foreign(images: object) -> bool:
+    """Whether it is an array of another library, whose layout may be any: a tensor is (C, H, W)."""
+    if isinstance(images, np.ndarray):
+        return False
+    return hasattr(images, "__array__") and len(getattr(images, "shape", ())) > 1
+
+
+def _described(value: object) -> str:
+    if value is None:
+        return "None"
+    return f"a {type(value).__module__}.{type(value).__qualname__}".replace("builtins.", "")
 
 
 def _failed(path: str | None, error: str) -> Prediction:
@@ -239,6 +267,8 @@ def _session(file: ModelFile, threads: int) -> Any:
     options.intra_op_num_threads = threads
     # Threads that spin while they wait take the cores from those that decode: a fifth slower here.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Else bytes that begin in a certain way are read as ONNX Runtime's own format, unchecked here.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     options.log_severity_level = 4  # errors are raised; what ONNX Runtime prints is for its makers
     try:
         session = runtime.InferenceSession(

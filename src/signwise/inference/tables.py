@@ -1,14 +1,16 @@
 """Writes rows as CSV, JSON Lines or Parquet, one at a time, each file whole or not at all."""
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from signwise.errors import SignwiseError, require_extra
-from signwise.files import atomic_path
+from signwise.errors import SignwiseError, printable, require_extra
+from signwise.files import atomic_path, remove_left
+from signwise.opening import open_regular
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 ROW_GROUP = 65_536
@@ -25,10 +27,14 @@ class Writer(Protocol):
 
 
 class CsvWriter:
-    """Writes rows to a text file; the header comes with the first row."""
+    """Writes rows to a text file; the header comes with the first row.
+
+    On a terminal control characters in names are escaped, so that none moves or hides anything.
+    """
 
     def __init__(self, file: TextIO, columns: Sequence[str]) -> None:
         self._columns: Sequence[str] | None = columns
+        self._on_terminal = file.isatty()
         self._writer = csv.writer(file, lineterminator="\n")
         self._quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
 
@@ -40,6 +46,8 @@ class CsvWriter:
         self._write(row)
 
     def _write(self, row: Sequence[Any]) -> None:
+        if self._on_terminal:
+            row = [printable(value) if isinstance(value, str) else value for value in row]
         # Before Python 3.13, csv leaves a carriage return bare, and readers end the row there.
         bare = any(isinstance(value, str) and "\r" in value for value in row)
         (self._quoting if bare else self._writer).writerow(row)
@@ -107,6 +115,7 @@ def open_table(path: Path, columns: Sequence[str]) -> Iterator[Writer]:
         require_extra("parquet", "pyarrow")
     if path.exists() and not _is_ours(path, suffix, columns):
         raise SignwiseError(f"`out` {path} is a file that signwise did not write: give a new name")
+    remove_left(path.parent)
     with atomic_path(path) as temporary:
         if suffix == ".parquet":
             table = ParquetWriter(temporary, columns)
@@ -131,13 +140,14 @@ def _is_ours(path: Path, suffix: str, columns: Sequence[str]) -> bool:
     """Whether the file holds predictions: it begins with the columns that every table has."""
     first = list(columns[:4])
     try:
-        if path.stat().st_size == 0:
-            return True
+        with open_regular(path) as opened:
+            if not opened.read(1):
+                return True
         if suffix == ".parquet":
             import pyarrow.parquet
 
             return list(pyarrow.parquet.read_schema(path).names[:4]) == first
-        with path.open(encoding="utf-8") as file:
+        with io.TextIOWrapper(open_regular(path), "utf-8") as file:
             line = file.readline(LONGEST_LINE)
         return (
             list(json.loads(line) if suffix == ".jsonl" else next(csv.reader([line])))[:4] == first

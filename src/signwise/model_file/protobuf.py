@@ -24,6 +24,8 @@ INSIDE: dict[str, dict[int, str]] = {
 # Graphs nest in attributes of control flow; far deeper than any real network needs.
 MAX_DEPTH = 64
 
+MAX_TAG, MAX_TAG_BYTES = 2**32 - 1, 5
+
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 
 
@@ -74,7 +76,11 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     at, end = 0, len(message)
     value: int | memoryview
     while at < end:
+        begin = at
         tag, at = _varint(message, at)
+        # Readers differ in what they make of a longer tag: some drop the bits that are too many.
+        if tag > MAX_TAG or at - begin > MAX_TAG_BYTES:
+            raise Malformed("a field number that is too large")
         number, wire = tag >> 3, tag & 7
         if wire == VARINT:
             value, at = _varint(message, at)

@@ -15,6 +15,7 @@ from signwise.model_file.record import (
     NewerFormat,
     parse_record,
 )
+from signwise.opening import MOST_MODEL, read_regular
 from signwise.results import Problem
 
 MODEL_FILE = "model.onnx"
@@ -117,7 +118,7 @@ def read_model(model: str | Path) -> ModelFile:
     """
     path = find_model(model)
     try:
-        content = path.read_bytes()
+        content = read_regular(path, MOST_MODEL)
     except OSError as error:
         raise SignwiseError(f"{path} can't be read ({error.strerror})") from None
     try:

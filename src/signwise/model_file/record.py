@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from signwise.config import MAX_IMAGE_SIZE
 from signwise.files import Json
+from signwise.names import wrong_class_name
 from signwise.results import Interval, to_json
 
 METADATA_KEY = "signwise"
@@ -138,4 +139,8 @@ def parse_record(text: str) -> ModelRecord:
         raise BrokenRecord(str(error)) from None
     if len(set(record.classes)) < len(record.classes):
         raise BrokenRecord("a class is named twice")
+    for name in record.classes:
+        wrong = wrong_class_name(name)
+        if wrong is not None:
+            raise BrokenRecord(f"its class {name!r} {wrong}")
     return record

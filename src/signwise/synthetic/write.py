@@ -4,6 +4,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 from signwise.errors import SignwiseError
-from signwise.files import claim_folder
+from signwise.files import atomic_path, remove_left
+from signwise.folders import output_folder
 from signwise.results import Problem
 from signwise.synthetic.render import (
     Pixels,
@@ -69,9 +71,17 @@ def synth(
     folder = None if negatives is None else Path(negatives)
     if folder is not None and _within(folder, out):
         raise SignwiseError(f"`negatives` {folder}: it must be neither in {out} nor above it")
-    _claim(out)
-    if folder is not None:
-        _claim(folder)
+    with ExitStack() as held:
+        for place in (out, folder):
+            if place is not None:
+                held.enter_context(output_folder(place, "synth"))
+                _remove_earlier(place)
+        return SynthResult(out=out, counts=_render(out, folder, designs, per_class, size, seed))
+
+
+def _render(
+    out: Path, folder: Path | None, designs: list[str], per_class: int, size: int, seed: int
+) -> dict[str, int]:
     counts = {}
     for design in designs:
         (out / design).mkdir(exist_ok=True)
@@ -86,7 +96,7 @@ def synth(
         job = partial(_write_negative, folder, size, seed, exclude)
         run(job, per_class, description="Rendering negatives")
         counts["negatives"] = per_class
-    return SynthResult(out=out, counts=counts)
+    return counts
 
 
 def _within(folder: Path, out: Path) -> bool:
@@ -94,10 +104,10 @@ def _within(folder: Path, out: Path) -> bool:
     return first == second or first in second.parents or second in first.parents
 
 
-def _claim(out: Path) -> None:
-    """Make the folder synth's own and empty of earlier pictures; the user's files stay."""
-    claim_folder(out, "synth")
+def _remove_earlier(out: Path) -> None:
+    """Remove earlier pictures; the user's files stay."""
     for folder in sorted(path for path in out.iterdir() if path.is_dir()):
+        remove_left(folder)
         for path in folder.iterdir():
             if OWN_NAME.fullmatch(path.name):
                 path.unlink()
@@ -119,7 +129,6 @@ def _write_negative(out: Path, size: int, seed: int, exclude: frozenset[str], in
 def _write(path: Path, pixels: Pixels) -> None:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=3)
-    # Whole or not at all; flushing each of thousands of files to disk would take most of the time.
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_bytes(buffer.getvalue())
-    temporary.replace(path)
+    # Flushing each of thousands of files to disk would take most of the time.
+    with atomic_path(path, flush=False) as temporary:
+        temporary.write_bytes(buffer.getvalue())

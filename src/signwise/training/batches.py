@@ -17,8 +17,8 @@ from signwise.training.pools import TrainingData
 
 
 def steps_in_epoch(pictures: int, batch_size: int) -> int:
-    """How many batches: of nearly equal size, so that none is too small for its statistics."""
-    return max(1, math.ceil(pictures / batch_size))
+    """How many batches: of nearly equal size, none of a single picture, which has no statistics."""
+    return max(1, min(math.ceil(pictures / batch_size), pictures // 2))
 
 
 def training_batches(

@@ -37,6 +37,18 @@ def layout(device: torch.device) -> torch.memory_format:
 
 
 @contextmanager
+def torch_as_found(device: torch.device, threads: int) -> Iterator[None]:
+    """Compute with so many CPU threads; they and torch's random state are then as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def explain_memory_errors() -> Iterator[None]:
     """Raise SignwiseError where PyTorch or NumPy runs out of memory, whichever way they say it."""
     try:

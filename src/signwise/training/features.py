@@ -14,7 +14,6 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +25,10 @@ from torch import Tensor, nn
 from signwise.config import HeadConfig, ResolvedConfig
 from signwise.errors import SignwiseError
 from signwise.files import atomic_path, sha256_bytes
+from signwise.opening import open_regular
 from signwise.progress import track
 from signwise.results import Epoch
+from signwise.runtime import own_version
 from signwise.training.augment import augment
 from signwise.training.batches import steps_in_epoch, training_batches
 from signwise.training.graph import Normalise
@@ -288,14 +289,14 @@ def _name(key: str, config: ResolvedConfig, device: torch.device, part: str) -> 
     settings = {name: value for name, value in config.to_json().items() if name in names}
     settings["batch_size"] = config.head.batch_size
     # Another version draws other views; another device or number of threads has other last bits.
-    made_by = [version("signwise"), version("torch"), device.type, torch.get_num_threads()]
+    made_by = [own_version(), torch.__version__, device.type, torch.get_num_threads()]
     text = json.dumps([key, part, settings, made_by], sort_keys=True)
     return f"features-{sha256_bytes(text.encode())[:32]}.npz"
 
 
 def _read(path: Path) -> Features | None:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as saved:
             return Features(values=saved["values"], labels=saved["labels"])
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return None

@@ -3,11 +3,12 @@
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import PIL
 import torch
+import torchvision
 from numpy.typing import NDArray
 from torch import nn
 
@@ -21,6 +22,7 @@ from signwise.model_file.record import MeasuredSet, ModelFigures, ModelRecord
 from signwise.report.card import CardFacts, model_card
 from signwise.report.charts import curves
 from signwise.results import KNOWN_GROUPINGS, Epoch
+from signwise.runtime import onnx_runtime, own_version
 from signwise.training.calibration import Calibration, calibrate, fit_threshold, notes_on
 from signwise.training.graph import COMPARED_PICTURES, answers_of, export_onnx
 from signwise.training.loop import network_logits
@@ -41,8 +43,16 @@ class Finished:
 
 def versions() -> dict[str, str]:
     """The versions that decide what a run computes."""
-    names = ("signwise", "torch", "torchvision", "numpy", "pillow", "onnxruntime")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
+    # The modules' own word: a distribution may have another name, as onnxruntime-gpu has.
+    modules = {
+        "torch": torch,
+        "torchvision": torchvision,
+        "numpy": np,
+        "pillow": PIL,
+        "onnxruntime": onnx_runtime(),
+    }
+    found = {name: str(module.__version__) for name, module in modules.items()}
+    return {"python": platform.python_version(), "signwise": own_version()} | found
 
 
 def finish_run(

@@ -3,9 +3,10 @@
 import inspect
 import os
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.error import URLError
 
 import torch
@@ -15,10 +16,13 @@ from torch import Tensor, nn
 from torchvision import models
 
 from signwise.errors import SignwiseError
+from signwise.opening import open_regular
 from signwise.training.backbone import backbone_state, to_float32
 from signwise.training.head import replace_head
 from signwise.training.trim import trim_kernels
 
+MOST_WEIGHTS = 8 * 2**30
+"""Bytes of a file of weights; torchvision's largest have 2.6 GB."""
 SIZES_TO_TRY = (32, 48, 64, 96, 128, 224, 256, 299, 384, 480, 518)
 
 
@@ -116,11 +120,22 @@ def _imagenet_state(name: str) -> Mapping[str, Tensor]:
 
 
 def read_state(file: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors or .pth state dict, in float32; no code is unpickled."""
-    if not file.is_file():
+    """The tensors of a .safetensors or .pth state dict; no code is unpickled.
+
+    They are as they stand in the file: a view may say that it is larger than all memory.
+    """
+    try:
+        with open_regular(file, MOST_WEIGHTS) as opened:
+            packed = zipfile.is_zipfile(opened) and _is_packed(opened)
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
         raise SignwiseError(
-            f"`weights` {file}: no such file; give none, signs, imagenet, or a .safetensors or "
+            f"`weights` {file}: {reason}; give none, signs, imagenet, or a .safetensors or "
             ".pth file"
+        ) from None
+    if packed:  # as torch.save never does: a few bytes could stand for gigabytes
+        raise SignwiseError(
+            f"`weights` {file}: its tensors are compressed: save them with torch.save"
         )
     try:
         if file.suffix == ".safetensors":
@@ -136,23 +151,42 @@ def read_state(file: Path) -> dict[str, Tensor]:
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise SignwiseError(f"`weights` {file}: not a state dict, which maps names to tensors")
-    return to_float32({str(name).removeprefix("module."): state[name] for name in state})
+    return {str(name).removeprefix("module."): state[name] for name in state}
+
+
+def _is_packed(file: BinaryIO) -> bool:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return False  # nor does torch know it then
 
 
 def load_body(network: nn.Module, state: Mapping[str, Tensor], head: str, source: str) -> None:
-    """Load everything but the head; raises SignwiseError where names or shapes do not fit."""
+    """Load everything but the head, in float32.
+
+    Raises SignwiseError where names, shapes or kinds of tensors do not fit; they are compared
+    before any tensor is copied.
+    """
     wanted = {
         name: value
         for name, value in network.state_dict().items()
         if not name.startswith(head + ".")
     }
     missing = [name for name in wanted if name not in state]
-    other = [
-        name for name, value in wanted.items() if name in state and state[name].shape != value.shape
-    ]
-    if missing or other:
-        fault = f"no {missing[0]}" if missing else f"another shape of {other[0]}"
+    odd = [name for name in wanted if name in state and not _is_plain(state[name])]
+    if missing or odd:
+        fault = f"no {missing[0]}" if missing else f"{odd[0]} is no plain tensor of numbers"
+    else:
+        other = [name for name, value in wanted.items() if state[name].shape != value.shape]
+        fault = f"another shape of {other[0]}" if other else ""
+    if fault:
         raise SignwiseError(
             f"`weights` {source}: made for another architecture ({fault}): set `model` to its own"
         )
-    network.load_state_dict({name: state[name] for name in wanted}, strict=False)
+    network.load_state_dict(to_float32({name: state[name] for name in wanted}), strict=False)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    special = tensor.is_nested or tensor.is_quantized or tensor.is_complex()
+    return not special and tensor.layout == torch.strided and tensor.device.type == "cpu"

@@ -139,16 +139,19 @@ def _labels(prepared: PreparedData) -> NDArray[np.int64]:
     return np.array([codes[name] for name in prepared.table["label"]], np.int64)
 
 
-def gather(prepared: PreparedData, config: ResolvedConfig, seen: Seen) -> Gathered:
+def gather(
+    prepared: PreparedData, config: ResolvedConfig, seen: Seen, *, spare: Path | None = None
+) -> Gathered:
     """Read the pictures of the prepared data, and render or read what is trained against.
 
+    The folder `spare` takes the cache of pictures where that of the data can't be written.
     Raises SignwiseError where `unknown` names a folder that is not there or has no picture that can
     be used.
     """
     size, table = config.image_size, prepared.table
     labels, classes = _labels(prepared), len(prepared.classes)
     train, val = (np.flatnonzero(table["split"] == split) for split in ("train", "val"))
-    pixels = load_pixels(prepared, size)
+    pixels = load_pixels(prepared, size, spare=spare)
     rendered, held_out, folder = (empty_pool(size) for _ in range(3))
     unknown = None
     if config.unknown != "none":

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from signwise.files import Json, read_record, write_json
+from signwise.files import Json, write_json
+from signwise.opening import read_record
 from signwise.report.confusion_chart import draw_confusion_matrix
 from signwise.results import Epoch
 from signwise.training.tracking import Adapter, Outcome

@@ -14,12 +14,14 @@ from signwise.config import ResolvedConfig, TrainConfig, Traits, dotted
 from signwise.data.manifest import PreparedData, load_data, read_table, write_csv
 from signwise.data.unknown import LISTING, UnknownPictures
 from signwise.errors import SignwiseError
-from signwise.files import Json, output_folder, read_record, write_json
+from signwise.files import Json, write_json
+from signwise.folders import output_folder
 from signwise.model_file.record import ModelFigures
+from signwise.opening import read_record
 from signwise.results import Epoch, Problem, RunConfig, to_json
-from signwise.runtime import available_cores
+from signwise.runtime import default_threads
 from signwise.training.checkpoint import BestFacts, load_facts, load_tensors
-from signwise.training.device import choose_device, explain_memory_errors, layout
+from signwise.training.device import choose_device, explain_memory_errors, layout, torch_as_found
 from signwise.training.features import can_fit_head
 from signwise.training.finish import Finished, finish_run, versions
 from signwise.training.network import build_model
@@ -79,10 +81,9 @@ def train(
     asked: TrainConfig = replace(config, **changes)  # type: ignore[arg-type]  # checked by it
     prepared = load_data(Path(data))
     _check_splits(prepared)
-    torch.set_num_threads(asked.threads or available_cores())
     device = choose_device(asked.device)
     require_tracker(asked.track)
-    with torch.random.fork_rng(devices=[]):
+    with torch_as_found(device, asked.threads or default_threads()):
         seen = look_at(prepared, asked.negatives)
         traits = traits_of(prepared, asked, seen)
         settings = asked.resolve(traits)
@@ -95,7 +96,7 @@ def train(
         ):
             if not stored.is_file():
                 _write_config(out, settings, prepared, device)
-            gathered = gather(prepared, settings, seen)
+            gathered = gather(prepared, settings, seen, spare=out)
             if gathered.unknown is not None:
                 _write_listing(out, gathered.unknown)
             tracker = open_tracker(settings.track, out, settings.to_json())
