@@ -58,6 +58,11 @@ def lone_link(path: Path) -> None:
     path.symlink_to(path.name)
 
 
+def link_to_pipe(path: Path) -> None:
+    os.mkfifo(f"{path}.pipe")
+    path.symlink_to(f"{path}.pipe")
+
+
 def sparse(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(5 * 2**30)
@@ -68,10 +73,7 @@ STRANGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder": (Path.mkdir, "Is a directory"),
     "link to itself": (lone_link, "symbolic links"),
     "pipe": (os.mkfifo, "no regular file"),
-    "link to a pipe": (
-        lambda path: (os.mkfifo(f"{path}.pipe"), path.symlink_to(f"{path}.pipe")),
-        "no regular file",
-    ),
+    "link to a pipe": (link_to_pipe, "no regular file"),
     "endless": (lambda path: path.symlink_to("/dev/zero"), "no regular file"),
     "empty device": (lambda path: path.symlink_to("/dev/null"), "no regular file"),
     "terminal": (lambda path: path.symlink_to("/dev/tty"), "no regular file"),

@@ -125,7 +125,7 @@ class NewerFormat(BrokenRecord):
 
 @dataclass(frozen=True)
 class _Format:
-    format: int
+    format: Annotated[int, Meta(ge=1)]
 
 
 def parse_record(text: str) -> ModelRecord:
