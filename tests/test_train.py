@@ -237,14 +237,17 @@ def test_what_is_kept_is_the_average_of_the_best_epoch(
     measured: list[dict[str, torch.Tensor]] = []
 
     def validate(network: nn.Module, *_: object) -> Fit:
+        assert torch.get_num_threads() == 1
         measured.append({name: value.clone() for name, value in network.state_dict().items()})
         return Fit(loss=next(losses), accuracy=0.5)
 
     monkeypatch.setattr(loop, "validate", validate)
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
     begin(prepared, tmp_path / "run", epochs=3, threads=1)
-    assert torch.get_num_threads() == 1
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["threads"], config["settings"]["threads"]) == (1, 1)
+    assert torch.get_num_threads() == threads, "as it was found"
+    assert torch.equal(torch.get_rng_state(), state)
     kept = load_tensors(tmp_path / "run" / "model.safetensors")
     best = load_facts(tmp_path / "run" / "model.safetensors", BestFacts)
     assert (best.epoch, best.val_loss) == (2, 0.25)
