@@ -14,7 +14,8 @@ from console import failure
 from html_reader import PageReader
 from signwise.cli.main import main
 from signwise.errors import SignwiseError
-from signwise.files import read_json, write_json
+from signwise.files import write_json
+from signwise.opening import read_json
 from signwise.results import to_json
 from signwise.study.compare import CompareResult, compare, compare_measured
 from signwise.study.measured import held_evaluation, read_measured

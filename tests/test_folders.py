@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from signwise.errors import SignwiseError
 from signwise.files import atomic_path, write_text
-from signwise.folders import HOLDER, LOCK, MARKER, output_folder
+from signwise.folders import HOLDER, LOCK, MARKER, claim_folder, output_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -28,36 +28,30 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     return lambda: tmp_path_factory.mktemp("example")
 
 
-def claim(out: Path, kind: str) -> Path:
-    """Make the folder one of this kind, and let go of it."""
-    with output_folder(out, kind) as folder:
-        return folder
-
-
 def test_claim_folder_makes_it_and_marks_it(tmp_path: Path) -> None:
-    out = claim(tmp_path / "deep" / "run", "run")
+    out = claim_folder(tmp_path / "deep" / "run", "run")
     assert out == tmp_path / "deep" / "run"
     assert json.loads((out / MARKER).read_text()) == {"kind": "run"}
     (out / "a.txt").touch()
-    claim(out, "run")
+    claim_folder(out, "run")
     assert names(out) == [MARKER, "a.txt"]
     with pytest.raises(SignwiseError, match=r"holds signwise run output: give `out` another"):
-        claim(out, "data")
+        claim_folder(out, "data")
 
 
 def test_claim_folder_clears_what_a_killed_writer_left_and_no_more(tmp_path: Path) -> None:
-    out = claim(tmp_path / "run", "run")
+    out = claim_folder(tmp_path / "run", "run")
     with atomic_path(out / "model.onnx") as temporary:
         temporary.write_bytes(b"half a model")
         left = temporary.name
     (out / left).write_bytes(b"half a model")
     (out / ".my.partial.notes").touch()
-    claim(out, "run")
+    claim_folder(out, "run")
     assert names(out) == [".my.partial.notes", MARKER, "model.onnx"]
 
 
 def test_claim_folder_takes_an_empty_folder(tmp_path: Path) -> None:
-    assert claim(tmp_path, "run") == tmp_path
+    assert claim_folder(tmp_path, "run") == tmp_path
     assert names(tmp_path) == [MARKER]
 
 
@@ -66,16 +60,16 @@ def test_claim_folder_takes_one_that_a_kill_left_before_its_mark(tmp_path: Path)
         left = temporary.name
     (tmp_path / MARKER).unlink()
     (tmp_path / left).touch()
-    claim(tmp_path, "run")
+    claim_folder(tmp_path, "run")
     assert names(tmp_path) == [MARKER]
 
 
 def test_claim_folder_refuses_what_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(SignwiseError, match="did not write: give `out` a new folder"):
-        claim(tmp_path, "run")
+        claim_folder(tmp_path, "run")
     with pytest.raises(SignwiseError, match=r"thesis\.txt is a file: give `out` a folder"):
-        claim(tmp_path / "thesis.txt", "run")
+        claim_folder(tmp_path / "thesis.txt", "run")
     assert names(tmp_path) == ["thesis.txt"]
 
 
@@ -147,7 +141,7 @@ def test_what_is_of_use_stays_after_a_failure(
     assert folder.exists() == keep
     if keep:
         assert set(written) | {MARKER} <= set(tree(folder))
-        claim(folder, "run")  # and can be gone on with
+        claim_folder(folder, "run")  # and can be gone on with
 
 
 def test_a_link_to_an_empty_folder_is_emptied_and_stays(tmp_path: Path) -> None:
@@ -206,20 +200,20 @@ def test_a_second_process_is_told_who_writes(tmp_path: Path) -> None:
         before = tree(out)
         for kind in ("run", "run"):
             with pytest.raises(SignwiseError, match="is being written by") as caught:
-                claim(out, kind)
+                claim_folder(out, kind)
             assert f"process {process.pid} on " in str(caught.value)
             assert "wait for it, or give `out` another folder" in str(caught.value)
         with pytest.raises(SignwiseError, match="holds signwise run output"):
-            claim(out, "data")
+            claim_folder(out, "data")
         assert tree(out) == before
         process.communicate("")
     assert names(out) == [MARKER, "half.txt"]
-    claim(out, "run")
+    claim_folder(out, "run")
 
 
 def test_a_second_thread_is_told_as_well(tmp_path: Path) -> None:
     with output_folder(tmp_path, "run"), ThreadPoolExecutor(1) as pool:
-        error = pool.submit(claim, tmp_path, "run").exception()
+        error = pool.submit(claim_folder, tmp_path, "run").exception()
     assert f"process {os.getpid()} on " in str(error)
 
 
@@ -229,7 +223,7 @@ def test_a_folder_whose_holder_was_killed_is_taken_over(tmp_path: Path) -> None:
         process.kill()
         process.wait()
         assert {LOCK, HOLDER} <= set(names(out))
-        claim(out, "run")
+        claim_folder(out, "run")
     assert names(out) == [MARKER, "half.txt"]
 
 
@@ -237,7 +231,7 @@ def test_a_folder_whose_holder_was_killed_is_taken_over(tmp_path: Path) -> None:
 def test_a_kill_before_the_mark_does_not_block_the_folder(tmp_path: Path, left: list[str]) -> None:
     for name in left:
         (tmp_path / name).touch()
-    claim(tmp_path, "run")
+    claim_folder(tmp_path, "run")
     assert names(tmp_path) == [MARKER]
 
 
@@ -249,11 +243,11 @@ def test_without_locks_the_folder_is_written_all_the_same(
         raise error
 
     monkeypatch.setattr("filelock.FileLock.acquire", fail)
-    claim(tmp_path / "run", "run")
+    claim_folder(tmp_path / "run", "run")
     assert names(tmp_path / "run") == [MARKER]
 
 
 def test_a_link_to_nowhere_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "run").symlink_to(tmp_path / "nowhere")
     with pytest.raises(SignwiseError, match="run is no folder: give `out` a folder"):
-        claim(tmp_path / "run", "run")
+        claim_folder(tmp_path / "run", "run")

@@ -18,7 +18,8 @@ from console import failure
 from signwise.cli import terminal
 from signwise.config import TrainConfig
 from signwise.errors import SignwiseError
-from signwise.files import read_json, write_json
+from signwise.files import write_json
+from signwise.opening import read_json
 from signwise.report.study_page import settings_chart
 from signwise.results import Epoch
 from signwise.studies import Trial

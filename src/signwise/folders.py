@@ -68,6 +68,15 @@ def output_folder(
         raise
 
 
+def claim_folder(out: Path, kind: str) -> Path:
+    """Make `out`, marked as output of this kind, and let go of it: several processes may write.
+
+    See `output_folder` for what is refused.
+    """
+    with output_folder(out, kind) as folder:
+        return folder
+
+
 def _check_own(out: Path, kind: str) -> None:
     if not out.is_dir():
         if out.exists() or out.is_symlink():

@@ -106,8 +106,11 @@ def read_manifest(path: Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise SignwiseError(f"{path} has no column {missing[0]}: run signwise prepare again")
-    for name in ("width", "height"):
-        table[name] = pd.to_numeric(table[name]).astype("Int64")
+    try:
+        for name in ("width", "height"):
+            table[name] = pd.to_numeric(table[name]).astype("Int64")
+    except (ValueError, TypeError, OverflowError) as error:
+        raise SignwiseError(f"{path} is not as signwise writes it ({error})") from None
     return table
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from signwise.data.images import read_image
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.evaluation.evaluate import evaluate
-from signwise.files import Json, output_folder, write_json, write_text
+from signwise.files import Json, write_json, write_text
+from signwise.folders import output_folder
 from signwise.metrics.detection import auroc
 from signwise.metrics.paired import (
     auroc_difference,

@@ -7,7 +7,9 @@ import numpy as np
 from signwise.data.manifest import COLUMNS, SPLITS, PreparedData, write_csv
 from signwise.data.split import assign_splits
 from signwise.errors import SignwiseError
-from signwise.files import claim_folder, read_json, sha256_file, write_json
+from signwise.files import sha256_file, write_json
+from signwise.folders import claim_folder
+from signwise.opening import read_json
 from signwise.results import to_json
 
 HELD_OUT = 0.25

@@ -12,9 +12,10 @@ from signwise.config import dotted
 from signwise.data.manifest import read_table
 from signwise.errors import SignwiseError
 from signwise.evaluation.outputs import METRICS, PREDICTIONS, UNKNOWN_PREDICTIONS
-from signwise.files import Json, read_record
-from signwise.inference.predictor import UNKNOWN
+from signwise.files import Json
 from signwise.model_file.read import SHIPPED_MODELS, find_model
+from signwise.names import UNKNOWN
+from signwise.opening import read_record
 from signwise.results import RunConfig
 
 COLUMNS = ("path", "label", "known", "true_label", "group", "correct", "sha256")

@@ -10,7 +10,8 @@ import msgspec
 
 from signwise.config import TrainConfig, dotted
 from signwise.errors import SignwiseError
-from signwise.files import Json, read_json
+from signwise.files import Json
+from signwise.opening import read_json
 
 if TYPE_CHECKING:
     from optuna import Trial

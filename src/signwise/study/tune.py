@@ -19,12 +19,12 @@ from signwise.evaluation.evaluate import evaluate
 from signwise.files import (
     Json,
     cache_folder,
-    claim_folder,
-    read_record,
     sha256_bytes,
     write_json,
     write_text,
 )
+from signwise.folders import claim_folder
+from signwise.opening import read_record
 from signwise.progress import say
 from signwise.report.study_page import StudyPage, study_page
 from signwise.results import Epoch, Problem, RunConfig, to_json
