@@ -104,7 +104,7 @@ def closed() -> io.StringIO:
     return stream
 
 
-@pytest.mark.parametrize("stream", [None, Log(), Full(), closed()], ids=repr)
+@pytest.mark.parametrize("stream", [None, Log(), Full(), closed()], ids=range(4))
 def test_work_goes_on_whatever_standard_error_is(
     stream: object, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,13 +1,18 @@
 """What a program that is stopped leaves: no process, nothing half-written, nothing in the way."""
 
+import random
+import shutil
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from sessions import alive, start, wait_for
 from signwise.folders import HOLDER, LOCK, MARKER, output_folder
+from toy import toy_folder, toy_model
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="another operating system")
 
@@ -63,3 +68,112 @@ def test_the_workers_of_who_is_killed_end_too(tmp_path: Path) -> None:
     with output_folder(out, "run"):
         pass
     assert sorted(path.name for path in out.iterdir()) == [MARKER, "half.txt"]
+
+
+# With two workers whatever the number of pictures, so that there is something to stop.
+VERB = """
+import sys
+from signwise import parallel
+from signwise.cli.main import main
+parallel.available_cores = lambda: 2
+parallel.map_chunks.__kwdefaults__["worth_a_process"] = 10
+sys.exit(main(sys.argv[1:]))
+"""
+QUICK = [
+    "--weights",
+    "none",
+    "--epochs",
+    "2",
+    "--image-size",
+    "32",
+    "--unknown",
+    "none",
+    "--threads",
+    "1",
+]
+VERBS: dict[str, list[str]] = {
+    "synth": ["synth", "OUT", "--per-class", "60", "--size", "32"],
+    "prepare": ["prepare", "photos", "--out", "OUT"],
+    "train": ["train", "data", "--out", "OUT", *QUICK],
+    "evaluate": ["evaluate", "toy.onnx", "--data", "photos", "--out", "OUT"],
+    "predict": ["predict", "toy.onnx", "photos", "--out", "OUT/rows.csv"],
+    "explain": ["explain", "toy.onnx", "photos/stop", "--out", "OUT"],
+}
+CHANGES = ("history.csv", "report.html", "README.md", "data.json", "metrics.json")
+"""Files that name the time or the place of a run."""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """What each file holds; of those that name time or place, that they are there."""
+    return {
+        str(path.relative_to(folder)): b"" if path.name in CHANGES else path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures, a model and prepared data, as all verbs read them."""
+    folder = tmp_path_factory.mktemp("stopped")
+    toy_folder(folder / "photos", per_class=60)
+    toy_model(folder / "toy.onnx")
+    with start(VERB, ["prepare", "photos", "--out", "data"], {}, folder) as process:
+        assert process.wait() == 0
+    return folder
+
+
+def stop_at_random(verb: str, number: signal.Signals, times: int, work: Path, place: Path) -> None:
+    """Stop the verb `times` times, at random moments, and let it run after each."""
+    chance = random.Random(f"{verb} {number}")
+    temporary = place / "tmp"
+    temporary.mkdir(parents=True)
+    environment = {"TMPDIR": str(temporary), "XDG_CACHE_HOME": str(place / "cache")}
+
+    def begin(out: Path, *more: str) -> subprocess.Popen[str]:
+        arguments = [word.replace("OUT", str(out)) for word in VERBS[verb]]
+        return start(VERB, [*arguments, *more], environment, work)
+
+    began = time.monotonic()
+    with begin(place / "whole") as process:
+        _, told = process.communicate()
+        assert process.returncode == 0, told
+    lasts = time.monotonic() - began
+    whole = contents(place / "whole")
+    for turn in range(times):
+        out = place / "out"
+        with begin(out) as process:
+            time.sleep(chance.uniform(0.1, 1) * lasts)
+            process.send_signal(number)
+            _, told = process.communicate()
+            assert process.returncode in (0, -number, 128 + number), told
+            assert "Traceback" not in told
+            wait_for(lambda: not alive(process.pid))
+        if process.returncode == 128 + number:
+            assert not out.is_dir() or (out / "last.safetensors").is_file() or verb == "predict"
+        more = []
+        if verb == "train" and (out / "config.json").is_file():
+            more = ["--resume"]
+        with begin(out, *more) as process:
+            _, told = process.communicate()
+            assert process.returncode == 0, (turn, told)
+        assert contents(out) == whole, turn
+        assert list(temporary.iterdir()) == [], turn
+        shutil.rmtree(out)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize("verb", ["prepare", "predict"])
+def test_a_stopped_verb_leaves_nothing_behind(
+    verb: str, number: signal.Signals, work: Path, tmp_path: Path
+) -> None:
+    stop_at_random(verb, number, 1, work, tmp_path)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGKILL, 50), (signal.SIGTERM, 20)])
+def test_verbs_stopped_at_random_leave_nothing_behind(
+    verb: str, number: signal.Signals, times: int, work: Path, tmp_path: Path
+) -> None:
+    stop_at_random(verb, number, times, work, tmp_path)
