@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from PIL import Image
 
 from signwise.config import PrepareConfig
 from signwise.data import quality
-from signwise.data.images import decode
+from signwise.data.images import decoded
 from signwise.data.manifest import COLUMNS, SPLITS, load_data
 from signwise.data.pixels import load_pixels
 from signwise.data.prepare import PrepareResult, prepare
@@ -376,11 +377,11 @@ def test_pictures_are_decoded_once(
 ) -> None:
     read: list[int] = []
 
-    def counted(content: bytes, size: int, *, max_pixels: int) -> object:
+    def counted(content: bytes, size: int, **limits: Any) -> object:
         read.append(size)
-        return decode(content, size, max_pixels=max_pixels)
+        return decoded(content, size, **limits)
 
-    monkeypatch.setattr(quality, "decode", counted)
+    monkeypatch.setattr(quality, "decoded", counted)
     prepare(source, tmp_path / "data")
     assert read == [32] * COUNT
     assert np.load(tmp_path / "data" / "pixels-32.npy").shape == (COUNT, 32, 32, 3)

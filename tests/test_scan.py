@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -204,6 +205,18 @@ def test_pixels_come_in_the_same_pass(three: Path, tmp_path: Path) -> None:
             with Image.open(three / name) as image:
                 expected = np.asarray(image.resize((8, 8), Image.Resampling.BILINEAR))
         np.testing.assert_array_equal(array[row], expected)
+
+
+def test_what_takes_much_memory_is_read_by_the_parent_alone(
+    three: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = scan(three, image_size=8, pixels=tmp_path / "p.npy")
+    monkeypatch.setattr(module, "WORKER_MEMORY", 0)
+    monkeypatch.setattr(module, "map_chunks", partial(map_chunks, workers=2))
+    found = scan(three, image_size=8, pixels=tmp_path / "q.npy")
+    pd.testing.assert_frame_equal(found.table, expected.table)
+    pd.testing.assert_frame_equal(found.looks, expected.looks)
+    assert (tmp_path / "q.npy").read_bytes() == (tmp_path / "p.npy").read_bytes()
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from signwise.config import IMAGE_SIZE, MAX_PIXELS
 from signwise.data.duplicates import first_rivals, near_pairs
+from signwise.data.limits import WORKER_MEMORY
 from signwise.data.manifest import read_table
 from signwise.data.pixels import create
 from signwise.data.quality import Batch, Inspection, inspect_batch
@@ -18,6 +20,7 @@ from signwise.data.sources import list_source
 from signwise.data.split import group_pictures
 from signwise.errors import SignwiseError
 from signwise.parallel import map_chunks
+from signwise.runtime import available_cores
 
 CHUNK = 64
 LOOKS = ("brightness", "contrast", "sharpness")
@@ -108,22 +111,33 @@ def scan(
 def _inspect(
     listing: pd.DataFrame, root: Path, size: int, max_pixels: int, pixels: Path | None
 ) -> list[Inspection]:
-    count = len(listing)
     paths = [root / name for name in listing["path"]]
-    batches = [
-        Batch(
-            rows=range(start, min(start + CHUNK, count)),
-            paths=paths[start : start + CHUNK],
+
+    def batch(start: int, end: int, most_memory: int | None) -> Batch:
+        return Batch(
+            rows=range(start, end),
+            paths=paths[start:end],
             pixels=pixels,
             size=size,
             max_pixels=max_pixels,
+            most_memory=most_memory,
         )
-        for start in range(0, count, CHUNK)
+
+    count = len(paths)
+    batches = [
+        batch(start, min(start + CHUNK, count), WORKER_MEMORY) for start in range(0, count, CHUNK)
     ]
     results = map_chunks(
         inspect_batch, batches, total=count, chunk_size=CHUNK, description="Pictures"
     )
-    return [inspection for batch in results for inspection in batch]
+    found = [inspection for result in results for inspection in result]
+    # Processes know nothing of each other's memory. What takes much is read by this one alone.
+    large = [row for row, inspection in enumerate(found) if inspection is None]
+    with ThreadPoolExecutor(available_cores()) as pool:
+        again = pool.map(lambda row: inspect_batch(batch(row, row + 1, None)), large)
+        for row, result in zip(large, again, strict=True):
+            found[row] = result[0]
+    return [inspection for inspection in found if inspection is not None]
 
 
 def _excluded(
