@@ -87,6 +87,7 @@ def test_pictures_that_take_much_memory_are_read_by_the_parent_to_the_same_cache
     content = cache_path(data.directory, 8).read_bytes()
     cache_path(data.directory, 8).unlink()
     monkeypatch.setattr(module, "WORKER_MEMORY", 0)
+    monkeypatch.setattr("signwise.data.images.SMALL_PICTURE", 0)
     monkeypatch.setattr(module, "map_chunks", partial(map_chunks, workers=2))
     load_pixels(data, 8)
     assert cache_path(data.directory, 8).read_bytes() == content

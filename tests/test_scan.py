@@ -212,6 +212,7 @@ def test_what_takes_much_memory_is_read_by_the_parent_alone(
 ) -> None:
     expected = scan(three, image_size=8, pixels=tmp_path / "p.npy")
     monkeypatch.setattr(module, "WORKER_MEMORY", 0)
+    monkeypatch.setattr("signwise.data.images.SMALL_PICTURE", 0)
     monkeypatch.setattr(module, "map_chunks", partial(map_chunks, workers=2))
     found = scan(three, image_size=8, pixels=tmp_path / "q.npy")
     pd.testing.assert_frame_equal(found.table, expected.table)

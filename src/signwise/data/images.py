@@ -43,8 +43,8 @@ Sources = Source | Iterable[Source]
 
 SMALL_FILE = 2**20
 """Bytes; such a file is kept in memory between hashing and decoding, and can't take long."""
-SMALL_PICTURE = 4 * 2**20
-"""Bytes of memory; such a picture does not count."""
+SMALL_PICTURE = 2**19
+"""Pixels; what such a picture takes does not count."""
 DRAFT_FACTOR = 2
 REDUCING_GAP = 2.0
 RESIZE_RULE = (
@@ -214,23 +214,27 @@ def _decode_file(
             if size is not None:
                 image.draft(None, (DRAFT_FACTOR * size, DRAFT_FACTOR * size))
                 drafted = True
-        needed = bytes_needed(image, true_size, scans)
-        check_memory(needed, max_pixels)
-        if most_memory is not None and needed > most_memory:
-            raise LargeImage(f"about {needed:,} bytes to decode it")
-        if needed > SMALL_PICTURE:
+        if image.width * image.height > SMALL_PICTURE or scans > 1:
+            # A PNG may tell its orientation only after its pixels.
+            turned = image.format == "PNG" or _orientation(image) != 1
+            needed = bytes_needed(image, true_size, scans=scans, turned=turned)
+            check_memory(needed, max_pixels)
+            if most_memory is not None and needed > most_memory:
+                raise LargeImage(f"about {needed:,} bytes to decode it")
             take(needed)
             taken.append(needed)
-        return _finish(image, true_size if drafted else None)
+        return _finish(image, true_size if drafted else None, ours=True)
 
 
 def _finish(
-    image: Image.Image, true_size: tuple[int, int] | None
+    image: Image.Image, true_size: tuple[int, int] | None, *, ours: bool = False
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """Load, convert, turn upright; `true_size` is what a scaled JPEG had."""
+    """Load, convert, turn upright; `true_size` is what a scaled JPEG had, and `ours` is closed."""
     image.load()
     orientation = _orientation(image)
     plain = to_eight_bits(image)
+    if ours and plain is not image:
+        image.close()  # a large one is not kept while it is turned
     if orientation in _TRANSPOSE:
         plain = plain.transpose(_TRANSPOSE[orientation])
     if true_size is None:

@@ -10,8 +10,8 @@ from signwise.config import MAX_PIXELS
 from signwise.errors import UnreadableImage
 from signwise.opening import MOST_PICTURE
 
-MOST_SECONDS = 30
-"""What the reading of one file may take."""
+MOST_SECONDS = 10
+"""Of a core's time, that the reading of one file may take."""
 BYTES_A_PIXEL = 10
 """Of memory, that a picture of `max_pixels` pixels may take while it is decoded."""
 IN_FLIGHT = BYTES_A_PIXEL * MAX_PIXELS
@@ -60,7 +60,9 @@ def check_memory(needed: int, max_pixels: int) -> None:
         )
 
 
-def bytes_needed(image: Image.Image, true_size: tuple[int, int], scans: int) -> int:
+def bytes_needed(
+    image: Image.Image, true_size: tuple[int, int], *, scans: int, turned: bool
+) -> int:
     """About the most that decoding and converting an opened picture takes at one time.
 
     `true_size` is the size before `draft` made a JPEG smaller; `scans` those of a JPEG.
@@ -70,9 +72,10 @@ def bytes_needed(image: Image.Image, true_size: tuple[int, int], scans: int) -> 
     if scans > 1:
         decoder += _COEFFICIENT_BYTES * true_size[0] * true_size[1]
     own = _MODE_BYTES.get(image.mode, 4)
-    # Nothing but grey and RGB stays as it is; a picture that is turned is there twice.
-    converted = 0 if image.mode in ("L", "RGB") else 4
-    return decoder + pixels * max(own + converted, 2 * (converted or own))
+    # Nothing but grey and RGB stays as it is; each step holds what it takes and what it makes.
+    if image.mode in ("L", "RGB"):
+        return decoder + pixels * own * (1 + turned)
+    return decoder + pixels * max(own + 4, 4 * (1 + turned))
 
 
 def count_scans(file: IO[bytes], pixels: int, file_bytes: int, max_pixels: int) -> int:
@@ -121,19 +124,20 @@ def give_back(needed: int) -> None:
 
 
 class TimedFile:
-    """A file whose `read` raises UnreadableImage once its time is over.
+    """A file whose `read` raises UnreadableImage once the time of this thread is over.
 
-    Decoders come back for more bytes again and again, and those that need long most often.
+    Decoders come back for more bytes again and again, and those that need long most often. Time
+    of the core and not of the clock: a machine with much to do refuses no other pictures.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._until = time.monotonic() + MOST_SECONDS
+        self._until = time.thread_time() + MOST_SECONDS
 
     def read(self, count: int = -1) -> bytes:
         """The next bytes."""
-        if time.monotonic() > self._until:
-            raise UnreadableImage(f"not read within the limit of {MOST_SECONDS} seconds")
+        if time.thread_time() > self._until:
+            raise UnreadableImage(f"not read within the limit of {MOST_SECONDS} seconds of a core")
         return self._file.read(count)
 
     def __getattr__(self, name: str) -> Any:
