@@ -56,10 +56,11 @@ SOUND: tuple[tuple[str, str, str, dict[str, object]], ...] = (
 )
 NAMES = (
     "a\nb", "a\rb", "a\tb", "\x1b[31mred", 'quo"te', "it's", "com,ma", "semi;colon", "=1+1", "@sum",
-    "-rf", "--out", "%s%n", "{0}", "$(id)", "`id`", "<script>alert(1)</script>", "a&b", "per%20cent",
+    "-rf", "--out", "%s%n", "{0}", "$(id)", "`id`", "<script>alert(1)</script>", "a&b", "per%20c",
     "tilde~", "back\\slash", "col:on", "star*", "what?", "pipe|", " lead", "trail ", "dots...",
     "CON", "nul", "vorf\u00e4hrt", "vorfa\u0308hrt", "\u202egnp", "\u200bzero", "道路", "🛑",
-    "e\u0301" * 40, "x" * 240, "NaN", "None", "1e999", "0", "true", "#", "a#b", "a=b", "[glob]", "!", "\ufeffbom",
+    "e\u0301" * 40, "x" * 240, "NaN", "None", "1e999", "0", "true", "#", "a#b", "a=b", "[glob]",
+    "!", "\ufeffbom",
 )  # fmt: skip
 """What the stem of a file can be; more, which are no UTF-8, are made by chance."""
 _NUMBERS = (
@@ -135,7 +136,7 @@ def mutated(content: bytes, rng: Random, others: list[bytes]) -> bytes:
                 data[at:at] = data[at : at + int(rng.integers(1, 200))] * int(rng.integers(1, 9))
             case 7:
                 other = others[int(rng.integers(0, len(others)))]
-                data[at:] = other[int(rng.integers(0, len(other))) :]
+                data[at:] = other[int(rng.integers(0, len(other) + 1)) :]
             case _:
                 data[at:at] = rng.bytes(int(rng.integers(1, 60)))
     return bytes(data)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 UNKNOWN = "unknown"
 """The answer to a picture of no class, so no class can have that name."""
+_BLANKS = "\t \u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -14,7 +15,7 @@ def class_name(name: str) -> str:
 
     Two names that look the same to the eye are the same then, whichever system they come from.
     """
-    return unicodedata.normalize("NFC", name).strip()
+    return unicodedata.normalize("NFC", name).strip(_BLANKS)
 
 
 def nearly_the_same(names: Iterable[str]) -> list[tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from signwise.data.quality import Batch, Inspection, inspect_batch
 from signwise.data.sources import list_source
 from signwise.data.split import group_pictures
 from signwise.errors import SignwiseError
+from signwise.names import nearly_the_same
 from signwise.parallel import map_chunks
 from signwise.runtime import available_cores
 
@@ -55,16 +57,19 @@ def scan(
     max_pixels: int = MAX_PIXELS,
     pixels: Path | None = None,
     exclude: Path | None = None,
+    classes: Collection[str] | None = None,
 ) -> Scan:
     """Read every picture of SOURCE once, in several processes.
 
     With `pixels`, an array file is made there that has the pictures (N, S, S, 3) row by row.
+    `classes`: those that folders can only be, where that is known, as it is of a model.
     Raises SignwiseError where SOURCE has no classes, an empty one, or one named unknown.
     """
     source = Path(source)
-    listed = list_source(source)
+    # Who says how the pictures in a class belong together knows that folders lie in it.
+    listed = list_source(source, classes=() if group is not None and classes is None else classes)
     listing, root, skipped = listed.table, listed.root, listed.skipped
-    classes = tuple(sorted(set(listing["label"]) - {""}))
+    labels = tuple(sorted(set(listing["label"]) - {""}))
     excluded, missed = _excluded(exclude, root, listing)
     if excluded.any():
         listing = listing[~excluded].reset_index(drop=True)
@@ -100,11 +105,11 @@ def scan(
         table=table.drop(columns="within"),
         looks=looks,
         pairs=pairs,
-        classes=classes,
+        classes=labels,
         grouping=grouping,
         split_given=bool((listing["split"] != "").any()),
         skipped=skipped,
-        warnings=notes + missed,
+        warnings=notes + missed + _alike(labels),
     )
 
 
@@ -168,6 +173,14 @@ def _excluded(
         f"source, the first is {unmatched[0]}"
     ] if unmatched else []  # fmt: skip
     return np.array([path in named for path in there], bool), warned
+
+
+def _alike(classes: tuple[str, ...]) -> list[str]:
+    return [
+        f"the classes {', '.join(same)} differ in nothing but case, blanks, - or _: "
+        "if they are one, give them one name"
+        for same in nearly_the_same(classes)
+    ]
 
 
 def _near_pairs(

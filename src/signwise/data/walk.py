@@ -42,6 +42,17 @@ def subfolders(folder: Path) -> list[str]:
         raise SignwiseError(f"{folder} can't be listed ({error.strerror})") from None
 
 
+def holds_pictures(folder: Path) -> bool:
+    """Whether pictures lie in the folder itself."""
+    with os.scandir(folder) as entries:
+        return any(
+            left_out(entry.name) is None
+            and os.path.splitext(entry.name)[1].lower() in image_suffixes()  # noqa: PTH122
+            and not _is_folder(entry)
+            for entry in entries
+        )
+
+
 def walk(root: str | Path, skipped: Counter[str] | None = None) -> Iterator[str]:
     """Yield the pictures under the folder in sorted order; each path begins with `root` as given.
 
