@@ -1,6 +1,7 @@
 """Every colour mode, and every array, as eight bits a channel of RGB."""
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -37,10 +38,49 @@ def in_mode(mode: str, colour: tuple[int, int, int]) -> Image.Image:
     return image.convert(mode)
 
 
+def tiff(
+    width: int, height: int, data: bytes, *, samples: int, bits: int, kind: int, big: bool = False
+) -> bytes:
+    """An uncompressed TIFF by hand, since Pillow writes few kinds; `big`: of 64-bit offsets."""
+    tags: dict[int, tuple[int, list[int]]] = {
+        256: (4, [width]),
+        257: (4, [height]),
+        258: (3, [bits] * samples),
+        259: (3, [1]),
+        262: (3, [2 if samples in (3, 4, 6) else 1]),
+        273: (4, [0]),
+        277: (3, [samples]),
+        278: (4, [height]),
+        279: (4, [len(data)]),
+        339: (3, [kind] * samples),
+    }
+    extra = samples - (3 if samples in (3, 4, 6) else 1)
+    if extra:
+        tags[338] = (3, [0] * extra)
+    word, entry, inline = ("<Q", "<HHQ", 8) if big else ("<I", "<HHI", 4)
+    header = b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) if big else b"II*\0\x08\0\0\0"
+    count = struct.pack("<Q" if big else "<H", len(tags))
+    after = len(header) + len(count) + len(tags) * (12 + 2 * (inline - 4)) + inline
+    body, more = b"", b""
+    packed = {
+        tag: struct.pack(f"<{len(values)}{'H' if kind == 3 else 'I'}", *values)
+        for tag, (kind, values) in tags.items()
+    }
+    where = after + sum(len(raw) for raw in packed.values() if len(raw) > inline)
+    packed[273] = struct.pack("<I", where)
+    for tag, raw in sorted(packed.items()):
+        place = raw.ljust(inline, b"\0")
+        if len(raw) > inline:
+            place = struct.pack(word, after + len(more))
+            more += raw
+        body += struct.pack(entry, tag, tags[tag][0], len(tags[tag][1])) + place
+    return header + count + body + bytes(inline) + more + data
+
+
 MODES = ("P", "RGB", "RGBA", "RGBa", "RGBX", "PA", "CMYK", "YCbCr", "HSV")
 
 
-@pytest.mark.parametrize("mode", [*MODES, "1", "L", "LA", "La", "F"])
+@pytest.mark.parametrize("mode", [*MODES, "1", "L", "LA", "La"])
 def test_white_and_black_in_every_mode(mode: str) -> None:
     assert (read_image(in_mode(mode, (255, 255, 255)), 8) >= 254).all()
     assert (read_image(in_mode(mode, (0, 0, 0)), 8) <= 1).all()
@@ -79,32 +119,104 @@ def test_sixteen_bits_are_scaled(format: str) -> None:
     [
         (257, 65535, np.int32, (1, 255)),
         (257, 40_000, np.int32, (1, 156)),
-        (0, 255, np.int32, (0, 1)),  # 16 bits, unless a value is beyond them
-        (-5, 65535, np.int32, (0, 255)),
-        (0, 65536, np.int32, (0, 0)),
-        (0, 2**29, np.int32, (0, 64)),
-        (0, 2**31 - 1, np.int32, (0, 255)),
+        (0, 255, np.int32, (0, 1)),
+        (0, 4095, np.uint16, (0, 16)),
+        (0, 0, np.uint16, (0, 0)),
         (0.5, 1.0, np.float32, (128, 255)),
         (0.25, 0.5, np.float32, (64, 128)),
-        (51, 255, np.float32, (51, 255)),
-        (0.6, 100, np.float32, (1, 100)),
-        (257, 65535, np.float32, (1, 255)),
-        (257, 256, np.float32, (1, 1)),
-        (0, 131_070, np.float32, (0, 255)),
-        (65_535, 131_070, np.float32, (128, 255)),
-        (-1, 1, np.float32, (0, 255)),
-        (np.nan, 1, np.float32, (0, 255)),
-        (-np.inf, 1, np.float32, (0, 255)),
-        (np.inf, 1, np.float32, (0, 255)),
+        (0, 0.004, np.float32, (0, 1)),
     ],
 )
-def test_wide_modes_take_the_smallest_usual_range(
+def test_wide_modes_are_scaled_by_their_type_and_not_by_their_brightest_pixel(
     left: float, right: float, dtype: type, expected: tuple[int, int]
 ) -> None:
     pixels = read_image(encode(Image.fromarray(halves(left, right, dtype)), "TIFF"), None)
     assert (int(pixels[0, 0, 0]), int(pixels[0, 7, 0])) == expected
     assert (pixels[:, :4] == expected[0]).all()
     assert (pixels[:, 4:] == expected[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "dtype", "reason"),
+    [
+        (-5, 65535, np.int32, "whole numbers that are not within 0 to 65535, as -5: save it"),
+        (0, 65536, np.int32, "whole numbers that are not within 0 to 65535, as 65536"),
+        (0, 2**31 - 1, np.int32, "whole numbers that are not within 0 to 65535, as 2147483647"),
+        (0, 1.001, np.float32, "floats that are not within 0 to 1, as 1.001: save it with 8 bits"),
+        (51, 255, np.float32, "floats that are not within 0 to 1, as 255"),
+        (0, 3.4e38, np.float32, r"floats that are not within 0 to 1, as 3.4e\+38"),
+        (-1, 1, np.float32, "floats that are not within 0 to 1, as -1"),
+        (np.nan, 1, np.float32, "floats that are not within 0 to 1, as nan"),
+        (-np.inf, 1, np.float32, "floats that are not within 0 to 1, as -inf"),
+        (np.inf, 1, np.float32, "floats that are not within 0 to 1, as inf"),
+    ],
+)
+def test_values_beyond_the_range_of_their_type_are_refused(
+    left: float, right: float, dtype: type, reason: str
+) -> None:
+    content = encode(Image.fromarray(halves(left, right, dtype)), "TIFF")
+    with pytest.raises(UnreadableImage, match=reason):
+        read_image(content, None)
+
+
+def test_twelve_bits_of_a_tiff_are_twelve_bits() -> None:
+    """Two samples lie in three bytes; 4095 is white."""
+    row = bytes([0x00, 0x0F, 0xFF] * 4)  # 0, 4095, 0, 4095, ...
+    pixels = read_image(tiff(8, 2, row * 2, samples=1, bits=12, kind=1), None)
+    assert pixels[..., 0].tolist() == [[0, 255] * 4] * 2
+
+
+@pytest.mark.parametrize(
+    ("samples", "bits", "kind", "reason"),
+    [
+        (3, 32, 3, "a TIFF of 3 float samples of 32 bits is not supported: convert to RGB"),
+        (1, 64, 3, "a TIFF of 1 float sample of 64 bits is not supported"),
+        (5, 16, 1, "a TIFF of 5 whole-number samples of 16 bits is not supported"),
+        (2, 16, 2, "a TIFF of 2 signed samples of 16 bits is not supported"),
+        (1, 64, 6, "a TIFF of 1 complex float sample of 64 bits is not supported"),
+    ],
+)
+def test_a_sound_tiff_that_can_not_be_read_is_said_to_be_what_it_is(
+    samples: int, bits: int, kind: int, reason: str
+) -> None:
+    data = bytes(8 * 2 * samples * bits // 8)
+    for big in (False, True):
+        content = tiff(8, 2, data, samples=samples, bits=bits, kind=kind, big=big)
+        with pytest.raises(UnreadableImage, match=reason):
+            read_image(content, 8)
+        with pytest.raises(UnreadableImage, match="truncated or damaged: TIFF"):
+            read_image(content[:20], 8)
+
+
+@pytest.mark.parametrize(("samples", "bits"), [(3, 8), (4, 8), (6, 8), (3, 16), (1, 8)])
+def test_a_tiff_of_several_bands_is_read_where_pillow_can(samples: int, bits: int) -> None:
+    white = b"\xff" * (8 * 2 * samples * bits // 8)
+    content = tiff(8, 2, white, samples=samples, bits=bits, kind=1)
+    assert (read_image(content, None) == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "La", "PA", "F", "I", "I;16", "LAB", "P"])
+def test_a_large_picture_is_converted_in_pieces_to_the_same_pixels(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (37, 21), dtype=np.uint8)
+    wide = grey.astype(np.int32) * 256
+    made: dict[str, Image.Image] = {
+        "F": Image.fromarray((grey / 255).astype(np.float32)),
+        "I": Image.fromarray(wide),
+        "I;16": Image.fromarray(wide.astype(np.uint16)),
+        "LAB": Image.merge("LAB", [Image.fromarray(grey)] * 3),
+        "La": Image.merge("LA", [Image.fromarray(grey)] * 2).convert("La"),
+        "P": Image.fromarray(grey).convert("P"),
+    }
+    image = made.get(mode) or Image.merge("RGBA", [Image.fromarray(grey)] * 4).convert(mode)
+    if mode == "P":
+        image.info["transparency"] = 3
+    whole = [read_image(image, size) for size in (None, 8)]
+    monkeypatch.setattr("signwise.data.colour.PIECE_PIXELS", 100)
+    monkeypatch.setattr("signwise.data.images.PIECE_PIXELS", 100)
+    for size, expected in zip((None, 8), whole, strict=True):
+        np.testing.assert_array_equal(read_image(image, size), expected)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
@@ -148,9 +260,9 @@ def test_transparent_palette_and_colour_key() -> None:
         (np.zeros((5, 5, 5), np.uint8), r"an array of shape \(5, 5, 5\): give"),
         (np.zeros((1, 5, 5, 3), np.uint8), r"an array of shape \(1, 5, 5, 3\): give"),
         (np.zeros((5, 5), np.int64), "an array of int64: give uint8"),
-        (np.full((5, 5), 1.01), "floats outside 0 to 1: divide by 255"),
-        (np.full((5, 5), -0.01), "floats outside 0 to 1"),
-        (np.full((5, 5), np.nan), "floats outside 0 to 1"),
+        (np.full((5, 5), 1.01), "floats that are not within 0 to 1, as 1.01: divide by 255"),
+        (np.full((5, 5), -0.01), "floats that are not within 0 to 1"),
+        (np.full((5, 5), np.nan), "floats that are not within 0 to 1"),
     ],
 )
 def test_arrays_that_are_no_pictures(array: NDArray[Any], reason: str) -> None:

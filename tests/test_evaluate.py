@@ -493,7 +493,7 @@ def test_without_a_mistake_the_page_gets_the_least_sure(
     [
         ({"split": "validation"}, "^`split` must be train, val, test or all, not validation"),
         ({"unknown": "nowhere"}, "^`unknown` nowhere is no folder"),
-        ({"data": "nowhere"}, "^`data` nowhere is no folder"),
+        ({"data": "nowhere"}, "^`data` nowhere does not exist"),
         ({"model": "nowhere"}, "^nowhere does not exist"),
     ],
 )

@@ -80,6 +80,19 @@ def test_several_processes_fill_the_same_cache(
     assert cache_path(data.directory, 8).read_bytes() == content
 
 
+def test_pictures_that_take_much_memory_are_read_by_the_parent_to_the_same_cache(
+    data: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_pixels(data, 8)
+    content = cache_path(data.directory, 8).read_bytes()
+    cache_path(data.directory, 8).unlink()
+    monkeypatch.setattr(module, "WORKER_MEMORY", 0)
+    monkeypatch.setattr("signwise.data.images.SMALL_PICTURE", 0)
+    monkeypatch.setattr(module, "map_chunks", partial(map_chunks, workers=2))
+    load_pixels(data, 8)
+    assert cache_path(data.directory, 8).read_bytes() == content
+
+
 def test_any_tool_can_open_the_file(data: PreparedData) -> None:
     pixels = load_pixels(data, 16)
     np.testing.assert_array_equal(np.load(cache_path(data.directory, 16)), pixels)

@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ from PIL import Image
 
 from signwise.config import PrepareConfig
 from signwise.data import quality
-from signwise.data.images import decode
+from signwise.data.images import decoded
 from signwise.data.manifest import COLUMNS, SPLITS, load_data
 from signwise.data.pixels import load_pixels
 from signwise.data.prepare import PrepareResult, prepare
@@ -250,17 +252,87 @@ def test_a_given_split_is_kept_and_its_leaks_are_told(source: Path, tmp_path: Pa
 
 
 def test_a_given_split_without_training_pictures_of_a_class(tmp_path: Path) -> None:
-    toy_folder(tmp_path / "source" / "train", ("a",), per_class=3, size=16)
+    toy_folder(tmp_path / "source" / "train", ("a",), per_class=6, size=16)
     toy_folder(tmp_path / "source" / "test", ("a", "b"), per_class=3, size=16, seed=1)
+    with pytest.raises(SignwiseError, match=r"source: b has 0 group\(s\) of .* in train, of which"):
+        prepare(tmp_path / "source", tmp_path / "data")
+    toy_folder(tmp_path / "source" / "val", ("a",), per_class=3, size=16, seed=2)
     with pytest.raises(SignwiseError, match=r"source: b has 0 usable picture\(s\) in train"):
         prepare(tmp_path / "source", tmp_path / "data")
 
 
+def test_a_missing_val_is_taken_from_train_by_groups(tmp_path: Path) -> None:
+    toy_folder(tmp_path / "source" / "Training", ("a", "b"), per_class=30, size=16)
+    toy_folder(tmp_path / "source" / "Testing", ("a", "b"), per_class=9, size=16, seed=1)
+    for path in (tmp_path / "source" / "Testing").glob("*/*"):  # of other tracks
+        path.rename(path.with_name("1" + path.name[1:]))
+    result = prepare(tmp_path / "source", tmp_path / "data")
+    assert result.counts["train"] + result.counts["val"] == 60
+    assert result.counts["val"] == 12
+    assert result.counts["test"] == 18
+    assert result.warnings[0] == (
+        "the source has no validation pictures: 12 of 60 of its train are taken for it, by groups"
+    )
+    table = load_data(tmp_path / "data").table
+    assert not set(table["group"][table["split"] == "val"]) & set(
+        table["group"][table["split"] == "train"]
+    )
+    assert set(table["label"][table["split"] == "val"]) == {"a", "b"}
+    more = prepare(tmp_path / "source", tmp_path / "data", split=(0.5, 0.5, 0))
+    assert more.counts["val"] == 30
+    none = prepare(tmp_path / "source", tmp_path / "data", split=(1, 0, 0))
+    assert none.counts["val"] == 0
+    assert "no pictures in val" in none.warnings
+
+
+def test_a_source_of_test_pictures_alone_says_what_to_do(source: Path, tmp_path: Path) -> None:
+    rows = [f"{path},{path.parent.name},test" for path in sorted(source.rglob("*.png"))]
+    listing = tmp_path / "t.csv"
+    listing.write_text("\n".join(["path,label,split", *rows]))
+    with pytest.raises(
+        SignwiseError,
+        match=rf"all {COUNT} pictures of .*t\.csv are in test, and none is left to train on: "
+        r"measure a model on them with signwise evaluate MODEL --data .*t\.csv, or leave out what",
+    ):
+        prepare(listing, tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda name: name.replace(".png", ""), r"no such .*; there is .*\.png: write names with"),
+        (lambda name: name.split("/")[1], "no such .*; paths are relative to "),
+        (lambda name: f"C:\\pictures\\{name}", "no such .*; paths are relative to "),
+    ],
+)
+def test_why_no_picture_can_be_used_is_told(
+    source: Path, tmp_path: Path, change: Callable[[str], str], reason: str
+) -> None:
+    names = [path.relative_to(source).as_posix() for path in sorted(source.rglob("*.png"))]
+    listing = source / "all.csv"
+    listing.write_text("\n".join(["path,label", *(f"{change(n)},{n[:4]}" for n in names)]))
+    try:
+        with pytest.raises(
+            SignwiseError, match=f"{COUNT // 2} can't be used, the first is .* \\({reason}"
+        ):
+            prepare(listing, tmp_path / "data")
+    finally:
+        listing.unlink()
+
+
+def test_a_wrapper_is_named(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    shutil.copytree(source, tmp_path / "s" / "archive")
+    with pytest.raises(SignwiseError, match=r"one class only .*; did you mean .*s/archive\?"):
+        prepare(tmp_path / "s", tmp_path / "data")
+
+
 def test_what_a_given_split_lacks_is_told(tmp_path: Path) -> None:
     toy_folder(tmp_path / "source" / "train", ("a", "b"), per_class=3, size=16)
+    toy_folder(tmp_path / "source" / "val", ("a",), per_class=3, size=16, seed=2)
     toy_folder(tmp_path / "source" / "test", ("b",), per_class=3, size=16, seed=1)
     result = prepare(tmp_path / "source", tmp_path / "data")
-    assert result.warnings[-3:-1] == ["no pictures in val", "no picture of a in test"]
+    assert result.warnings[-3:-1] == ["no picture of b in val", "no picture of a in test"]
 
 
 def test_shares_of_none(source: Path, tmp_path: Path) -> None:
@@ -376,11 +448,11 @@ def test_pictures_are_decoded_once(
 ) -> None:
     read: list[int] = []
 
-    def counted(content: bytes, size: int, *, max_pixels: int) -> object:
+    def counted(content: bytes, size: int, **limits: Any) -> object:
         read.append(size)
-        return decode(content, size, max_pixels=max_pixels)
+        return decoded(content, size, **limits)
 
-    monkeypatch.setattr(quality, "decode", counted)
+    monkeypatch.setattr(quality, "decoded", counted)
     prepare(source, tmp_path / "data")
     assert read == [32] * COUNT
     assert np.load(tmp_path / "data" / "pixels-32.npy").shape == (COUNT, 32, 32, 3)

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -101,7 +102,20 @@ def test_names_that_no_file_can_have_are_rows(tmp_path: Path) -> None:
     *good, problem = scan(source).table["problem"]
     assert good == ["", ""]
     # pandas before 3 ends the name where the byte is.
-    assert problem in ("embedded null byte", "no such file or directory")
+    assert problem in ("no file can have this name", "no such file or directory")
+
+
+def test_names_that_differ_in_case_alone_are_told(tmp_path: Path) -> None:
+    fill(tmp_path, "Stop/1.png", "stop/2.png", "stop_sign/3.png", "stop sign/4.png", "go/5.png")
+    warned = scan(tmp_path).warnings
+    assert len(warned) == 2
+    assert warned[0].startswith("the classes Stop, stop differ in nothing but case, blanks, - or _")
+    assert warned[1].startswith("the classes stop sign, stop_sign differ")
+
+
+def test_equal_file_names_in_two_splits_are_two_groups(tmp_path: Path) -> None:
+    found = scan(fill(tmp_path, "train/a/1.png", "test/a/1.png", "train/a/2.png"))
+    assert list(found.table["group"]) == ["test/a/1.png", "train/a/1.png", "a/2.png"]
 
 
 def test_pixel_limit_is_a_row(tmp_path: Path) -> None:
@@ -204,6 +218,19 @@ def test_pixels_come_in_the_same_pass(three: Path, tmp_path: Path) -> None:
             with Image.open(three / name) as image:
                 expected = np.asarray(image.resize((8, 8), Image.Resampling.BILINEAR))
         np.testing.assert_array_equal(array[row], expected)
+
+
+def test_what_takes_much_memory_is_read_by_the_parent_alone(
+    three: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = scan(three, image_size=8, pixels=tmp_path / "p.npy")
+    monkeypatch.setattr(module, "WORKER_MEMORY", 0)
+    monkeypatch.setattr("signwise.data.images.SMALL_PICTURE", 0)
+    monkeypatch.setattr(module, "map_chunks", partial(map_chunks, workers=2))
+    found = scan(three, image_size=8, pixels=tmp_path / "q.npy")
+    pd.testing.assert_frame_equal(found.table, expected.table)
+    pd.testing.assert_frame_equal(found.looks, expected.looks)
+    assert (tmp_path / "q.npy").read_bytes() == (tmp_path / "p.npy").read_bytes()
 
 
 @pytest.mark.parametrize("workers", [1, 2])

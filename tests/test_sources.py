@@ -1,9 +1,12 @@
 """What a folder or a CSV lists, before a picture is opened."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from signwise.data.class_folders import inner_folder
 from signwise.data.sources import Listing, list_source
 from signwise.errors import SignwiseError
 
@@ -57,7 +60,27 @@ def test_split_folders(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["val", "valid", "validation", "VAL"])
+@pytest.mark.parametrize(
+    ("training", "testing"),
+    [
+        ("Training", "Testing"),
+        ("TRAIN", "Test"),
+        ("train_set", "test_set"),
+        ("training-data", "test data"),
+        ("train_images", "testImages"),
+    ],
+)
+def test_splits_by_the_usual_words(tmp_path: Path, training: str, testing: str) -> None:
+    found = list_source(fill(tmp_path, f"{training}/a/1.png", f"{testing}/a/2.png"))
+    assert set(columns(found, "path", "label", "split")) == {
+        (f"{training}/a/1.png", "a", "train"),
+        (f"{testing}/a/2.png", "a", "test"),
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["val", "valid", "validation", "VAL", "dev", "Dev Set", "Validate"]
+)
 def test_validation_by_any_name(tmp_path: Path, name: str) -> None:
     found = list_source(fill(tmp_path, f"{name}/a/1.png", "train/a/2.png"))
     assert set(columns(found, "path", "split")) == {
@@ -67,12 +90,137 @@ def test_validation_by_any_name(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [("train/1.png", "bus/2.png"), ("test/1.png", "val/2.png"), ("train/1.png",)]
+    "names",
+    [
+        ("train/1.png", "bus/2.png"),
+        ("test/1.png", "val/2.png"),
+        ("train/1.png",),
+        ("train/x/1.png", "bus/2.png", "tram/y/3.png"),
+    ],
 )
 def test_a_class_may_be_named_as_a_split(tmp_path: Path, names: tuple[str, ...]) -> None:
     found = list_source(fill(tmp_path, *names))
     assert set(columns(found, "label")) == {(name.split("/")[0],) for name in names}
     assert set(columns(found, "split")) == {("",)}
+
+
+@pytest.mark.parametrize("name", ["test", "Train", "dev"])
+def test_one_split_alone(tmp_path: Path, name: str) -> None:
+    found = list_source(fill(tmp_path, f"{name}/a/1.png", f"{name}/b/2.png"))
+    assert columns(found, "label", "split") == [
+        (label, {"test": "test", "Train": "train", "dev": "val"}[name]) for label in "ab"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ["seg_train/a/1.png", "seg_train/b/2.png", "seg_test/a/3.png", "seg_test/b/4.png"],
+            "seg_test, seg_train of .* hold the same folders a, b: if they are splits, name them "
+            "train, val and test",
+        ),
+        (
+            ["stop/train/1.png", "stop/test/2.png", "go/train/3.png", "go/test/4.png"],
+            "go, stop of .* hold the same folders test, train: if these are splits, put the "
+            r"classes into them \(test/go\)",
+        ),
+        (
+            ["north/stop/1.png", "north/go/2.png", "south/stop/3.png", "south/go/4.png"],
+            "north, south of .* hold the same folders go, stop: if go is a class, give .*/north, "
+            "or a CSV with path and label; if north is, say with `group`",
+        ),
+        (
+            ["train/train/a/1.png", "train/train/b/2.png", "test/a/3.png"],
+            "train holds nothing but a folder, .*: move what is in .*train/train up into",
+        ),
+    ],
+)
+def test_folders_that_are_likely_meant_otherwise_are_refused(
+    tmp_path: Path, names: list[str], message: str
+) -> None:
+    with pytest.raises(SignwiseError, match=message):
+        list_source(fill(tmp_path, *names))
+
+
+def test_folders_in_a_class_are_its_own_where_classes_are_known(tmp_path: Path) -> None:
+    fill(tmp_path, "stop/day/1.png", "stop/night/2.png", "go/day/3.png", "go/night/4.png")
+    for classes in ((), ("go", "stop", "yield")):
+        found = list_source(tmp_path, classes=classes)
+        assert set(columns(found, "label")) == {("go",), ("stop",)}
+    with pytest.raises(SignwiseError, match="hold the same folders"):
+        list_source(tmp_path, classes=("day", "night"))
+    fill(tmp_path, "stop/loose.png")  # no longer folders alone
+    assert set(columns(list_source(tmp_path), "label")) == {("go",), ("stop",)}
+
+
+def test_a_wrapper_is_seen_through(tmp_path: Path) -> None:
+    fill(tmp_path, "data/archive/red/1.png", "data/archive/blue/2.png", "data/readme.txt")
+    assert inner_folder(tmp_path / "data") == tmp_path / "data" / "archive"
+    assert inner_folder(tmp_path) == tmp_path / "data" / "archive"
+    assert inner_folder(tmp_path / "data" / "archive") is None
+    fill(tmp_path, "data/loose.png")
+    assert inner_folder(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "leftover",
+    [
+        "@eaDir", "@EADIR", "#recycle", "@Recycle", "$RECYCLE.BIN", "System Volume Information",
+        "lost+found", "found.000", "__MACOSX", "__pycache__", "Network Trash Folder", "_vti_cnf",
+        "PaxHeaders.0",
+    ],
+)  # fmt: skip
+def test_what_systems_leave_is_no_class_and_no_picture(tmp_path: Path, leftover: str) -> None:
+    fill(tmp_path, "a/1.png", f"a/{leftover}/1.png/thumb.jpg", f"{leftover}/2.png", "b/3.png")
+    found = list_source(tmp_path)
+    assert columns(found, "path") == [("a/1.png",), ("b/3.png",)]
+    assert found.skipped == {leftover: 2}
+
+
+def test_an_empty_class_says_what_was_skipped(tmp_path: Path) -> None:
+    fill(tmp_path, "a/1.png", "b/one", "b/two", "b/notes.txt")
+    with pytest.raises(
+        SignwiseError, match=r"b holds no picture \(skipped: 2 no suffix, 1 .txt\)"
+    ) as e:
+        list_source(tmp_path)
+    assert str(e.value).endswith(
+        "give the files the suffix of their format, as .jpg, or name them in a CSV"
+    )
+
+
+def test_names_that_look_the_same_are_one_class(tmp_path: Path) -> None:
+    fill(tmp_path, "vorf\u00e4hrt/1.png", "vorfa\u0308hrt/2.png", "red/3.png", "red /4.png")
+    fill(tmp_path, "\u00a0red/5.png")
+    assert set(columns(list_source(tmp_path), "label")) == {("vorf\u00e4hrt",), ("red",)}
+    found = listed(tmp_path, "path,label\n1.png,vorf\u00e4hrt\n2.png,vorfa\u0308hrt\n3.png,red\t\n")
+    assert set(columns(found, "label")) == {("vorf\u00e4hrt",), ("red",)}
+
+
+def test_paths_of_another_system_are_found(tmp_path: Path) -> None:
+    fill(tmp_path, "b/1.png", "b/a\u0308.png", "\u00e4/2.png")
+    found = listed(
+        tmp_path,
+        "path,label\nb\\1.png,a\nb\\\u00e4.png,a\na\u0308/2.png,b\nC:\\x\\3.png,b\n",
+    )
+    assert [path for (path,) in columns(found, "path") if (tmp_path / path).exists()] == [
+        path for (path,) in columns(found, "path") if not path.startswith("C:")
+    ]
+    assert len(found.table) == 4
+    if os.sep == "/":
+        fill(tmp_path, "c\\4.png")  # a name may hold one here
+        assert columns(listed(tmp_path, "path,label\nc\\4.png,a\n"), "path") == [("c\\4.png",)]
+
+
+def test_an_archive_or_a_spreadsheet_is_named_in_one_line(tmp_path: Path) -> None:
+    fill(tmp_path / "in", "a/1.png")
+    for kind in ("zip", "tar", "gztar"):
+        source = Path(shutil.make_archive(str(tmp_path / "all"), kind, tmp_path / "in"))
+        with pytest.raises(SignwiseError, match="is an archive: unpack it, and give the folder"):
+            list_source(source)
+    (tmp_path / "all.xlsx").write_bytes(b"PK\x03\x04")
+    with pytest.raises(SignwiseError, match="is a spreadsheet: save it as CSV UTF-8"):
+        list_source(tmp_path / "all.xlsx")
 
 
 def test_pictures_outside_a_class_folder_are_problems(tmp_path: Path) -> None:
@@ -105,7 +253,7 @@ def test_what_is_no_picture_is_counted(tmp_path: Path) -> None:
     ("names", "empty", "message"),
     [
         (["a/1.png", "UNKNOWN/2.png"], None, "no class can be named UNKNOWN: .* train --unknown"),
-        (["a/1.png", " unknown /2.png"], None, "no class can be named  unknown "),
+        (["a/1.png", " unknown /2.png"], None, "no class can be named unknown: "),
         (["a/1.png", "b\n/2.png"], None, r"a class is named 'b\\n', which has letters that"),
         (["a/1.png"], "b", "b holds no picture, a class needs at least 1"),
         (["a/1.png", "b/notes.txt"], None, "b holds no picture"),
@@ -192,8 +340,8 @@ def test_what_is_listed_twice_counts_once(tmp_path: Path) -> None:
         ("file,label\n1.png,a\n", "has no column path"),
         ("path,class\n1.png,a\n", "has no column label"),
         (
-            "path,label,split\n1.png,a,train\n2.png,a,dev\n3.png,a,x\n",
-            "line 3: split 'dev' is none of",
+            "path,label,split\n1.png,a,train\n2.png,a,held out\n3.png,a,x\n",
+            "line 3: split 'held out' is none of",
         ),
         (
             "path,label,split\n1.png,a,val\n2.png,b,\n3.png,b,\n",

@@ -1,8 +1,30 @@
 """Which names a class can have, wherever they come from: a folder, a CSV, a model."""
 
+import re
+import unicodedata
+from collections.abc import Iterable
+
 UNKNOWN = "unknown"
 """The answer to a picture of no class, so no class can have that name."""
+_BLANKS = "\t \u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _FORMULA = ("=", "+", "-", "@")
+
+
+def class_name(name: str) -> str:
+    """The name as it is compared and stored: accents composed, and nothing blank at its ends.
+
+    Two names that look the same to the eye are the same then, whichever system they come from.
+    """
+    return unicodedata.normalize("NFC", name).strip(_BLANKS)
+
+
+def nearly_the_same(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """The names that differ in nothing but case, width, blanks, hyphens and underscores."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(names):
+        key = unicodedata.normalize("NFKC", name).casefold()
+        found.setdefault(re.sub(r"[\s_-]+", " ", key), []).append(name)
+    return [tuple(same) for same in found.values() if len(same) > 1]
 
 
 def wrong_class_name(name: str) -> str | None:

@@ -21,8 +21,8 @@ MOST_JSON = 64 * 2**20
 """Bytes of a JSON file; the longest that signwise writes, for 10,000 classes, have about 5 MB."""
 MOST_TABLE = 2 * 2**30
 """Bytes of a CSV: some ten million rows."""
-MOST_PICTURE = 2**30
-"""Bytes of a picture's file: more than 64 million pixels of 16 bytes each."""
+MOST_PICTURE = 512 * 2**20
+"""Bytes of a picture's file: 64 million pixels of four samples of 16 bits each."""
 MOST_MODEL = 2**31
 """Bytes of a model.onnx: protocol buffers end there."""
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

@@ -1,5 +1,6 @@
 """Every colour mode of a picture, and every array, to eight bits a channel of RGB."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,44 +10,106 @@ from PIL import Image
 from signwise.errors import UnreadableImage
 
 MID_GREY = 128
+PIECE_PIXELS = 2**20
+"""Pixels that are converted at a time: no more than a piece is there in wide types."""
+_FULL_OF_BITS = {12: 4095}
+"""The largest value of TIFFs whose samples have so many bits; any other has 16."""
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """The picture in mode RGB, transparent parts over mid-grey."""
-    mode = image.mode
-    if mode == "RGB" and "transparency" not in image.info:
+def to_eight_bits(image: Image.Image) -> Image.Image:
+    """The picture in mode RGB or, where it is grey, L; transparent parts over mid-grey.
+
+    By the type of its values alone, so that two pictures of one kind are never scaled differently:
+    integers from 0 to 65535, floats from 0 to 1. Raises UnreadableImage where one is beyond.
+    """
+    mode, clear = image.mode, "transparency" in image.info
+    if mode in ("RGB", "L") and not clear:
         return image
-    if mode.startswith("I") or mode == "F":
-        return Image.fromarray(_to_eight_bits(np.asarray(image))).convert("RGB")
+    if mode.startswith("I"):
+        full = _largest(image)
+        return _in_pieces(image, lambda piece: _from_integers(piece, full), "L")
+    if mode == "F":
+        return _in_pieces(image, _from_floats, "L")
     if mode == "LAB":
-        from PIL import ImageCms
+        return _in_pieces(image, _lab_converter(), "RGB")
+    if clear or mode in ("LA", "PA", "La", "RGBA", "RGBa"):
+        return _in_pieces(image, _over_grey, "RGB")
+    return image.convert("L" if mode == "1" else "RGB")
 
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+
+def _in_pieces(
+    image: Image.Image, convert: Callable[[Image.Image], Image.Image], mode: str
+) -> Image.Image:
+    """The picture converted, some rows at a time."""
+    width, height = image.size
+    rows = max(1, PIECE_PIXELS // width)
+    if rows >= height:
+        return convert(image)
+    whole = Image.new(mode, image.size)
+    for top in range(0, height, rows):
+        piece = image.crop((0, top, width, min(top + rows, height)))
+        whole.paste(convert(piece), (0, top))
+    return whole
+
+
+def _over_grey(piece: Image.Image) -> Image.Image:
+    if piece.mode == "La":
+        piece = piece.convert("LA")
+    grey = Image.new("RGBA", piece.size, (MID_GREY, MID_GREY, MID_GREY, 255))
+    grey.alpha_composite(piece.convert("RGBA"))
+    return grey.convert("RGB")
+
+
+def _lab_converter() -> Callable[[Image.Image], Image.Image]:
+    from PIL import ImageCms
+
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+
+    def convert(piece: Image.Image) -> Image.Image:
+        converted = ImageCms.profileToProfile(piece, lab, srgb, outputMode="RGB")
         assert converted is not None
         return converted
-    if mode == "La":
-        image = image.convert("LA")
-    if mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
-        grey = Image.new("RGBA", image.size, (MID_GREY, MID_GREY, MID_GREY, 255))
-        grey.alpha_composite(image.convert("RGBA"))
-        return grey.convert("RGB")
-    return image.convert("RGB")
+
+    return convert
 
 
-def _to_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey values of 16 or 32 bits, or floats, as uint8: the smallest usual range that holds them.
+def _largest(image: Image.Image) -> int:
+    """The largest value that the integers of this picture can have."""
+    bits = getattr(image, "tag_v2", {}).get(258, (16,))
+    return _FULL_OF_BITS.get(bits[0] if isinstance(bits, tuple) else bits, 65535)
 
-    Integers have 16 bits unless a value is beyond them, then 32. Floats are in 0 to 1, or in 0
-    to 255, or in 0 to 65535, or else as far as the largest.
-    """
-    ranges: tuple[float, ...] = (65535, 2**31 - 1)
-    if np.issubdtype(values.dtype, np.floating):
-        values = np.nan_to_num(values, nan=0, posinf=0)
-        ranges = (1, 255, 65535)
-    largest = float(values.max())
-    full = next((limit for limit in ranges if largest <= limit), largest)
-    return np.rint(values.clip(0) * (255 / full)).astype(np.uint8)
+
+def _from_integers(piece: Image.Image, full: int) -> Image.Image:
+    values = np.asarray(piece)
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > full:
+        beyond = low if low < 0 else high
+        raise UnreadableImage(
+            f"whole numbers that are not within 0 to {full}, as {beyond}: save it with 8 bits"
+        )
+    return Image.fromarray(_scaled(values, full))
+
+
+def _scaled(values: NDArray[Any], full: int) -> NDArray[np.uint8]:
+    """Integers from 0 to `full` as 0 to 255, rounded; those of 16 bits are divided by 257."""
+    scaled: NDArray[np.uint8] = ((values.astype(np.uint32) * 510 + full) // (2 * full)).astype(
+        np.uint8
+    )
+    return scaled
+
+
+def _from_floats(piece: Image.Image) -> Image.Image:
+    return Image.fromarray(_scaled_floats(np.asarray(piece), "save it with 8 bits"))
+
+
+def _scaled_floats(values: NDArray[Any], mend: str) -> NDArray[np.uint8]:
+    """Floats from 0 to 1 as 0 to 255, rounded."""
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 1):  # so written, NaN is refused as well
+        beyond = high if low >= 0 else low
+        raise UnreadableImage(f"floats that are not within 0 to 1, as {beyond:.6g}: {mend}")
+    scaled: NDArray[np.uint8] = np.rint(values * 255).astype(np.uint8)
+    return scaled
 
 
 def from_array(array: NDArray[Any]) -> Image.Image:
@@ -56,13 +119,11 @@ def from_array(array: NDArray[Any]) -> Image.Image:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise UnreadableImage(f"an array of shape {array.shape}: give (H, W), (H, W, 3 or 4)")
     if array.dtype == np.uint16:
-        array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        array = _scaled(array, 65535)
     elif array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
     elif np.issubdtype(array.dtype, np.floating):
-        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-            raise UnreadableImage("an array of floats outside 0 to 1: divide by 255")
-        array = np.rint(array * 255).astype(np.uint8)
+        array = _scaled_floats(array, "divide by 255")
     elif array.dtype != np.uint8:
         raise UnreadableImage(f"an array of {array.dtype}: give uint8, uint16 or floats 0 to 1")
     return Image.fromarray(np.ascontiguousarray(array))

@@ -4,23 +4,35 @@ The training cache, evaluation and every prediction go through `read_image`, so 
 never sees pixels made in another way than those it learned from.
 """
 
+import hashlib
 import io
 import os
 import re
-import threading
-import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from signwise.config import MAX_PIXELS
-from signwise.data.colour import from_array, to_rgb
+from signwise.data.colour import PIECE_PIXELS, from_array, to_eight_bits
+from signwise.data.headers import HEAD, ICON, check_icons, file_size, unidentified
+from signwise.data.limits import (
+    TimedFile,
+    bytes_needed,
+    check_file,
+    check_memory,
+    check_pixels,
+    count_scans,
+    give_back,
+    take,
+)
+from signwise.data.strict_pillow import strict_pillow
 from signwise.errors import UnreadableImage
+from signwise.files import sha256_bytes
 from signwise.opening import MOST_PICTURE, open_regular
 
 Pixels = NDArray[np.uint8]
@@ -29,6 +41,10 @@ Source = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any]
 Sources = Source | Iterable[Source]
 """One picture or several; a path may be a folder where a function says so."""
 
+SMALL_FILE = 2**20
+"""Bytes; such a file is kept in memory between hashing and decoding, and can't take long."""
+SMALL_PICTURE = 2**19
+"""Pixels; what such a picture takes does not count."""
 DRAFT_FACTOR = 2
 REDUCING_GAP = 2.0
 RESIZE_RULE = (
@@ -36,19 +52,12 @@ RESIZE_RULE = (
     "of 1, 1/2, 1/4 or 1/8 that leaves at least 2 S; alpha over grey 128"
 )
 
-# Formats that Pillow can name but not decode by itself. EPS would start Ghostscript.
-_NO_PICTURES = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FPX", "MIC"})
+# Formats that Pillow can name but not decode by itself: EPS would start Ghostscript. And two that
+# hold a whole file of another format, whose size is known only when it is decoded.
+_NO_PICTURES = frozenset(
+    {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FPX", "MIC", "ICNS", "BLP"}
+)
 _HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_MAGIC = {
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"RIFF": "WebP",
-}
 _ORIENTATION = 0x0112
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -61,6 +70,10 @@ _TRANSPOSE = {
 }
 
 
+class LargeImage(UnreadableImage):
+    """The picture takes more memory than it may take here."""
+
+
 def read_image(source: Source, size: int | None, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """The picture as uint8 RGB (size, size, 3), or (H, W, 3) as decoded where size is None.
 
@@ -68,41 +81,96 @@ def read_image(source: Source, size: int | None, *, max_pixels: int = MAX_PIXELS
     stretched to the square with antialiasing. Arrays are RGB: (H, W), (H, W, 3) or (H, W, 4), of
     uint8, uint16 or floats in 0 to 1. Raises UnreadableImage, whose text is the reason.
     """
-    image, _ = decode(source, size, max_pixels=max_pixels)
-    return np.array(image if size is None else resize(image, size))
+    taken: list[int] = []  # as in `decoded`, which costs a small picture 1 % of its time
+    try:
+        image, _ = _decode(source, size, max_pixels, taken)
+        return _array(image) if size is None else np.array(resize(image, size))
+    finally:
+        if taken:
+            give_back(taken[0])
+
+
+def read_for_people(source: Source, side: int) -> Pixels:
+    """The picture as uint8 RGB (H, W, 3) in its own shape, as large as it is or at least `side`.
+
+    Raises UnreadableImage.
+    """
+    with decoded(source, side) as (image, _):
+        return _array(image.reduce(max(1, max(image.size) // side)))
 
 
 def resize(image: Image.Image, size: int) -> Image.Image:
-    """The RGB picture stretched to size x size as RESIZE_RULE says."""
-    return image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
+    """The picture stretched to size x size as RESIZE_RULE says, in RGB."""
+    small = image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
+    return small if small.mode == "RGB" else small.convert("RGB")
 
 
-def decode(
-    source: Source, size: int | None, *, max_pixels: int = MAX_PIXELS
-) -> tuple[Image.Image, tuple[int, int]]:
-    """The upright RGB picture and its true (width, height).
+@contextmanager
+def decoded(
+    source: Source,
+    size: int | None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    most_memory: int | None = None,
+) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
+    """The upright picture, in RGB or, where it is grey, in L, and its true (width, height).
 
     A JPEG much larger than `size` comes out smaller than its true size, though never below twice
-    `size`. Raises UnreadableImage.
+    `size`. While the block runs, its memory counts as taken, and other threads may have to wait.
+    Raises UnreadableImage, and of its children LargeImage where the picture as such is sound, but
+    takes more than `most_memory` bytes to decode.
     """
+    taken: list[int] = []
     try:
-        with _strict_pillow(max_pixels):
+        yield _decode(source, size, max_pixels, taken, most_memory)
+    finally:
+        if taken:
+            give_back(taken[0])
+
+
+def _decode(
+    source: Source,
+    size: int | None,
+    max_pixels: int,
+    taken: list[int],
+    most_memory: int | None = None,
+) -> tuple[Image.Image, tuple[int, int]]:
+    try:
+        with strict_pillow(max_pixels):
             if isinstance(source, np.ndarray):
-                _check_pixels(source.shape[1::-1], max_pixels)
+                check_pixels(source.shape[1::-1], max_pixels)
                 return _finish(from_array(source), None)
             if isinstance(source, Image.Image):
-                _check_pixels(source.size, max_pixels)
+                check_pixels(source.size, max_pixels)
                 return _finish(source, None)
             if isinstance(source, bytes | bytearray | memoryview):
-                return _decode_file(io.BytesIO(source), size, max_pixels)
+                return _decode_file(io.BytesIO(source), size, max_pixels, taken, most_memory)
             if isinstance(source, str | os.PathLike):
                 with open_regular(source, MOST_PICTURE) as file:
-                    return _decode_file(file, size, max_pixels)
-            return _decode_file(io.BytesIO(source.read()), size, max_pixels)
+                    return _decode_file(file, size, max_pixels, taken, most_memory)
+            if not isinstance(source, io.BytesIO | io.BufferedReader) or source.tell():
+                source = io.BytesIO(source.read())
+            return _decode_file(source, size, max_pixels, taken, most_memory)
     except UnreadableImage:
         raise
     except Exception as error:  # a decoder given hostile bytes may raise anything
         raise UnreadableImage(_reason(error, max_pixels)) from None
+
+
+@contextmanager
+def hashed(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], str]]:
+    """The file, open at its beginning, and the SHA-256 of its bytes, which are not all kept.
+
+    Raises OSError where it can't be read, or is too large.
+    """
+    with open_regular(path, MOST_PICTURE) as file:
+        if file_size(file) <= SMALL_FILE:
+            content = file.read()
+            yield io.BytesIO(content), sha256_bytes(content)
+        else:
+            sha256 = hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()
+            file.seek(0)
+            yield file, sha256
 
 
 @cache
@@ -116,40 +184,73 @@ def image_suffixes() -> frozenset[str]:
 
 
 def _decode_file(
-    file: IO[bytes], size: int | None, max_pixels: int
+    opened: IO[bytes],
+    size: int | None,
+    max_pixels: int,
+    taken: list[int],
+    most_memory: int | None,
 ) -> tuple[Image.Image, tuple[int, int]]:
-    head = file.read(64)
-    file.seek(0)
+    size_bytes = file_size(opened)
+    check_file(size_bytes)
+    file: Any = opened if size_bytes <= SMALL_FILE else TimedFile(opened)
+    head = file.read(HEAD)
     if not head:
         raise UnreadableImage("empty file")
+    if head.startswith(ICON):
+        check_icons(head, file, max_pixels)
+    file.seek(0)
     try:
         image = Image.open(file)
     except UnidentifiedImageError:
-        raise UnreadableImage(_unidentified(head)) from None
+        raise UnreadableImage(unidentified(head, file)) from None
     with image:
         if image.format in _NO_PICTURES:
             raise UnreadableImage(f"{image.format} is not supported: convert to JPEG or PNG")
         true_size = image.size
-        _check_pixels(true_size, max_pixels)
-        if size is None or image.format not in ("JPEG", "MPO"):
-            return _finish(image, None)
-        image.draft(None, (DRAFT_FACTOR * size, DRAFT_FACTOR * size))
-        return _finish(image, true_size)
+        check_pixels(true_size, max_pixels)
+        scans, drafted = 1, False
+        if image.format in ("JPEG", "MPO"):
+            scans = count_scans(file, true_size[0] * true_size[1], size_bytes, max_pixels)
+            if size is not None:
+                image.draft(None, (DRAFT_FACTOR * size, DRAFT_FACTOR * size))
+                drafted = True
+        if image.width * image.height > SMALL_PICTURE or scans > 1:
+            # A PNG may tell its orientation only after its pixels.
+            turned = image.format == "PNG" or _orientation(image) != 1
+            needed = bytes_needed(image, true_size, scans=scans, turned=turned)
+            check_memory(needed, max_pixels)
+            if most_memory is not None and needed > most_memory:
+                raise LargeImage(f"about {needed:,} bytes to decode it")
+            take(needed)
+            taken.append(needed)
+        return _finish(image, true_size if drafted else None, ours=True)
 
 
 def _finish(
-    image: Image.Image, true_size: tuple[int, int] | None
+    image: Image.Image, true_size: tuple[int, int] | None, *, ours: bool = False
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """Load, convert, turn upright; `true_size` is what a scaled JPEG had."""
+    """Load, convert, turn upright; `true_size` is what a scaled JPEG had, and `ours` is closed."""
     image.load()
     orientation = _orientation(image)
-    rgb = to_rgb(image)
+    plain = to_eight_bits(image)
+    if ours and plain is not image:
+        image.close()  # a large one is not kept while it is turned
     if orientation in _TRANSPOSE:
-        rgb = rgb.transpose(_TRANSPOSE[orientation])
+        plain = plain.transpose(_TRANSPOSE[orientation])
     if true_size is None:
-        return rgb, rgb.size
+        return plain, plain.size
     width, height = true_size
-    return rgb, (height, width) if orientation >= 5 else (width, height)
+    return plain, (height, width) if orientation >= 5 else (width, height)
+
+
+def _array(image: Image.Image) -> Pixels:
+    """The picture as an array (H, W, 3), some rows at a time: Pillow would copy it twice."""
+    array = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, PIECE_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        piece = image.crop((0, top, image.width, min(top + rows, image.height)))
+        array[top : top + rows] = np.asarray(piece.convert("RGB"))
+    return array
 
 
 def _orientation(image: Image.Image) -> int:
@@ -158,42 +259,6 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:
         return 1
-
-
-def _check_pixels(size: tuple[int, ...], max_pixels: int) -> None:
-    if len(size) != 2:
-        raise UnreadableImage("an array that is no picture: give (H, W), (H, W, 3 or 4)")
-    count = size[0] * size[1]
-    if count == 0:
-        raise UnreadableImage("no pixels")
-    if count > max_pixels:
-        raise UnreadableImage(f"{count:,} pixels, more than the limit of {max_pixels:,}")
-
-
-def _unidentified(head: bytes) -> str:
-    """Why Pillow knows no format for a file that starts so."""
-    if head[4:8] == b"ftyp":
-        brands = head[8:]
-        if b"avif" in brands or b"avis" in brands:
-            known = "AVIF" in Image.OPEN
-            return "truncated or damaged" if known else "AVIF needs Pillow 11.3 or newer"
-        if any(brand in brands for brand in _HEIC_BRANDS):
-            return "HEIC is not supported: convert to JPEG or PNG"
-    if _no_pixels(head):
-        return "no pixels"
-    for magic, name in _MAGIC.items():
-        if head.startswith(magic):
-            return f"truncated or damaged: {name} without a readable header"
-    return "not an image"
-
-
-def _no_pixels(head: bytes) -> bool:
-    """Whether the header of a PNG, GIF or BMP declares a width or height of zero."""
-    for magic, start, width in ((b"\x89PNG", 16, 4), (b"GIF8", 6, 2), (b"BM", 18, 4)):
-        if head.startswith(magic) and len(head) >= start + 2 * width:
-            sides = head[start : start + width], head[start + width : start + 2 * width]
-            return any(not any(side) for side in sides)
-    return False
 
 
 def _reason(error: Exception, max_pixels: int) -> str:
@@ -220,38 +285,3 @@ def _reason(error: Exception, max_pixels: int) -> str:
     if re.search("broken data stream|decoder error|could not create decoder", text):
         return "truncated or damaged"
     return f"damaged ({text[:80]})" if text else f"damaged ({type(error).__name__})"
-
-
-_lock = threading.Lock()
-_inside = 0
-_stack = ExitStack()
-
-
-@contextmanager
-def _strict_pillow(max_pixels: int) -> Iterator[None]:
-    """Pillow as needed here, whatever the program around has set, in any number of threads.
-
-    Its warnings (damaged EXIF, large pictures) are silent, truncated files fail, and its own limit
-    does not stand below `max_pixels`. These are globals, so the first thread in sets them and the
-    last one out restores them.
-    """
-    global _inside
-    with _lock:
-        _inside += 1
-        if _inside == 1:
-            _stack.enter_context(warnings.catch_warnings())
-            warnings.filterwarnings("ignore", module="PIL")
-            _stack.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-            _stack.callback(
-                setattr, ImageFile, "LOAD_TRUNCATED_IMAGES", ImageFile.LOAD_TRUNCATED_IMAGES
-            )
-            ImageFile.LOAD_TRUNCATED_IMAGES = False
-        if Image.MAX_IMAGE_PIXELS is None or max_pixels > Image.MAX_IMAGE_PIXELS:
-            Image.MAX_IMAGE_PIXELS = max_pixels
-    try:
-        yield
-    finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                _stack.close()

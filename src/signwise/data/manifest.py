@@ -9,6 +9,7 @@ import pandas as pd
 from signwise.errors import SignwiseError
 from signwise.files import printable_path, sha256_file, write_bytes
 from signwise.folders import MARKER
+from signwise.names import class_name
 from signwise.opening import MOST_TABLE, open_regular, read_record
 from signwise.results import Problem
 
@@ -58,6 +59,13 @@ def load_data(directory: str | Path) -> PreparedData:
             f"{manifest} and data.json do not belong together, as after an interrupted prepare: "
             f"run signwise prepare again"
         )
+    classes = tuple(map(class_name, facts.classes))
+    if len(set(classes)) < len(classes):
+        raise SignwiseError(
+            f"{directory} has two classes that look the same ({', '.join(sorted(classes))}), as an "
+            "older version made them: run signwise prepare again"
+        )
+    table["label"] = [class_name(label) for label in table["label"]]
     usable = table["problem"] == ""
     return PreparedData(
         directory=directory,
@@ -65,7 +73,7 @@ def load_data(directory: str | Path) -> PreparedData:
         problems=problems_in(table),
         sha256=sha256,
         root=Path(facts.root),
-        classes=facts.classes,
+        classes=classes,
         grouping=facts.grouping,
         image_size=facts.settings.image_size,
         max_pixels=facts.settings.max_pixels,

@@ -5,6 +5,7 @@ from. NumPy reads no further than the array, so that any tool can open it.
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from signwise.data.images import RESIZE_RULE, read_image
+from signwise.data.images import RESIZE_RULE, LargeImage, decoded, hashed, resize
+from signwise.data.limits import WORKER_MEMORY
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.files import atomic_path, remove_left, sha256_bytes
-from signwise.opening import MOST_PICTURE, open_regular, read_regular
+from signwise.opening import open_regular
 from signwise.parallel import map_chunks
+from signwise.runtime import available_cores
 
 if TYPE_CHECKING:  # the table is pandas, which a worker process need not load
     from signwise.data.manifest import PreparedData
@@ -111,26 +114,34 @@ def _read(path: Path, key: str, shape: tuple[int, ...]) -> Pixels | None:
 
 def _fill(data: "PreparedData", size: int, path: Path, key: str) -> None:
     count = len(data.table)
+    paths, hashes = list(data.table["path"]), list(data.table["sha256"])
     with atomic_path(path) as temporary:
-        create(temporary, count, size)
-        paths, hashes = list(data.table["path"]), list(data.table["sha256"])
-        chunks = [
-            _Chunk(
+
+        def chunk(start: int, end: int, most_memory: int | None) -> _Chunk:
+            return _Chunk(
                 array=temporary,
                 root=data.root,
                 size=size,
                 max_pixels=data.max_pixels,
-                rows=range(start, min(start + CHUNK, count)),
-                paths=paths[start : start + CHUNK],
-                hashes=hashes[start : start + CHUNK],
+                most_memory=most_memory,
+                rows=range(start, end),
+                paths=paths[start:end],
+                hashes=hashes[start:end],
             )
+
+        create(temporary, count, size)
+        chunks = [
+            chunk(start, min(start + CHUNK, count), WORKER_MEMORY)
             for start in range(0, count, CHUNK)
         ]
-        for problem in map_chunks(
+        large: list[int] = []
+        for left in map_chunks(
             _fill_chunk, chunks, total=count, chunk_size=CHUNK, description=f"Pixels at {size}"
         ):
-            if problem is not None:
-                raise SignwiseError(f"{problem}: run signwise prepare again")
+            large += left
+        # As in `scan`: what takes much memory is read by this process alone.
+        with ThreadPoolExecutor(available_cores()) as pool:
+            list(pool.map(lambda row: _fill_chunk(chunk(row, row + 1, None)), large))
         seal(temporary, np.arange(count), key)
 
 
@@ -142,25 +153,39 @@ class _Chunk:
     root: Path
     size: int
     max_pixels: int
+    most_memory: int | None
+    """Bytes that one picture may take while it is decoded."""
     rows: range
     paths: list[str]
     hashes: list[str]
 
 
-def _fill_chunk(chunk: _Chunk) -> str | None:
-    """Write the pictures of one chunk; what is wrong with the first that can't be used."""
+def _fill_chunk(chunk: _Chunk) -> list[int]:
+    """Write the pictures of one chunk; returns the rows that take more memory than they may.
+
+    Raises SignwiseError for the first picture that can't be used.
+    """
     array = np.lib.format.open_memmap(chunk.array, mode="r+")
+    large = []
     for row, name, sha256 in zip(chunk.rows, chunk.paths, chunk.hashes, strict=True):
         path = chunk.root / name
         try:
-            content = read_regular(path, MOST_PICTURE)
-        except OSError as error:
-            return f"{path} can't be read ({error.strerror})"
-        if sha256_bytes(content) != sha256:
-            return f"{path} has changed since it was prepared"
-        try:
-            array[row] = read_image(content, chunk.size, max_pixels=chunk.max_pixels)
+            with hashed(path) as (file, found):
+                if found != sha256:
+                    raise _changed(f"{path} has changed since it was prepared")
+                with decoded(
+                    file, chunk.size, max_pixels=chunk.max_pixels, most_memory=chunk.most_memory
+                ) as (image, _):
+                    array[row] = resize(image, chunk.size)
+        except LargeImage:
+            large.append(row)
         except UnreadableImage as error:
-            return f"{path}: {error}"
+            raise _changed(f"{path}: {error}") from None
+        except OSError as error:
+            raise _changed(f"{path} can't be read ({error.strerror})") from None
     array.flush()
-    return None
+    return large
+
+
+def _changed(problem: str) -> SignwiseError:
+    return SignwiseError(f"{problem}: run signwise prepare again")

@@ -1,5 +1,6 @@
 """SOURCE -> DATA: scan, split, cache, report."""
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -9,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from signwise.config import PrepareConfig
+from signwise.data.class_folders import did_you_mean
 from signwise.data.flagged import find_flagged
 from signwise.data.manifest import COLUMNS, SPLITS, problems_in, write_csv
 from signwise.data.overview import data_overview
@@ -21,6 +24,7 @@ from signwise.data.split import Leaks, assign_splits, count_leaks
 from signwise.errors import SignwiseError
 from signwise.files import atomic_path, sha256_file, write_json, write_text
 from signwise.folders import output_folder
+from signwise.names import class_name
 from signwise.report.data_page import data_page
 from signwise.results import Problem, to_json
 
@@ -80,19 +84,19 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
         )
         table = found.table
         usable = table["problem"] == ""
-        _check_classes(source, found, config)
+        divided, shares = _divided(found, config)
+        _check_classes(source, found, divided, shares)
         _check_copy(found.classes, config)
-        if not found.split_given:
-            chosen = table[usable]
-            table.loc[usable, "split"] = assign_splits(
-                list(chosen["label"]), list(chosen["group"]), config.split, config.seed
-            )
+        chosen = table[divided]
+        table.loc[divided, "split"] = assign_splits(
+            list(chosen["label"]), list(chosen["group"]), shares, config.seed
+        )
         table.loc[~usable, "split"] = ""
         leaks = count_leaks(table[usable])
         groups = group_counts(table[usable], found.classes)
         warnings = [
             *found.warnings,
-            *_warnings(found, leaks, config),
+            *_warnings(found, leaks, config, divided),
             *few_signs(groups, found.grouping),
         ]
         flagged = find_flagged(found)
@@ -165,30 +169,83 @@ def _check_apart(source: Path, out: Path) -> None:
         raise SignwiseError(f"{source} lies in `out` {out}: give a folder elsewhere")
 
 
-def _check_classes(source: Path, found: Scan, config: PrepareConfig) -> None:
-    """Each class can be split; the least count is said."""
+def _divided(
+    found: Scan, config: PrepareConfig
+) -> tuple[NDArray[np.bool_], tuple[float, float, float]]:
+    """Which pictures (N,) are split here, and by which shares: all, none, or train into two.
+
+    Where the source has train, but no val, that is taken from train.
+    """
+    table = found.table
+    usable = (table["problem"] == "").to_numpy()
+    if not found.split_given:
+        return usable, config.split
+    train, val, _ = config.split
+    given = set(table["split"][usable])
+    if "train" not in given or "val" in given or not val:
+        return np.zeros(len(table), bool), config.split
+    return usable & (table["split"] == "train").to_numpy(), (
+        train / (train + val),
+        val / (train + val),
+        0,
+    )
+
+
+def _check_classes(
+    source: Path, found: Scan, divided: NDArray[np.bool_], shares: tuple[float, float, float]
+) -> None:
+    """Each class can be split; the least count is said, and why pictures can't be used."""
     if len(found.classes) < 2:
         only = found.classes[0] if found.classes else "none"
         raise SignwiseError(
             f"{source} has one class only ({only}), at least 2 are needed: add a folder of pictures"
+            f"{did_you_mean(source)}"
         )
     usable = found.table[found.table["problem"] == ""]
-    if found.split_given:
+    only_split = set(usable["split"]) if found.split_given else set()
+    if len(only_split) == 1 and "train" not in only_split:
+        split = only_split.pop()
+        raise SignwiseError(
+            f"all {len(usable):,} pictures of {source} are in {split}, and none is left to train "
+            f"on: measure a model on them with signwise evaluate MODEL --data {source}, or leave "
+            f"out what says {split} to have them split"
+        )
+    if divided.any() or not found.split_given:
+        counts = found.table[divided].groupby("label")["group"].nunique()
+        least = sum(share > 0 for share in shares)
+        what = "group(s) of usable pictures to split"
+        if found.split_given:
+            what = "group(s) of usable pictures in train, of which val is to take some"
+    else:
         counts = usable[usable["split"] == "train"]["label"].value_counts()
         least, what = 1, "usable picture(s) in train"
-    else:
-        counts = usable.groupby("label")["group"].nunique()
-        least = sum(share > 0 for share in config.split)
-        what = "group(s) of usable pictures to split"
     for name in found.classes:
         count = int(counts.get(name, 0))
         if count < least:
             place = (
                 source / name if source.is_dir() and not found.split_given else f"{source}: {name}"
             )
+            rows = found.table[found.table["label"] == name]
             raise SignwiseError(
-                f"{place} has {count} {what}, at least {least} needed: add pictures of other signs"
+                f"{place} has {count} {what}, at least {least} needed: "
+                f"{_why(found.root, problems_in(rows)) or 'add pictures of other signs'}"
             )
+
+
+def _why(root: Path, problems: list[Problem]) -> str | None:
+    """How many pictures of a class can't be used, and the first reason; None where all can be."""
+    if not problems:
+        return None
+    path, reason = problems[0]["path"], problems[0]["problem"]
+    text = f"{len(problems):,} can't be used, the first is {path} ({reason})"
+    if not reason.startswith("no such file"):
+        return text
+    folder, name = os.path.split(root / path)
+    with contextlib.suppress(OSError, ValueError):
+        like = next((n for n in sorted(os.listdir(folder)) if os.path.splitext(n)[0] == name), None)  # noqa: PTH122, PTH208
+        if like is not None:
+            return f"{text}; there is {like}: write names with their suffix"
+    return f"{text}; paths are relative to {root}"
 
 
 def _check_copy(classes: tuple[str, ...], config: PrepareConfig) -> None:
@@ -199,10 +256,18 @@ def _check_copy(classes: tuple[str, ...], config: PrepareConfig) -> None:
             )
 
 
-def _warnings(found: Scan, leaks: Leaks, config: PrepareConfig) -> list[str]:
+def _warnings(
+    found: Scan, leaks: Leaks, config: PrepareConfig, divided: NDArray[np.bool_]
+) -> list[str]:
     usable = found.table[found.table["problem"] == ""]
     warnings = []
-    if found.split_given and config.split != PrepareConfig().split:
+    if found.split_given and divided.any():
+        taken = int((usable["split"] == "val").sum())
+        warnings.append(
+            f"the source has no validation pictures: {taken:,} of {int(divided.sum()):,} of its "
+            "train are taken for it, by groups"
+        )
+    elif found.split_given and config.split != PrepareConfig().split:
         warnings.append("`split` has no effect: the source brings its own split, which is kept")
     if leaks.groups:
         warnings.append(
@@ -264,4 +329,5 @@ def _free_path(path: Path) -> Path:
 def _name_in_class(path: str, label: str) -> str:
     """The path below the class folder, or as much of it as is safe below another folder."""
     parts = [part for part in PurePosixPath(path).parts if part not in ("/", "..")]
-    return "/".join(parts[parts.index(label) + 1 :] if label in parts[:-1] else parts)
+    names = [class_name(part) for part in parts]
+    return "/".join(parts[names.index(label) + 1 :] if label in names[:-1] else parts)

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from signwise.data.images import decode, resize
+from signwise.data.images import LargeImage, Pixels, decoded, hashed, resize
 from signwise.errors import UnreadableImage
-from signwise.files import sha256_bytes
-from signwise.opening import MOST_PICTURE, read_regular
 
 SIDE = 64
 SIGNATURE_SIDE = 16
@@ -54,31 +52,57 @@ class Batch:
     pixels: Path | None
     size: int
     max_pixels: int
+    most_memory: int | None
+    """Bytes that one picture may take while it is decoded."""
 
 
-def inspect_batch(batch: Batch) -> list[Inspection]:
-    """Read each file once: hash, decode, measure, and write its pixels to its row."""
+def inspect_batch(batch: Batch) -> list[Inspection | None]:
+    """Read each file once: hash, decode, measure, and write its pixels to its row.
+
+    None for a picture that takes more memory than `most_memory`.
+    """
     array = None if batch.pixels is None else np.load(batch.pixels, mmap_mode="r+")
-    found = []
+    found: list[Inspection | None] = []
     for row, path in zip(batch.rows, batch.paths, strict=True):
-        inspection, image = inspect_file(path, batch.size, batch.max_pixels)
-        if array is not None and image is not None:
-            array[row] = resize(image, batch.size)
+        try:
+            inspection, pixels = inspect_file(path, batch.size, batch.max_pixels, batch.most_memory)
+        except LargeImage:
+            found.append(None)
+            continue
+        if array is not None and pixels is not None:
+            array[row] = pixels
         found.append(inspection)
     return found
 
 
-def inspect_file(path: Path, size: int, max_pixels: int) -> tuple[Inspection, Image.Image | None]:
-    """The figures of one file, and the picture in RGB as decoded for this size."""
+def inspect_file(
+    path: Path, size: int, max_pixels: int, most_memory: int | None = None
+) -> tuple[Inspection, Pixels | None]:
+    """The figures of one file, and its pixels at this size (size, size, 3).
+
+    Raises LargeImage where that takes more memory than it may.
+    """
     try:
-        content = read_regular(path, MOST_PICTURE)
+        with hashed(path) as (file, sha256):
+            try:
+                with decoded(file, size, max_pixels=max_pixels, most_memory=most_memory) as (
+                    image,
+                    true_size,
+                ):
+                    inspection = _measure(image, true_size, sha256)
+                    return inspection, np.asarray(resize(image, size))
+            except LargeImage:
+                raise
+            except UnreadableImage as error:
+                return Inspection(problem=str(error), sha256=sha256), None
+    except LargeImage:
+        raise
     except OSError as error:
         return Inspection(problem=(error.strerror or "can't be read").lower()), None
-    sha256 = sha256_bytes(content)
-    try:
-        image, (width, height) = decode(content, size, max_pixels=max_pixels)
-    except UnreadableImage as error:
-        return Inspection(problem=str(error), sha256=sha256), None
+
+
+def _measure(image: Image.Image, true_size: tuple[int, int], sha256: str) -> Inspection:
+    """The figures of a picture as decoded, in RGB or L."""
     grey = image.convert("L")
     # Sharpness counts at the scale at which a network looks; a small picture is not enlarged.
     small = grey.resize(
@@ -89,17 +113,16 @@ def inspect_file(path: Path, size: int, max_pixels: int) -> tuple[Inspection, Im
         small.resize((SIGNATURE_SIDE, SIGNATURE_SIDE), Image.Resampling.BOX), np.float32
     )
     contrast = float(values.std())
-    inspection = Inspection(
+    return Inspection(
         sha256=sha256,
-        width=width,
-        height=height,
+        width=true_size[0],
+        height=true_size[1],
         brightness=float(values.mean()) / 255,
         contrast=contrast / 255,
         sharpness=_sharpness(values),
         fingerprint=fingerprint(signature),
         signature=signature.astype(np.uint8).tobytes(),
     )
-    return inspection, image
 
 
 def fingerprint(signature: NDArray[np.float32]) -> int:

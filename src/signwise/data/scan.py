@@ -2,6 +2,8 @@
 
 import os
 from collections import Counter
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +13,16 @@ from numpy.typing import NDArray
 
 from signwise.config import IMAGE_SIZE, MAX_PIXELS
 from signwise.data.duplicates import first_rivals, near_pairs
+from signwise.data.limits import WORKER_MEMORY
 from signwise.data.manifest import read_table
 from signwise.data.pixels import create
 from signwise.data.quality import Batch, Inspection, inspect_batch
 from signwise.data.sources import list_source
 from signwise.data.split import group_pictures
 from signwise.errors import SignwiseError
+from signwise.names import nearly_the_same
 from signwise.parallel import map_chunks
+from signwise.runtime import available_cores
 
 CHUNK = 64
 LOOKS = ("brightness", "contrast", "sharpness")
@@ -52,16 +57,19 @@ def scan(
     max_pixels: int = MAX_PIXELS,
     pixels: Path | None = None,
     exclude: Path | None = None,
+    classes: Collection[str] | None = None,
 ) -> Scan:
     """Read every picture of SOURCE once, in several processes.
 
     With `pixels`, an array file is made there that has the pictures (N, S, S, 3) row by row.
+    `classes`: those that folders can only be, where that is known, as it is of a model.
     Raises SignwiseError where SOURCE has no classes, an empty one, or one named unknown.
     """
     source = Path(source)
-    listed = list_source(source)
+    # Who says how the pictures in a class belong together knows that folders lie in it.
+    listed = list_source(source, classes=() if group is not None and classes is None else classes)
     listing, root, skipped = listed.table, listed.root, listed.skipped
-    classes = tuple(sorted(set(listing["label"]) - {""}))
+    labels = tuple(sorted(set(listing["label"]) - {""}))
     excluded, missed = _excluded(exclude, root, listing)
     if excluded.any():
         listing = listing[~excluded].reset_index(drop=True)
@@ -97,33 +105,44 @@ def scan(
         table=table.drop(columns="within"),
         looks=looks,
         pairs=pairs,
-        classes=classes,
+        classes=labels,
         grouping=grouping,
         split_given=bool((listing["split"] != "").any()),
         skipped=skipped,
-        warnings=notes + missed,
+        warnings=notes + missed + _alike(labels),
     )
 
 
 def _inspect(
     listing: pd.DataFrame, root: Path, size: int, max_pixels: int, pixels: Path | None
 ) -> list[Inspection]:
-    count = len(listing)
     paths = [root / name for name in listing["path"]]
-    batches = [
-        Batch(
-            rows=range(start, min(start + CHUNK, count)),
-            paths=paths[start : start + CHUNK],
+
+    def batch(start: int, end: int, most_memory: int | None) -> Batch:
+        return Batch(
+            rows=range(start, end),
+            paths=paths[start:end],
             pixels=pixels,
             size=size,
             max_pixels=max_pixels,
+            most_memory=most_memory,
         )
-        for start in range(0, count, CHUNK)
+
+    count = len(paths)
+    batches = [
+        batch(start, min(start + CHUNK, count), WORKER_MEMORY) for start in range(0, count, CHUNK)
     ]
     results = map_chunks(
         inspect_batch, batches, total=count, chunk_size=CHUNK, description="Pictures"
     )
-    return [inspection for batch in results for inspection in batch]
+    found = [inspection for result in results for inspection in result]
+    # Processes know nothing of each other's memory. What takes much is read by this one alone.
+    large = [row for row, inspection in enumerate(found) if inspection is None]
+    with ThreadPoolExecutor(available_cores()) as pool:
+        again = pool.map(lambda row: inspect_batch(batch(row, row + 1, None)), large)
+        for row, result in zip(large, again, strict=True):
+            found[row] = result[0]
+    return [inspection for inspection in found if inspection is not None]
 
 
 def _excluded(
@@ -154,6 +173,14 @@ def _excluded(
         f"source, the first is {unmatched[0]}"
     ] if unmatched else []  # fmt: skip
     return np.array([path in named for path in there], bool), warned
+
+
+def _alike(classes: tuple[str, ...]) -> list[str]:
+    return [
+        f"the classes {', '.join(same)} differ in nothing but case, blanks, - or _: "
+        "if they are one, give them one name"
+        for same in nearly_the_same(classes)
+    ]
 
 
 def _near_pairs(

@@ -1,21 +1,36 @@
 """What lies in SOURCE: a folder or a CSV -> the rows of pictures, none opened yet."""
 
+import contextlib
 import os
+import unicodedata
 import warnings
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from signwise.data.class_folders import list_folder
 from signwise.data.manifest import SPLITS
-from signwise.data.walk import walk
+from signwise.data.split_names import split_of
 from signwise.errors import SignwiseError
-from signwise.names import UNKNOWN, wrong_class_name
+from signwise.names import UNKNOWN, class_name, wrong_class_name
 from signwise.opening import MOST_TABLE, open_regular
 
-SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_ARCHIVES = (
+    b"PK\x03\x04",
+    b"\x1f\x8b",
+    b"7z\xbc\xaf",
+    b"Rar!",
+    b"BZh",
+    b"\xfd7zXZ",
+    b"\x28\xb5\x2f\xfd",
+)
+_TAR, _TAR_AT = b"ustar", 257
+COLUMNS = ("path", "label", "group", "split", "problem", "within")
+_SHEETS = (".xlsx", ".xlsm", ".ods", ".numbers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,82 +45,28 @@ class Listing:
     """How many entries were left out, by reason."""
 
 
-def list_source(source: Path) -> Listing:
+def list_source(source: Path, *, classes: Collection[str] | None = None) -> Listing:
     """The pictures of a folder or a CSV.
 
+    `classes` are those that a folder's folders can only be, where that is known; see `list_folder`.
     Raises SignwiseError where SOURCE has no classes, an empty one, or one named unknown.
     """
     skipped: Counter[str] = Counter()
     if source.is_file():
-        table = _list_csv(source, skipped)
-        _check_labels(source, table)
-        return Listing(table=table, root=source.resolve().parent, skipped=skipped)
-    if not source.is_dir():
+        root = source.resolve().parent
+        table = _list_csv(source, root, skipped)
+    elif source.is_dir():
+        root = source.resolve()
+        rows = list_folder(source, skipped, classes=classes)
+        table = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+    else:
         raise SignwiseError(f"{source} does not exist: give a folder of pictures, or a CSV")
-    rows = _list_folder(source, skipped)
-    columns = ("path", "label", "group", "split", "problem", "within")
-    table = pd.DataFrame(rows, columns=list(columns), dtype=object)
     _check_labels(source, table)
-    return Listing(table=table, root=source.resolve(), skipped=skipped)
+    return Listing(table=table, root=root, skipped=skipped)
 
 
-def _list_folder(source: Path, skipped: Counter[str]) -> list[tuple[str, ...]]:
-    folders = _folders(source)
-    splits = {
-        name: SPLIT_NAMES[name.casefold()] for name in folders if name.casefold() in SPLIT_NAMES
-    }
-    by_split = "train" in splits.values() and len(splits) > 1
-    if by_split and len(splits) < len(folders):
-        other = next(name for name in folders if name not in splits)
-        raise SignwiseError(
-            f"{source} has split folders ({', '.join(splits)}) beside {other}: "
-            f"move {other} into one of them, or away"
-        )
-    if by_split and len(set(splits.values())) < len(splits):
-        raise SignwiseError(f"{source} has two folders for one split: {', '.join(splits)}")
-    depth = 1 if by_split else 0
-    rows: list[tuple[str, ...]] = []
-    for path in walk(source, skipped):
-        name = os.path.relpath(path, source).replace(os.sep, "/")
-        parts = name.split("/")
-        split = splits[parts[0]] if by_split and len(parts) > 1 else ""
-        if len(parts) < depth + 2:
-            rows.append((name, "", "", split, "lies in no class folder", name))
-        else:
-            rows.append((name, parts[depth], "", split, "", "/".join(parts[depth + 1 :])))
-    _check_class_folders(source, list(splits) if by_split else [""], rows, depth)
-    return rows
-
-
-def _folders(folder: Path) -> list[str]:
-    return sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".") and entry.name != "__MACOSX"
-    )
-
-
-def _check_class_folders(
-    source: Path, tops: list[str], rows: list[tuple[str, ...]], depth: int
-) -> None:
-    """Every class folder holds a picture, at least one that can be tried."""
-    filled = {"/".join(row[0].split("/")[: depth + 1]) for row in rows}
-    for top in tops:
-        names = _folders(source / top)
-        if not names:
-            raise SignwiseError(
-                f"{source / top} has no class folders: put the pictures of each class into a "
-                f"folder of their own there"
-            )
-        for name in names:
-            if (f"{top}/{name}" if top else name) not in filled:
-                raise SignwiseError(
-                    f"{source / top / name} holds no picture, a class needs at least 1: "
-                    f"add pictures or remove the folder"
-                )
-
-
-def _list_csv(source: Path, skipped: Counter[str]) -> pd.DataFrame:
+def _list_csv(source: Path, root: Path, skipped: Counter[str]) -> pd.DataFrame:
+    _check_kind(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # of commas at a line's end
@@ -127,17 +88,20 @@ def _list_csv(source: Path, skipped: Counter[str]) -> pd.DataFrame:
                 "must name it once, and commas stand between the columns"
             )
     table = table.reindex(columns=["path", "label", "group", "split"], fill_value="").astype(object)
-    for name in ("path", "label", "group"):
+    for name in ("path", "group"):
         table[name] = table[name].str.strip()
-    wanted = table["split"].str.strip().str.casefold()
-    wrong = ~wanted.isin(["", *SPLIT_NAMES])
-    if wrong.any():
-        line = int(np.flatnonzero(wrong)[0])
+    table["path"] = [_as_it_lies(root, path) for path in table["path"]]
+    table["label"] = [class_name(label) for label in table["label"]]
+    wanted = table["split"].str.strip()
+    splits = {name: split_of(name) if name else "" for name in set(wanted)}
+    wrong = [splits[name] is None for name in wanted]
+    if any(wrong):
+        line = wrong.index(True)
         raise SignwiseError(
             f"{source}, line {line + 2}: split {table['split'].iloc[line]!r} is none of "
             f"{', '.join(SPLITS)}"
         )
-    table["split"] = wanted.map(SPLIT_NAMES).fillna("")
+    table["split"] = wanted.map(splits).astype(object)
     given = table["split"] != ""
     if given.any() and not given.all():
         line = int(np.flatnonzero(~given)[0])
@@ -153,6 +117,32 @@ def _list_csv(source: Path, skipped: Counter[str]) -> pd.DataFrame:
     if repeated.any():
         skipped["listed twice"] = int(repeated.sum())
     return table[~repeated].reset_index(drop=True)
+
+
+def _check_kind(source: Path) -> None:
+    """Say what a file is that is likely no CSV."""
+    with open_regular(source) as file:
+        start = file.read(_TAR_AT + len(_TAR))
+    if source.suffix.lower() in _SHEETS:
+        raise SignwiseError(f"{source} is a spreadsheet: save it as CSV UTF-8")
+    if start.startswith(_ARCHIVES) or start[_TAR_AT:] == _TAR:
+        raise SignwiseError(f"{source} is an archive: unpack it, and give the folder")
+
+
+def _as_it_lies(root: Path, path: str) -> str:
+    """The path as the file system here has it, where that is another spelling of the same.
+
+    A CSV of Windows has backslashes; macOS takes accents apart, and others do not.
+    """
+    if path.isascii() and "\\" not in path:
+        return path
+    slashes = path.replace("\\", "/")
+    for way in (path, slashes):
+        for form in (way, *(unicodedata.normalize(kind, way) for kind in ("NFC", "NFD"))):
+            with contextlib.suppress(OSError, ValueError):
+                if os.path.exists(root / form):  # noqa: PTH110  (a Path each is slow)
+                    return form
+    return slashes
 
 
 def _check_labels(source: Path, table: pd.DataFrame) -> None:

@@ -1,6 +1,7 @@
 """Groups of pictures that belong together, and a split that keeps them so."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -166,6 +167,8 @@ def _by_likeness(table: pd.DataFrame, names: list[str], pairs: NDArray[np.intp])
     leader[order] = order[leaders(len(order), np.sort(rank[pairs], axis=1))]
     rows = table.iloc[usable]
     own = [f"{label}/{within}" for label, within in zip(rows["label"], rows["within"], strict=True)]
+    met = Counter(own)  # train/a/1.png and test/a/1.png are two pictures
+    own = [name if met[name] == 1 else path for name, path in zip(own, rows["path"], strict=True)]
     return [name or names[index] or own[index] for name, index in zip(names, leader, strict=True)]
 
 

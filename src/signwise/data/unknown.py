@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from signwise.data.images import read_image
+from signwise.data.images import hashed, read_image
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError, UnreadableImage
-from signwise.files import printable_path, sha256_bytes
-from signwise.opening import MOST_PICTURE, read_regular
+from signwise.files import printable_path
 from signwise.progress import track
 from signwise.results import Problem
 
@@ -64,12 +63,11 @@ def iter_unknown(
 
     def read(path: str) -> UnknownPicture | Problem:
         try:
-            content = read_regular(path, MOST_PICTURE)
-            sha256 = sha256_bytes(content)
-            if sha256 in labels_by_sha256:
-                reason = f"the same picture is one of {labels_by_sha256[sha256]}"
-                return Problem(path=printable_path(path), problem=reason)
-            return UnknownPicture(path=path, sha256=sha256, pixels=read_image(content, size))
+            with hashed(path) as (file, sha256):
+                if sha256 in labels_by_sha256:
+                    reason = f"the same picture is one of {labels_by_sha256[sha256]}"
+                    return Problem(path=printable_path(path), problem=reason)
+                return UnknownPicture(path=path, sha256=sha256, pixels=read_image(file, size))
         except UnreadableImage as error:
             return Problem(path=printable_path(path), problem=str(error))
         except OSError as error:

@@ -1,6 +1,7 @@
 """The one way in which folders of pictures are walked."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,12 +9,55 @@ from pathlib import Path
 from signwise.data.images import image_suffixes
 from signwise.errors import SignwiseError
 
+LEFTOVERS = frozenset({
+    # Archives of macOS and of tar.
+    "__macosx", "paxheader", "paxheaders", "paxheaders.0", "gnusparsefile.0",
+    # Network storage: Synology, QNAP, ASUSTOR, NetApp, and Apple's own protocol.
+    "@eadir", "#recycle", "#snapshot", "@tmp", "@synoresource", "@sharebin",
+    "@recycle", "@recently-snapshot", "@__thumb", "~snapshot",
+    "network trash folder", "temporary items", "thevolumesettingsfolder",
+    # Windows, Linux, and what synchronises folders.
+    "$recycle.bin", "recycler", "system volume information", "lost+found", "_gsdata_",
+    # Editors of web pages, Python, notebooks that a visible copy was made of.
+    "_vti_cnf", "_vti_pvt", "__pycache__", "ipynb_checkpoints",
+})  # fmt: skip
+"""What systems, storage, editors and notebooks leave in folders, in lower case; most hold small
+copies of the pictures beside them. Much else begins with a dot, or has no picture's suffix."""
+_FOUND_BY_CHKDSK = re.compile(r"found\.\d{3}", re.IGNORECASE)
+
+
+def left_out(name: str) -> str | None:
+    """As what an entry of this name is left out, whatever it is; None where it is not."""
+    if name.startswith("."):
+        return "hidden"
+    return name if name.casefold() in LEFTOVERS or _FOUND_BY_CHKDSK.fullmatch(name) else None
+
+
+def subfolders(folder: Path) -> list[str]:
+    """The names of the folders in a folder, sorted, without what `walk` leaves out."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(e.name for e in entries if left_out(e.name) is None and _is_folder(e))
+    except OSError as error:
+        raise SignwiseError(f"{folder} can't be listed ({error.strerror})") from None
+
+
+def holds_pictures(folder: Path) -> bool:
+    """Whether pictures lie in the folder itself."""
+    with os.scandir(folder) as entries:
+        return any(
+            left_out(entry.name) is None
+            and os.path.splitext(entry.name)[1].lower() in image_suffixes()  # noqa: PTH122
+            and not _is_folder(entry)
+            for entry in entries
+        )
+
 
 def walk(root: str | Path, skipped: Counter[str] | None = None) -> Iterator[str]:
     """Yield the pictures under the folder in sorted order; each path begins with `root` as given.
 
-    Hidden entries, `__MACOSX` and files whose suffix is no picture's are left out, and counted in
-    `skipped` under "hidden", "__MACOSX" and the suffix ("no suffix" for none). Links are followed,
+    Hidden entries, `LEFTOVERS` and files whose suffix is no picture's are left out, and counted in
+    `skipped` under "hidden", their name and the suffix ("no suffix" for none). Links are followed,
     each folder only once on a way down. Raises SignwiseError for a folder that can't be listed.
     """
     counts = Counter() if skipped is None else skipped
@@ -32,10 +76,9 @@ def _walk(
     except OSError as error:
         raise SignwiseError(f"{folder} can't be listed ({error.strerror})") from None
     for entry in found:
-        if entry.name.startswith("."):
-            skipped["hidden"] += 1
-        elif entry.name == "__MACOSX":
-            skipped["__MACOSX"] += 1
+        reason = left_out(entry.name)
+        if reason is not None:
+            skipped[reason] += 1
         elif _is_folder(entry):
             yield from _walk(entry.path, suffixes, skipped, above | {real})
         elif not (entry.is_symlink() or entry.is_file()):

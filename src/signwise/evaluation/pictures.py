@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from signwise.data.class_folders import did_you_mean
 from signwise.data.manifest import load_data, problems_in
 from signwise.data.pixels import load_pixels
 from signwise.data.scan import scan
@@ -89,16 +90,16 @@ class Answers:
 def read_pictures(
     data: str | Path, split: str, classes: Sequence[str], size: int
 ) -> Iterator[Pictures]:
-    """Read the split of what `prepare` wrote, or of a folder with one sub-folder a class.
+    """Read the split of what `prepare` wrote, or of a folder or a CSV as `prepare` takes it.
 
     A folder without split folders is read whole; its pixels lie in a file that goes at the end of
     the block. Raises SignwiseError for a class that the model does not know, and where there is no
     picture to measure.
     """
     folder = Path(data)
-    if not folder.is_dir():
+    if not folder.exists():
         raise SignwiseError(
-            f"`data` {data} is no folder: give what prepare wrote, or class folders"
+            f"`data` {data} does not exist: give what prepare wrote, class folders or a CSV"
         )
     with scratch_folder() as scratch:
         if (folder / "data.json").is_file() or (folder / "manifest.csv").is_file():
@@ -132,7 +133,7 @@ def _prepared(folder: Path, split: str, classes: Sequence[str], size: int, spare
 
 def _folder(folder: Path, split: str, classes: Sequence[str], size: int, decoded: Path) -> Pictures:
     """`decoded`: where the pixels may be written."""
-    found = scan(folder, image_size=size, pixels=decoded)
+    found = scan(folder, image_size=size, pixels=decoded, classes=classes)
     _check_classes(found.classes, classes, folder)
     has_splits = found.split_given
     chosen = found.table.iloc[_of_split(found.table, split if has_splits else "all")]
@@ -140,12 +141,12 @@ def _folder(folder: Path, split: str, classes: Sequence[str], size: int, decoded
     if usable.empty:
         raise SignwiseError(
             f"{folder} has no usable picture"
-            + (f" in split {split}: choose `split` all" if has_splits else ": give class folders")
+            + (f" in split {split}: choose `split` all" if has_splits else _why(chosen))
         )
     table = _with_full_paths(usable, found.root)
     unusable = _with_full_paths(chosen[chosen["problem"] != ""], found.root)
     return Pictures(
-        name=split if has_splits else folder.resolve().name,
+        name=split if has_splits else _name(folder.resolve()),
         split=split if has_splits else "all",
         classes=found.classes,
         table=table,
@@ -156,6 +157,18 @@ def _folder(folder: Path, split: str, classes: Sequence[str], size: int, decoded
         labels_by_sha256=dict(zip(found.table["sha256"], found.table["label"], strict=True)),
         problems=problems_in(unusable),
     )
+
+
+def _name(data: Path) -> str:
+    return data.stem if data.is_file() else data.name
+
+
+def _why(rows: pd.DataFrame) -> str:
+    problems = problems_in(rows)
+    if not problems:
+        return ": give class folders"
+    first = problems[0]
+    return f": {len(problems):,} can't be used, the first is {first['path']} ({first['problem']})"
 
 
 def _with_full_paths(table: pd.DataFrame, root: Path) -> pd.DataFrame:
@@ -180,5 +193,5 @@ def _check_classes(found: Sequence[str], classes: Sequence[str], folder: Path) -
         raise SignwiseError(
             f"`data` {folder}: the model does not know {', '.join(strange)}; the data's classes are"
             f" {', '.join(found)}, the model's {', '.join(classes)}: give pictures of the model's"
-            " classes, others with `unknown`"
+            f" classes, others with `unknown`{did_you_mean(folder)}"
         )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from PIL.PngImagePlugin import PngInfo
 
-from signwise.data.images import Source, Sources, read_image
+from signwise.data.images import Source, Sources, read_for_people, read_image
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.files import atomic_path, printable_path, write_text
 from signwise.folders import MARKER, output_folder
@@ -23,7 +23,7 @@ from signwise.metrics.selective import accepted
 from signwise.names import UNKNOWN
 from signwise.opening import open_regular
 from signwise.progress import track
-from signwise.report.heat import sheet
+from signwise.report.heat import PANEL, sheet
 from signwise.results import Problem, Row
 
 # Sides of the hidden patches as shares of S: strokes of a letter, the letter, the word.
@@ -79,7 +79,7 @@ def explain(
             try:
                 content = source.read() if hasattr(source, "read") else source
                 pixels = read_image(content, predictor.image_size)
-                picture = read_image(content, None)
+                picture = read_for_people(content, PANEL)
             except UnreadableImage as error:
                 problems.append(Problem(path=path, problem=str(error)))
                 continue

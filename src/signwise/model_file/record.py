@@ -4,6 +4,7 @@ The graph's input `images` is uint8 (N, S, S, 3) RGB; its outputs are `probabili
 and `known` float32 (N,). All else that an answer needs stands in this record.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from msgspec import Meta
 
 from signwise.config import MAX_IMAGE_SIZE
 from signwise.files import Json
-from signwise.names import wrong_class_name
+from signwise.names import class_name, wrong_class_name
 from signwise.results import Interval, to_json
 
 METADATA_KEY = "signwise"
@@ -137,6 +138,7 @@ def parse_record(text: str) -> ModelRecord:
         record = msgspec.json.decode(text, type=ModelRecord)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise BrokenRecord(str(error)) from None
+    record = dataclasses.replace(record, classes=tuple(map(class_name, record.classes)))
     if len(set(record.classes)) < len(record.classes):
         raise BrokenRecord("a class is named twice")
     for name in record.classes:

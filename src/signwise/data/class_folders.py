@@ -1,0 +1,136 @@
+"""A folder of pictures -> rows: one folder a class, or the same below folders of splits."""
+
+import os
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
+
+from signwise.data.manifest import SPLITS
+from signwise.data.split_names import split_of
+from signwise.data.walk import holds_pictures, subfolders, walk
+from signwise.errors import SignwiseError
+from signwise.names import class_name
+
+Row = tuple[str, str, str, str, str, str]
+"""path, label, group, split, problem, and the path within the class."""
+
+
+def list_folder(
+    source: Path, skipped: Counter[str], *, classes: Collection[str] | None
+) -> list[Row]:
+    """The rows of the pictures under SOURCE.
+
+    `classes`: where all folders are of these, or where it is empty, folders are taken for classes
+    whatever lies in them. Else raises SignwiseError where they may be meant as something else; and
+    always where a class folder holds no picture, or where splits and classes lie side by side.
+    """
+    folders = subfolders(source)
+    splits = _splits(source, folders)
+    known = classes is not None and (not classes or {*map(class_name, folders)} <= {*classes})
+    if not splits and not known:
+        _check_meaning(source, folders)
+    depth = 1 if splits else 0
+    rows: list[Row] = []
+    for path in walk(source, skipped):
+        name = os.path.relpath(path, source).replace(os.sep, "/")
+        parts = name.split("/")
+        split = splits.get(parts[0], "") if len(parts) > 1 else ""
+        if len(parts) < depth + 2:
+            rows.append((name, "", "", split, "lies in no class folder", name))
+        else:
+            within = "/".join(parts[depth + 1 :])
+            rows.append((name, class_name(parts[depth]), "", split, "", within))
+    _check_filled(source, list(splits) or [""], rows, depth)
+    return rows
+
+
+def inner_folder(source: Path) -> Path | None:
+    """The folder of class folders that SOURCE is but a wrapper of, as archives are unpacked."""
+    folder = source
+    while len(inside := subfolders(folder)) == 1 and not holds_pictures(folder):
+        folder = folder / inside[0]
+    wraps = folder != source and len(inside) > 1 and not holds_pictures(folder)
+    return folder if wraps else None
+
+
+def did_you_mean(source: Path) -> str:
+    """The end of a sentence, where SOURCE is a wrapper."""
+    inner = inner_folder(source) if source.is_dir() else None
+    return "" if inner is None else f"; did you mean {inner}?"
+
+
+def _splits(source: Path, folders: list[str]) -> dict[str, str]:
+    """The split of each folder, where the folders are splits; else empty."""
+    splits = {name: split for name in folders if (split := split_of(name)) is not None}
+    others = [name for name in folders if name not in splits]
+    if "train" in splits.values() and len(splits) > 1:
+        if others:
+            raise SignwiseError(
+                f"{source} has split folders ({', '.join(splits)}) beside {others[0]}: "
+                f"move {others[0]} into one of them, or away"
+            )
+    elif others or not splits or not all(_holds_folders(source / name) for name in splits):
+        return {}
+    if len(set(splits.values())) < len(splits):
+        raise SignwiseError(f"{source} has two folders for one split: {', '.join(splits)}")
+    for name in splits:
+        inner = inner_folder(source / name)
+        if inner is not None:
+            raise SignwiseError(
+                f"{source / name} holds nothing but a folder, whose folders are likely the "
+                f"classes: move what is in {inner} up into {source / name}"
+            )
+    return splits
+
+
+def _check_meaning(source: Path, folders: list[str]) -> None:
+    """Refuse folders that hold the same folders each: one of the two are no classes."""
+    if len(folders) < 2 or any(holds_pictures(source / name) for name in folders):
+        return
+    inside = {tuple(class_name(name) for name in subfolders(source / top)) for top in folders}
+    if len(inside) > 1 or len(names := inside.pop()) < 2:
+        return
+    tops, subs = ", ".join(folders[:5]), ", ".join(names[:5])
+    same = f"the folders {tops} of {source} hold the same folders {subs}"
+    if any(split in top.casefold() for top in folders for split in SPLITS):
+        mend = "if they are splits, name them train, val and test"
+    elif all(split_of(name) for name in names):
+        mend = f"if these are splits, put the classes into them ({names[0]}/{folders[0]})"
+    else:
+        mend = (
+            f"if {names[0]} is a class, give {source / folders[0]}, or a CSV with path and label; "
+            f"if {folders[0]} is, say with `group` which of its pictures belong together, as '(.*)'"
+        )
+    raise SignwiseError(f"{same}: {mend}")
+
+
+def _holds_folders(folder: Path) -> bool:
+    return bool(subfolders(folder)) and not holds_pictures(folder)
+
+
+def _check_filled(source: Path, tops: list[str], rows: list[Row], depth: int) -> None:
+    """Every class folder holds a picture, at least one that can be tried."""
+    filled = {"/".join(row[0].split("/")[: depth + 1]) for row in rows}
+    for top in tops:
+        names = subfolders(source / top)
+        if not names:
+            raise SignwiseError(
+                f"{source / top} has no class folders: put the pictures of each class into a "
+                f"folder of their own there"
+            )
+        for name in names:
+            if (f"{top}/{name}" if top else name) not in filled:
+                raise SignwiseError(_nothing_in(source / top / name))
+
+
+def _nothing_in(folder: Path) -> str:
+    skipped: Counter[str] = Counter()
+    list(walk(folder, skipped))
+    seen = ", ".join(f"{count:,} {reason}" for reason, count in skipped.most_common(3))
+    mend = "add pictures or remove the folder"
+    if skipped["no suffix"]:
+        mend = "give the files the suffix of their format, as .jpg, or name them in a CSV"
+    return (
+        f"{folder} holds no picture{f' (skipped: {seen})' if seen else ''}, "
+        f"a class needs at least 1: {mend}"
+    )
