@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from signwise.inference.predictor import Prediction as Prediction
     from signwise.inference.predictor import Predictor as Predictor
     from signwise.model_file.read import models as models
+    from signwise.service.serve import serve as serve
     from signwise.synthetic import synth as synth
     from signwise.training.train import train as train
 
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
 # before it is asked for: `import signwise` stays fast.
 _TRAIN = ("train", "torch", "torchvision", "pandas", "sklearn", "matplotlib", "onnx", "safetensors")
 _DOWNLOAD = ("download", "pooch", "requests")
+_SERVE = (
+    "serve",
+    "fastapi",
+    "uvicorn",
+    "httptools",
+    "python_multipart",
+    "prometheus_client",
+    "jinja2",
+    "fastapi_offline",
+)
 _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "PrepareConfig": ("signwise.config", ()),
     "TrainConfig": ("signwise.config", ()),
@@ -47,6 +58,7 @@ _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "evaluate": ("signwise.evaluation.evaluate", _TRAIN),
     "explain": ("signwise.inference.explain", ()),
     "models": ("signwise.model_file.read", ()),
+    "serve": ("signwise.service.serve", _SERVE),
     "predict": ("signwise.inference.predict", ()),
     "Prediction": ("signwise.inference.predictor", ()),
     "Predictor": ("signwise.inference.predictor", ()),
@@ -71,6 +83,7 @@ __all__ = [
     "predict",
     "prepare",
     "read_image",
+    "serve",
     "synth",
     "train",
 ]
