@@ -274,7 +274,7 @@ def test_where_the_model_looked(opened: Opened) -> None:
 def test_another_model(opened: Opened, tmp_path: Path) -> None:
     page = opened.page
     choose(page, *PICTURES)
-    page.get_by_label("Model").select_option("other")
+    page.locator("#model").select_option("other")
     expect(page.locator(".card").first.locator(".bars li")).to_have_count(5)
     settle(page)
     assert labels(page)[0].startswith("a sign of a very long name")
@@ -328,7 +328,7 @@ def test_everybody_can_use_it(
     ) as context:
         page = Opened(context, service.url).ready()
         assert found_by_axe(page) == []
-        page.get_by_label("Model").select_option(model)
+        page.locator("#model").select_option(model)
         choose(page, *PICTURES)
         page.get_by_role("switch").check()
         expect(page.locator(".heat")).to_have_count(3)
@@ -368,7 +368,7 @@ def test_a_key_is_asked_for_and_kept_in_the_tab(
         opened = Opened(context, service.url)
         page = opened.page
         for key in ("wrong", "a-key-that-is-long-enough"):
-            page.get_by_label("Key").fill(key)
+            page.get_by_label("Key", exact=True).fill(key)
             page.get_by_role("button", name="Use it").click()
         opened.ready()
         choose(page, *PICTURES)
