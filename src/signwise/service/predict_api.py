@@ -1,6 +1,5 @@
 """The service's own API: `POST /v1/predict` and `GET /v1/models`."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -179,7 +178,14 @@ def _rows(
 ) -> dict[str, Json]:
     rows: list[Json] = []
     for number, (one, prediction) in enumerate(zip(sent, predictions, strict=True)):
-        row: dict[str, Json] = dataclasses.asdict(prediction) | {"path": one.name}
+        row: dict[str, Json] = {
+            "path": one.name,
+            "label": prediction.label,
+            "confidence": prediction.confidence,
+            "known": prediction.known,
+            "probabilities": dict[str, Json](prediction.probabilities),
+            "error": prediction.error,
+        }
         if heat_maps is not None:
             row["heat_map"] = heat_maps[number]
         rows.append(row)

@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 import time
+from collections import Counter as Counted
 from collections.abc import Callable
 from typing import TextIO
 
@@ -85,11 +86,12 @@ class Measures:
 
     def answered(self, model: str, predictions: list[Prediction]) -> None:
         """Count answers."""
+        for label, count in Counted(one.label or "error" for one in predictions).items():
+            self.answers.labels(model, label).inc(count)
+        known = self.known.labels(model)
         for one in predictions:
-            # A class may be called `error`, and `unknown` may not: both stand for themselves.
-            self.answers.labels(model, one.label or "error").inc()
             if one.known is not None:
-                self.known.labels(model).observe(one.known)
+                known.observe(one.known)
 
 
 class Watch:
