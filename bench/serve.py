@@ -73,7 +73,8 @@ class Client:
     async def ask(self, request: bytes) -> int:
         """The status of the answer, 0 where there is none."""
         try:
-            if self._streams is None:
+            if self._streams is None or self._streams[0].at_eof():  # idle for long: it was closed
+                self.close()
                 self._streams = await asyncio.open_connection("127.0.0.1", self._port)
             reader, writer = self._streams
             writer.write(request)
@@ -268,9 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f" {options.seconds:g} s",
         figures=[
             record.figure("capacity", calm.rate(options.pictures), "images/s"),
-            record.figure(
-                "answered at twice the capacity", load.rate(options.pictures), "images/s"
-            ),
+            record.figure("at twice the capacity", load.rate(options.pictures), "images/s"),
             record.figure("refused with 503", load.statuses[503], of=load.statuses.total()),
             record.figure("other errors", errors, of=load.statuses.total(), goal=0),
             record.figure("median of accepted requests", quantile(load.latencies, 0.5), "s"),
