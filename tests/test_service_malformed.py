@@ -14,6 +14,7 @@ import schemathesis
 from hypothesis import strategies
 from PIL import Image
 from schemathesis.checks import CHECKS
+from schemathesis.core.result import Ok
 
 from serving import form, png, predict, raw, running
 from signwise.service.limits import Limits
@@ -50,11 +51,11 @@ def check(answer: bytes) -> None:
 def by_schema(service: Service, examples: int) -> None:
     """Ask each operation of the OpenAPI document what it allows, and what it forbids."""
     schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
-    checks = [CHECKS.get_one(name) for name in CHECKED]
+    checks: list[Any] = [CHECKS.get_one(name) for name in CHECKED]
     asked = 0
     for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
         operation = found.ok()
-        assert operation is not None
 
         modes = [schemathesis.GenerationMode.POSITIVE]
         if operation.method == "post":  # nothing can be wrong in the others
@@ -69,7 +70,7 @@ def by_schema(service: Service, examples: int) -> None:
         @hypothesis.given(
             case=strategies.one_of(*(operation.as_strategy(generation_mode=m) for m in modes))
         )
-        def ask(case: schemathesis.Case) -> None:
+        def ask(case: schemathesis.Case[Any]) -> None:
             nonlocal asked
             asked += 1
             response = case.call(timeout=30)

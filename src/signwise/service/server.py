@@ -85,13 +85,20 @@ class Connection(HttpToolsProtocol):
         self._came("taking")
 
     def timeout_keep_alive_handler(self) -> None:
-        """Cut off who neither asks for anything more nor takes what it was sent."""
-        self.transport.abort()
+        """Let go of who asks for nothing more."""
+        self._let_go()
 
     def _wait(self, what: str, seconds: float | None = None) -> None:
         self._came(what)
         seconds = self.limits.head_seconds if seconds is None else seconds
-        self._until[what] = self.loop.call_later(seconds, self.transport.abort)
+        self._until[what] = self.loop.call_later(seconds, self._let_go)
+
+    def _let_go(self) -> None:
+        # Who does not take its answer would never let a closed connection end.
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
 
     def _came(self, what: str) -> None:
         if what in self._until:
