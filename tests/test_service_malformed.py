@@ -6,6 +6,7 @@ import socket
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import hypothesis
