@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -273,6 +274,16 @@ def test_docs_load_nothing_from_elsewhere(client: httpx.Client) -> None:
         assert client.get(address).status_code == 200
     document = client.get("/openapi.json").json()
     assert {"/v1/predict", "/v1/models", "/v2/models/{name}/infer"} <= set(document["paths"])
+
+
+def test_no_answer_waits_for_its_heads_receipt(service: Service, client: httpx.Client) -> None:
+    assert client.get("/v1/models").status_code == 200
+    connections = list(service.server.server_state.connections)
+    assert connections
+    for one in connections:
+        assert one.transport.get_extra_info("socket").getsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY
+        )
 
 
 def test_unknown_routes_and_methods(client: httpx.Client) -> None:
