@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from signwise.inference.predictor import Prediction as Prediction
     from signwise.inference.predictor import Predictor as Predictor
     from signwise.model_file.read import models as models
+    from signwise.service.serve import serve as serve
     from signwise.study.compare import compare as compare
     from signwise.study.tune import tune as tune
     from signwise.synthetic import synth as synth
@@ -33,6 +34,16 @@ if TYPE_CHECKING:
 _TRAIN = ("train", "torch", "torchvision", "pandas", "sklearn", "matplotlib", "onnx", "safetensors")
 _TUNE = ("tune", "optuna", *_TRAIN[1:])
 _DOWNLOAD = ("download", "pooch", "requests")
+_SERVE = (
+    "serve",
+    "fastapi",
+    "uvicorn",
+    "httptools",
+    "python_multipart",
+    "prometheus_client",
+    "jinja2",
+    "fastapi_offline",
+)
 _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "PrepareConfig": ("signwise.config", ()),
     "TrainConfig": ("signwise.config", ()),
@@ -52,6 +63,7 @@ _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "explain": ("signwise.inference.explain", ()),
     "tune": ("signwise.study.tune", _TUNE),
     "models": ("signwise.model_file.read", ()),
+    "serve": ("signwise.service.serve", _SERVE),
     "predict": ("signwise.inference.predict", ()),
     "Prediction": ("signwise.inference.predictor", ()),
     "Predictor": ("signwise.inference.predictor", ()),
@@ -77,6 +89,7 @@ __all__ = [
     "predict",
     "prepare",
     "read_image",
+    "serve",
     "synth",
     "train",
     "tune",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from signwise.evaluation.evaluate import EvaluateResult
     from signwise.inference.explain import ExplainResult
     from signwise.inference.predict import PredictResult
+    from signwise.service.serve import ServeResult
     from signwise.study.compare import CompareResult
     from signwise.study.tune import TuneResult
     from signwise.synthetic import SynthResult
@@ -198,6 +199,12 @@ def explain(result: "ExplainResult") -> list[RenderableType]:
         cells = (row["path"] or "", row["label"], row["file"])
         table.add_row(*(escape(str(cell)) for cell in cells), _three(row["confidence"]))
     return [table, *_problems(result.problems), _wrote(result.out, "explanations.csv, heat maps")]
+
+
+def serve(result: "ServeResult") -> list[RenderableType]:
+    """How much was answered."""
+    requests, pictures = result.counts["requests"], result.counts["pictures"]
+    return [f"stopped after {requests:,} requests, {pictures:,} pictures"]
 
 
 def models(result: ModelsResult) -> list[RenderableType]:

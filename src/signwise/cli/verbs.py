@@ -261,6 +261,42 @@ def compare(
     )
 
 
+def serve(
+    models: tuple[str, ...],
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    root_path: str = "",
+    cors: tuple[str, ...] = (),
+    api_key_file: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Answer over HTTP: an API for programs, a page for people.
+
+    Args:
+        models: Run folders, model.onnx files, or names of models that ship.
+        host: The address to listen on; 0.0.0.0 is every one that this machine has.
+        port: The port to listen on; 0 is any free one.
+        root_path: Where a proxy puts the service, as /signs.
+        cors: Origins whose pages may ask, as https://example.org; none unless given.
+        api_key_file: File of keys, one a line, one of which a client must send.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(
+        serve,
+        json,
+        lambda api: api.serve(
+            models,
+            host=host,
+            port=port,
+            root_path=root_path,
+            cors=cors,
+            api_key_file=api_key_file,
+        ),
+    )
+
+
 def models(*, json: bool = False) -> int:
     """List the models that ship, with their figures.
 
@@ -293,6 +329,7 @@ VERBS: dict[str, Callable[..., int]] = {
         compare,
         predict,
         explain,
+        serve,
         models,
         cache,
     )

@@ -3,12 +3,12 @@
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
@@ -43,11 +43,13 @@ class Prediction:
     """Why the picture could not be used."""
 
 
-class _Decoded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Decoded:
     """Pictures that went through read_image, in order."""
 
     paths: list[str | None]
     errors: list[str | None]
+    """Why a picture could not be read; None where it could."""
     pixels: np.ndarray
     """uint8 (N, S, S, 3), only of the pictures without an error."""
 
@@ -134,17 +136,17 @@ class Predictor:
         source = iter(images)
         first = list(islice(source, PIECE))
         if len(first) < PIECE:  # a few pictures are not worth a pool of threads
-            yield from self._answer([self._decode(first)])
+            yield from self._answer([self.decode(first)])
             return
         pieces = chain([first], iter(lambda: list(islice(source, PIECE)), []))
         # While the model runs on one batch, the threads must find the whole next one to work on.
         ahead = -(-self.batch_size // PIECE) + self.threads
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="signwise-decode")
         try:
-            waiting: deque[Future[_Decoded]] = deque()
-            batch: list[_Decoded] = []
+            waiting: deque[Future[Decoded]] = deque()
+            batch: list[Decoded] = []
             for piece in pieces:
-                waiting.append(pool.submit(self._decode, piece))
+                waiting.append(pool.submit(self.decode, piece))
                 if len(waiting) > ahead:
                     batch.append(waiting.popleft().result())
                     if sum(len(decoded.paths) for decoded in batch) >= self.batch_size:
@@ -154,7 +156,8 @@ class Predictor:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _decode(self, piece: list[Source]) -> _Decoded:
+    def decode(self, piece: Sequence[Source]) -> Decoded:
+        """Read pictures as the model wants them; those that can't be read get an error."""
         paths: list[str | None] = []
         errors: list[str | None] = []
         pixels = np.empty((len(piece), self.image_size, self.image_size, 3), dtype=np.uint8)
@@ -167,13 +170,19 @@ class Predictor:
                 errors.append(None)
             except UnreadableImage as error:
                 errors.append(str(error))
-        return _Decoded(paths, errors, pixels[:readable])
+        return Decoded(paths, errors, pixels[:readable])
 
-    def _answer(self, batch: list[_Decoded]) -> Iterator[Prediction]:
-        if not batch:
-            return
-        pixels = batch[0].pixels if len(batch) == 1 else np.concatenate([d.pixels for d in batch])
-        probabilities, known = self.scores(pixels)
+    def _answer(self, batch: list[Decoded]) -> Iterator[Prediction]:
+        if batch:
+            yield from self.decide(batch, *self.scores(join_pixels(batch)))
+
+    def decide(
+        self, batch: Sequence[Decoded], probabilities: np.ndarray, known: np.ndarray
+    ) -> Iterator[Prediction]:
+        """Yield the predictions of decoded pictures, given the scores of all their pixels.
+
+        `probabilities` float32 (N, K) and `known` float32 (N,), as `scores` gives them.
+        """
         finite = np.isfinite(probabilities).all(axis=1) & np.isfinite(known)
         answered = accepted(known, self.threshold)
         best = probabilities.argmax(axis=1)
@@ -196,6 +205,11 @@ class Predictor:
                 else:
                     yield _failed(path, "the model's answer is not a number")
                 at += 1
+
+
+def join_pixels(batch: Sequence[Decoded]) -> np.ndarray:
+    """The pixels uint8 (N, S, S, 3) of all readable pictures of a batch, which is not empty."""
+    return batch[0].pixels if len(batch) == 1 else np.concatenate([d.pixels for d in batch])
 
 
 def single_pictures(images: Sources) -> Iterable[Source]:
