@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from signwise.errors import SignwiseError as SignwiseError
     from signwise.errors import UnreadableImage as UnreadableImage
     from signwise.evaluation.evaluate import evaluate as evaluate
+    from signwise.export.export import export as export
     from signwise.inference.explain import explain as explain
     from signwise.inference.predict import predict as predict
     from signwise.inference.predictor import Prediction as Prediction
@@ -45,6 +46,7 @@ _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "prepare": ("signwise.data.prepare", _TRAIN),
     "train": ("signwise.training.train", _TRAIN),
     "evaluate": ("signwise.evaluation.evaluate", _TRAIN),
+    "export": ("signwise.export.export", _TRAIN),
     "explain": ("signwise.inference.explain", ()),
     "models": ("signwise.model_file.read", ()),
     "predict": ("signwise.inference.predict", ()),
@@ -65,6 +67,7 @@ __all__ = [
     "download",
     "evaluate",
     "explain",
+    "export",
     "load_data",
     "load_pixels",
     "models",

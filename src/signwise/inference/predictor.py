@@ -1,4 +1,4 @@
-"""model.onnx and pictures to predictions, through ONNX Runtime."""
+"""A model and pictures to predictions."""
 
 import json
 import os
@@ -16,9 +16,10 @@ from PIL import Image
 from signwise.data.images import Source, Sources, read_image
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.files import Json, printable_path
+from signwise.inference.session import Device, one_line, open_session
 from signwise.metrics.selective import accepted
-from signwise.model_file.read import ModelFile, read_model
-from signwise.runtime import available_cores, default_batch_size, onnx_runtime
+from signwise.model_file.read import read_model
+from signwise.runtime import available_cores, default_batch_size
 
 UNKNOWN = "unknown"
 # Pictures that a decoding thread takes at once: enough to hide the cost of handing them over.
@@ -53,11 +54,11 @@ class _Decoded(NamedTuple):
 
 
 class Predictor:
-    """A model.onnx, ready to answer; its methods may be called from several threads.
+    """A model, ready to answer; its methods may be called from several threads.
 
-    `model`: a run directory, a .onnx file or the name of a model that ships. `threshold` replaces
-    the model's own; `batch_size`, unless given, goes by the image size. Raises SignwiseError for a
-    file that can't be used.
+    `model`: a run directory, a .onnx file, a folder that `export` wrote, or the name of a model
+    that ships. `threshold` replaces the model's own; `batch_size`, unless given, goes by the image
+    size; `device` is cpu or cuda. Raises SignwiseError for a file or a device that can't be used.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Predictor:
         threshold: float | None = None,
         batch_size: int | None = None,
         threads: int | None = None,
+        device: Device = "cpu",
     ) -> None:
         if threshold is not None and not 0 <= threshold <= 1:
             raise SignwiseError(f"`threshold` must be between 0 and 1, not {threshold}")
@@ -83,11 +85,13 @@ class Predictor:
         self.metadata: dict[str, Json] = json.loads(file.metadata)
         self.batch_size = batch_size or default_batch_size(self.image_size)
         self.threads = threads or available_cores()
-        self._session = _session(file, self.threads)
+        self.device = device
+        self._run = open_session(file, self.threads, device)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the model's path: a session can't travel between processes."""
-        return _rebuild, (self.path.absolute(), self.threshold, self.batch_size, self.threads)
+        path = self.path.absolute()
+        return _rebuild, (path, self.threshold, self.batch_size, self.threads, self.device)
 
     def scores(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities float32 (N, K) and known float32 (N,) of pixels uint8 (N, S, S, 3) RGB.
@@ -105,15 +109,15 @@ class Predictor:
         known = np.empty(count, dtype=np.float32)
         for start in range(0, count, self.batch_size):
             batch = slice(start, min(start + self.batch_size, count))
-            feed = {"images": np.ascontiguousarray(pixels[batch])}
+            images = np.ascontiguousarray(pixels[batch])
             try:
-                first, second = self._session.run(["probabilities", "known"], feed)
-            except Exception as error:  # ONNX Runtime's errors share no narrower class
-                raise SignwiseError(f"{self.path} fails on pictures ({_line(error)})") from None
+                first, second = self._run(images)
+            except Exception as error:  # the runtimes' errors share no narrower class
+                raise SignwiseError(f"{self.path} fails on pictures ({one_line(error)})") from None
             if first.shape != probabilities[batch].shape or second.shape != known[batch].shape:
                 raise SignwiseError(
                     f"{self.path} answers shapes {first.shape} and {second.shape} to"
-                    f" {len(feed['images'])} pictures of {len(self.classes)} classes: train again"
+                    f" {len(images)} pictures of {len(self.classes)} classes: train again"
                 )
             probabilities[batch], known[batch] = first, second
         return probabilities, known
@@ -220,56 +224,13 @@ def _shortest(value: np.float32) -> float:
     return float(str(value))
 
 
-def _rebuild(path: Path, threshold: float, batch_size: int, threads: int) -> Predictor:
-    return Predictor(path, threshold=threshold, batch_size=batch_size, threads=threads)
+def _rebuild(
+    path: Path, threshold: float, batch_size: int, threads: int, device: Device
+) -> Predictor:
+    return Predictor(
+        path, threshold=threshold, batch_size=batch_size, threads=threads, device=device
+    )
 
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())
-
-
-def _session(file: ModelFile, threads: int) -> Any:
-    """Build the session from the bytes that were checked, and check what goes in and out.
-
-    Changes ONNX Runtime's own log level: its errors are raised, and need not be printed too.
-    """
-    runtime = onnx_runtime()
-    runtime.set_default_logger_severity(4)
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Threads that spin while they wait take the cores from those that decode: a fifth slower here.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # errors are raised; what ONNX Runtime prints is for its makers
-    try:
-        session = runtime.InferenceSession(
-            file.content, options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # ONNX Runtime's errors share no narrower class
-        raise SignwiseError(f"{file.path} can't be run ({_line(error)}): train again") from None
-    side, classes = file.record.image_size, len(file.record.classes)
-    wanted: dict[str, tuple[str, list[int | None]]] = {
-        "images": ("tensor(uint8)", [None, side, side, 3]),
-        "probabilities": ("tensor(float)", [None, classes]),
-        "known": ("tensor(float)", [None]),
-    }
-    found = {one.name: one for one in [*session.get_inputs(), *session.get_outputs()]}
-    for name, (kind, shape) in wanted.items():
-        if name not in found:
-            raise SignwiseError(f"{file.path} has no {name}: give the model.onnx of a run")
-        actual = found[name]
-        if actual.type != kind or not _fits(actual.shape, shape):
-            raise SignwiseError(
-                f"{file.path}: {name} is {actual.type} {actual.shape}, not {kind}"
-                f" {['N', *shape[1:]]}: give the model.onnx of a run"
-            )
-    if len(session.get_inputs()) != 1:
-        raise SignwiseError(f"{file.path} wants more than images: give the model.onnx of a run")
-    return session
-
-
-def _fits(shape: list[Any], wanted: list[int | None]) -> bool:
-    """Whether the shape is the wanted one: None wants any number; what has a name may be any."""
-    return len(shape) == len(wanted) and all(
-        not isinstance(actual, int) or (size is not None and actual == size)
-        for actual, size in zip(shape, wanted, strict=True)
-    )
