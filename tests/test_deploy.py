@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import classify
 import signwise
 import vectors
 from signwise.data.images import read_image
@@ -65,12 +66,7 @@ def test_the_python_snippet_decides_as_signwise(
     check_answers(done.stdout, validation)
 
 
-def test_the_python_snippet_prepares_pictures_as_signwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(SNIPPETS)
-    import classify
-
+def test_the_python_snippet_prepares_pictures_as_signwise(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for number, (width, height) in enumerate(SIZES):
         for mode, channels in (("RGB", 3), ("RGBA", 4)):
