@@ -3,27 +3,28 @@
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from PIL import Image
 
-from signwise.data.images import Source, Sources, read_image
+from signwise.data.images import Source, Sources, read_image, strict_pillow
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.files import Json, printable_path
-from signwise.inference.session import Device, one_line, open_session
+from signwise.inference.session import Device, Run, one_line, open_session
 from signwise.metrics.selective import accepted
-from signwise.model_file.read import read_model
+from signwise.model_file.read import ModelFile, read_model
 from signwise.runtime import available_cores, default_batch_size
 
 UNKNOWN = "unknown"
-# Pictures that a decoding thread takes at once: enough to hide the cost of handing them over.
-PIECE = 16
+PIECE = 32
+"""Pictures that a thread takes at once, on the CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,23 @@ class Prediction:
     """Why the picture could not be used."""
 
 
-class _Decoded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Decoded:
     """Pictures that went through read_image, in order."""
 
     paths: list[str | None]
     errors: list[str | None]
+    """Why a picture could not be read; None where it could."""
     pixels: np.ndarray
     """uint8 (N, S, S, 3), only of the pictures without an error."""
+
+
+class _Scored(NamedTuple):
+    """Pictures that went through the model as well."""
+
+    batch: list[Decoded]
+    probabilities: np.ndarray
+    known: np.ndarray
 
 
 class Predictor:
@@ -86,7 +97,9 @@ class Predictor:
         self.batch_size = batch_size or default_batch_size(self.image_size)
         self.threads = threads or available_cores()
         self.device = device
-        self._run = open_session(file, self.threads, device)
+        self._run = self._single = open_session(file, self.threads, device)
+        self._file: ModelFile | None = file
+        self._building = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the model's path: a session can't travel between processes."""
@@ -104,6 +117,9 @@ class Predictor:
             raise SignwiseError(
                 f"pixels must be uint8 (N, {side}, {side}, 3), not {pixels.dtype} {pixels.shape}"
             )
+        return self._scores(pixels, self._run)
+
+    def _scores(self, pixels: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
         count = len(pixels)
         probabilities = np.empty((count, len(self.classes)), dtype=np.float32)
         known = np.empty(count, dtype=np.float32)
@@ -111,7 +127,7 @@ class Predictor:
             batch = slice(start, min(start + self.batch_size, count))
             images = np.ascontiguousarray(pixels[batch])
             try:
-                first, second = self._run(images)
+                first, second = run(images)
             except Exception as error:  # the runtimes' errors share no narrower class
                 raise SignwiseError(f"{self.path} fails on pictures ({one_line(error)})") from None
             if first.shape != probabilities[batch].shape or second.shape != known[batch].shape:
@@ -130,54 +146,78 @@ class Predictor:
         return list(self.stream(single_pictures(images)))
 
     def stream(self, images: Iterable[Source]) -> Iterator[Prediction]:
-        """Yield the predictions in order, a batch at a time, in bounded memory.
+        """Yield the predictions in order, a piece at a time, in bounded memory.
 
-        The next batches are decoded by threads (Pillow lets go of Python's lock) while the model
-        runs. A picture that can't be read becomes a prediction with an `error`.
+        Each thread decodes a piece and runs the model on it, on its own core: threads that share
+        one run of a small network wait for each other. A picture that can't be read becomes a
+        prediction with an `error`.
         """
         source = iter(images)
-        first = list(islice(source, PIECE))
-        if len(first) < PIECE:  # a few pictures are not worth a pool of threads
-            yield from self._answer([self._decode(first)])
+        size = self._piece_size()
+        first = list(islice(source, size))
+        if len(first) < size:  # a few pictures are not worth a pool of threads
+            decoded = self.decode(first)
+            yield from self.decide([decoded], *self.scores(decoded.pixels))
             return
-        pieces = chain([first], iter(lambda: list(islice(source, PIECE)), []))
-        # While the model runs on one batch, the threads must find the whole next one to work on.
-        ahead = -(-self.batch_size // PIECE) + self.threads
-        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="signwise-decode")
+        run = self._run_on_one_core()
+        pieces = chain([first], iter(lambda: list(islice(source, size)), []))
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="signwise-predict")
         try:
-            waiting: deque[Future[_Decoded]] = deque()
-            batch: list[_Decoded] = []
+            waiting: deque[Future[_Scored]] = deque()
             for piece in pieces:
-                waiting.append(pool.submit(self._decode, piece))
-                if len(waiting) > ahead:
-                    batch.append(waiting.popleft().result())
-                    if sum(len(decoded.paths) for decoded in batch) >= self.batch_size:
-                        yield from self._answer(batch)
-                        batch = []
-            yield from self._answer([*batch, *(future.result() for future in waiting)])
+                waiting.append(pool.submit(self._score, piece, run))
+                if len(waiting) > self.threads + 1:  # none waits for work while rows are written
+                    yield from self.decide(*waiting.popleft().result())
+            for future in waiting:
+                yield from self.decide(*future.result())
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _decode(self, piece: list[Source]) -> _Decoded:
+    def _piece_size(self) -> int:
+        """Pictures that a thread takes at once: enough to hide the cost of handing them over.
+
+        A GPU is fast with whole batches alone.
+        """
+        return self.batch_size if self.device == "cuda" else min(PIECE, self.batch_size)
+
+    def _run_on_one_core(self) -> Run:
+        """The model for threads that run it at the same time; built when first wanted."""
+        with self._building:
+            if self._file is not None:
+                if self.device == "cpu" and self.threads > 1:
+                    self._single = open_session(self._file, 1, self.device, at_once=self.threads)
+                self._file = None
+        return self._single
+
+    def _score(self, piece: list[Source], run: Run) -> _Scored:
+        decoded = self.decode(piece)
+        return _Scored([decoded], *self._scores(decoded.pixels, run))
+
+    def decode(self, piece: Sequence[Source]) -> Decoded:
+        """Read pictures as the model wants them; those that can't be read get an error."""
         paths: list[str | None] = []
         errors: list[str | None] = []
         pixels = np.empty((len(piece), self.image_size, self.image_size, 3), dtype=np.uint8)
         readable = 0
-        for image in piece:
-            paths.append(printable_path(image) if isinstance(image, str | os.PathLike) else None)
-            try:
-                pixels[readable] = read_image(image, self.image_size)
-                readable += 1
-                errors.append(None)
-            except UnreadableImage as error:
-                errors.append(str(error))
-        return _Decoded(paths, errors, pixels[:readable])
+        with strict_pillow():
+            for image in piece:
+                path = printable_path(image) if isinstance(image, str | os.PathLike) else None
+                paths.append(path)
+                try:
+                    pixels[readable] = read_image(image, self.image_size)
+                    readable += 1
+                    errors.append(None)
+                except UnreadableImage as error:
+                    errors.append(str(error))
+        return Decoded(paths, errors, pixels[:readable])
 
-    def _answer(self, batch: list[_Decoded]) -> Iterator[Prediction]:
-        if not batch:
-            return
-        pixels = batch[0].pixels if len(batch) == 1 else np.concatenate([d.pixels for d in batch])
-        probabilities, known = self.scores(pixels)
+    def decide(
+        self, batch: Sequence[Decoded], probabilities: np.ndarray, known: np.ndarray
+    ) -> Iterator[Prediction]:
+        """Yield the predictions of decoded pictures, given the scores of all their pixels.
+
+        `probabilities` float32 (N, K) and `known` float32 (N,), as `scores` gives them.
+        """
         finite = np.isfinite(probabilities).all(axis=1) & np.isfinite(known)
         answered = accepted(known, self.threshold)
         best = probabilities.argmax(axis=1)

@@ -22,15 +22,16 @@ CUDA = "CUDAExecutionProvider"
 OPENVINO_TYPES = {"u8": "tensor(uint8)", "f32": "tensor(float)"}
 
 
-def open_session(file: ModelFile, threads: int, device: Device) -> Run:
+def open_session(file: ModelFile, threads: int, device: Device, *, at_once: int = 1) -> Run:
     """Build the session from the bytes that were checked, and check what goes in and out.
 
-    Raises SignwiseError for a model or a device that can't be used.
+    A run of it takes `threads`; `at_once` runs are expected at the same time. Raises SignwiseError
+    for a model or a device that can't be used.
     """
     if device not in get_args(Device):
         raise SignwiseError(f"`device` must be cpu or cuda, not {device}")
     if file.path.suffix == Path(OPENVINO_FILE).suffix:
-        return _by_openvino(file, threads, device)
+        return _by_openvino(file, threads, device, at_once)
     return _by_onnx_runtime(file, threads, device)
 
 
@@ -78,16 +79,16 @@ def _by_onnx_runtime(file: ModelFile, threads: int, device: Device) -> Run:
     return run
 
 
-def _by_openvino(file: ModelFile, threads: int, device: Device) -> Run:
+def _by_openvino(file: ModelFile, threads: int, device: Device, at_once: int) -> Run:
     require_extra("openvino", "openvino")
     if device != "cpu":
         raise SignwiseError(f"`device` {device}: OpenVINO has none, take cpu or give a model.onnx")
     module = openvino()
     settings = {
-        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_NUM_THREADS": threads * at_once,
+        "NUM_STREAMS": at_once,
         # Left to itself it computes in bfloat16 where the processor can: other answers.
         "INFERENCE_PRECISION_HINT": "f32",
-        "PERFORMANCE_HINT": "LATENCY",
         # Threads that stay on their cores keep them from those that decode.
         "ENABLE_CPU_PINNING": False,
     }
