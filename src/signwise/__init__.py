@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from signwise.errors import SignwiseError as SignwiseError
     from signwise.errors import UnreadableImage as UnreadableImage
     from signwise.evaluation.evaluate import evaluate as evaluate
+    from signwise.export.export import export as export
     from signwise.inference.explain import explain as explain
     from signwise.inference.predict import predict as predict
     from signwise.inference.predictor import Prediction as Prediction
@@ -60,6 +61,7 @@ _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "train": ("signwise.training.train", _TRAIN),
     "evaluate": ("signwise.evaluation.evaluate", _TRAIN),
     "compare": ("signwise.study.compare", _TRAIN),
+    "export": ("signwise.export.export", _TRAIN),
     "explain": ("signwise.inference.explain", ()),
     "tune": ("signwise.study.tune", _TUNE),
     "models": ("signwise.model_file.read", ()),
@@ -83,6 +85,7 @@ __all__ = [
     "download",
     "evaluate",
     "explain",
+    "export",
     "load_data",
     "load_pixels",
     "models",
