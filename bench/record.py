@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import platform
-import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import msgspec
 from signwise.files import Json, write_text
 from signwise.opening import read_record
 from signwise.results import Interval, json_document, to_json
-from signwise.runtime import available_cores
+from signwise.runtime import available_cores, cpu_name
 
 Row = TypeVar("Row")
 
@@ -201,12 +200,11 @@ def rows_of(record: Record, kind: type[Row]) -> list[Row]:
 
 def this_machine(gpu: str = "") -> Machine:
     """The machine that this runs on."""
-    model = re.search(r"model name\s*: (.+)", _cpuinfo())
     memory = None
     if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
         memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
     return Machine(
-        cpu=model[1] if model else platform.processor() or platform.machine(),
+        cpu=cpu_name(),
         cores=available_cores(),
         avx512=" avx512f" in _cpuinfo() if _cpuinfo() else None,
         memory_gib=memory,

@@ -1,11 +1,15 @@
-"""What this process and this machine lend: ONNX Runtime, threads and cores.
+"""What this process and this machine lend: the runtimes of models, threads and cores.
 
 Each function says which global state of the process it changes; nothing happens when this module
 is imported.
 """
 
+import importlib
 import math
 import os
+import platform
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -46,6 +50,26 @@ def onnx_runtime() -> ModuleType:
 
     module: ModuleType = onnxruntime
     return module
+
+
+def openvino() -> ModuleType:
+    """The module openvino, its telemetry left out.
+
+    Imported as it comes it writes an id into the user's home and sends an event to its maker; where
+    its package openvino_telemetry can't be imported it has a stub for it. So that package is hidden
+    while openvino loads.
+    """
+    if "openvino" not in sys.modules:
+        hidden = "openvino_telemetry"
+        before = sys.modules.get(hidden)
+        sys.modules[hidden] = None  # type: ignore[assignment]  # how Python says: no such module
+        try:
+            return importlib.import_module("openvino")
+        finally:
+            del sys.modules[hidden]
+            if before is not None:
+                sys.modules[hidden] = before
+    return sys.modules["openvino"]
 
 
 def let_openmp_sleep() -> None:
@@ -99,6 +123,14 @@ def _quota(folder: Path, version: int) -> Iterator[float]:
             yield float(quota) / float(period)
     except (OSError, ValueError):
         return
+
+
+def cpu_name() -> str:
+    """What the processor calls itself."""
+    listing = Path("/proc/cpuinfo")
+    text = listing.read_text(encoding="utf-8") if listing.is_file() else ""
+    named = re.search(r"model name\s*: (.+)", text)
+    return named[1] if named else platform.processor() or platform.machine()
 
 
 def default_batch_size(image_size: int) -> int:

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from signwise.data.download import DownloadResult
     from signwise.data.prepare import PrepareResult
     from signwise.evaluation.evaluate import EvaluateResult
+    from signwise.export.export import ExportResult
     from signwise.inference.explain import ExplainResult
     from signwise.inference.predict import PredictResult
+    from signwise.service.serve import ServeResult
     from signwise.study.compare import CompareResult
     from signwise.study.tune import TuneResult
     from signwise.synthetic import SynthResult
@@ -205,6 +207,26 @@ def explain(result: "ExplainResult") -> list[RenderableType]:
         cells = (row["path"] or "", row["label"], row["file"])
         table.add_row(*(escape(str(cell)) for cell in cells), _three(row["confidence"]))
     return [table, *_problems(result.problems), _wrote(result.out, "explanations.csv, heat maps")]
+
+
+def serve(result: "ServeResult") -> list[RenderableType]:
+    """How much was answered."""
+    requests, pictures = result.counts["requests"], result.counts["pictures"]
+    return [f"stopped after {requests:,} requests, {pictures:,} pictures"]
+
+
+def export(result: "ExportResult") -> list[RenderableType]:
+    """What the certificate says, and where the files are."""
+    found = result.certificate.comparison
+    difference = max(found.largest_difference, found.largest_difference_of_known)
+    pictures = f"{found.pictures:,} validation pictures"
+    return [
+        f"[bold]{found.decisions_differ:,} decisions differ[/] from those of model.onnx on"
+        f" {pictures}; largest difference of an answer {difference:.1g}",
+        f"{found.images_per_second:,.0f} images/s, model.onnx"
+        f" {found.images_per_second_of_model_onnx:,.0f} in the same run (decoded pictures)",
+        _wrote(result.out, ", ".join(result.files)),
+    ]
 
 
 def models(result: ModelsResult) -> list[RenderableType]:

@@ -160,17 +160,19 @@ def evaluate(
     split: Literal["train", "val", "test", "all"] = "test",
     unknown: Path | None = None,
     corruptions: bool = False,
+    device: Literal["cpu", "cuda"] = "cpu",
     out: Path | None = None,
     json: bool = False,
 ) -> int:
     """Measure a model on labelled photos: true numbers, a report.
 
     Args:
-        model: Run folder, model.onnx, or the name of a model that ships.
+        model: Run folder, model.onnx, what export wrote, or the name of one that ships.
         data: What prepare wrote, or a folder with one sub-folder a class.
         split: The pictures to measure on; a folder without splits is measured whole.
         unknown: Folder of pictures of no class, to measure how many are wrongly accepted.
         corruptions: Also measure under 15 common corruptions at 5 severities each.
+        device: Where the model runs; cuda wants onnxruntime-gpu.
         out: Folder to write, unless into the run; an evaluation there already is replaced.
         json: Print the result as one JSON document on standard output.
     """
@@ -178,7 +180,13 @@ def evaluate(
         evaluate,
         json,
         lambda api: api.evaluate(
-            model, data, split=split, unknown=unknown, corruptions=corruptions, out=out
+            model,
+            data,
+            split=split,
+            unknown=unknown,
+            corruptions=corruptions,
+            device=device,
+            out=out,
         ),
     )
 
@@ -191,16 +199,18 @@ def predict(
     out: Path | None = None,
     threshold: float | None = None,
     batch_size: int | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
     json: bool = False,
 ) -> int:
     """Answer one row a picture: its class, or `unknown`.
 
     Args:
-        model: Run folder, model.onnx, or the name of a model that ships.
+        model: Run folder, model.onnx, what export wrote, or the name of one that ships.
         images: Pictures, and folders of pictures.
         out: File to write: .csv, .jsonl or .parquet; CSV on standard output unless given.
         threshold: Least `known` that is no `unknown`, unless the model's own.
         batch_size: Pictures in one pass through the network, unless by their size.
+        device: Where the model runs; cuda wants onnxruntime-gpu.
         json: Print the result as one JSON document on standard output.
     """
     stream = None if out or json else sys.stdout
@@ -213,6 +223,7 @@ def predict(
             out=out,
             threshold=threshold,
             batch_size=batch_size,
+            device=device,
             stream=stream,
             keep_rows=json,
         ),
@@ -226,7 +237,7 @@ def explain(
     """Draw where the model looked: a heat map a picture.
 
     Args:
-        model: Run folder, model.onnx, or the name of a model that ships.
+        model: Run folder, model.onnx, what export wrote, or the name of one that ships.
         images: Pictures, and folders of pictures.
         out: Folder to write; heat maps that are there already are replaced.
         json: Print the result as one JSON document on standard output.
@@ -261,6 +272,63 @@ def compare(
     )
 
 
+def serve(
+    models: tuple[str, ...],
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    root_path: str = "",
+    cors: tuple[str, ...] = (),
+    api_key_file: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Answer over HTTP: an API for programs, a page for people.
+
+    Args:
+        models: Run folders, model.onnx files, or names of models that ship.
+        host: The address to listen on; 0.0.0.0 is every one that this machine has.
+        port: The port to listen on; 0 is any free one.
+        root_path: Where a proxy puts the service, as /signs.
+        cors: Origins whose pages may ask, as https://example.org; none unless given.
+        api_key_file: File of keys, one a line, one of which a client must send.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(
+        serve,
+        json,
+        lambda api: api.serve(
+            models,
+            host=host,
+            port=port,
+            root_path=root_path,
+            cors=cors,
+            api_key_file=api_key_file,
+        ),
+    )
+
+
+def export(
+    model: str,
+    /,
+    *,
+    format: Literal["onnx-int8", "openvino", "torch", "triton"],
+    out: Path,
+    data: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Write a model in another format, with a certificate of equal decisions.
+
+    Args:
+        model: Run folder, model.onnx, what export wrote, or the name of one that ships.
+        format: Where it shall run; what was written is run against model.onnx first.
+        out: Folder to write; an export that is there already is replaced.
+        data: What prepare wrote, for the pictures to compare on, unless the run's own.
+        json: Print the result as one JSON document on standard output.
+    """
+    return _run(export, json, lambda api: api.export(model, format, out, data=data))
+
+
 def models(*, json: bool = False) -> int:
     """List the models that ship, with their figures.
 
@@ -293,6 +361,8 @@ VERBS: dict[str, Callable[..., int]] = {
         compare,
         predict,
         explain,
+        serve,
+        export,
         models,
         cache,
     )

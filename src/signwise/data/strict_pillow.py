@@ -7,13 +7,15 @@ from contextlib import ExitStack, contextmanager
 
 from PIL import Image, ImageFile
 
+from signwise.config import MAX_PIXELS
+
 _lock = threading.Lock()
 _inside = 0
 _stack = ExitStack()
 
 
 @contextmanager
-def strict_pillow(max_pixels: int) -> Iterator[None]:
+def strict_pillow(max_pixels: int = MAX_PIXELS) -> Iterator[None]:
     """Pillow without warnings that are no use here, in any number of threads.
 
     Its warnings (damaged EXIF, large pictures) are silent, truncated files fail, and its own limit

@@ -36,6 +36,7 @@ from signwise.evaluation.robustness import measure_corruptions
 from signwise.files import Json, printable_path, sha256_file, write_bytes, write_text
 from signwise.folders import output_folder
 from signwise.inference.predictor import Predictor
+from signwise.inference.session import Device
 from signwise.metrics.detection import unknown_figures
 from signwise.metrics.selective import risk_coverage
 from signwise.metrics.thresholds import threshold_choices
@@ -91,6 +92,7 @@ def evaluate(
     split: Split = "test",
     unknown: str | Path | None = None,
     corruptions: bool = False,
+    device: Device = "cpu",
     out: str | Path | None = None,
     seed: int = 0,
 ) -> EvaluateResult:
@@ -101,13 +103,14 @@ def evaluate(
     RUN/evaluation/<split or folder name>; flagged.csv, which `prepare --exclude` reads: of the
     pictures that the run was not trained on those whose label is likely wrong; and, given a folder
     of pictures of no class, `unknown`, predictions_unknown.csv. An evaluation of another model or
-    of other pictures that `out` holds is kept below it, in `earlier`. `seed`: of the bootstrap and
-    the corruptions. Raises SignwiseError for a model or data that can't be used, for a class that
-    the model does not know, and without `out` where the model is no run.
+    of other pictures that `out` holds is kept below it, in `earlier`. `device`: cpu or cuda.
+    `seed`: of the bootstrap and the corruptions. Raises SignwiseError for a model or data that
+    can't be used, for a class that the model does not know, and without `out` where the model is no
+    run.
     """
     if split not in get_args(Split):
         raise SignwiseError(f"`split` must be train, val, test or all, not {split}")
-    predictor = Predictor(model)
+    predictor = Predictor(model, device=device)
     run = _run_of(model)
     if unknown is not None and not Path(unknown).is_dir():
         raise SignwiseError(f"`unknown` {unknown} is no folder: give a folder of pictures")

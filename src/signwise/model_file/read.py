@@ -1,5 +1,6 @@
-"""Finds a model.onnx and reads what it says of itself, without building a session."""
+"""Finds a model and reads what it says of itself, without building a session."""
 
+import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -19,16 +20,22 @@ from signwise.opening import MOST_MODEL, read_regular
 from signwise.results import Problem
 
 MODEL_FILE = "model.onnx"
+OPENVINO_FILE = "model.xml"
+"""What `export --format openvino` writes, its weights beside it in model.bin."""
+TORCH_FILE = "model.pt2"
+"""What `export --format torch` writes; signwise itself never opens one."""
 SHIPPED_MODELS = Path(__file__).parents[1] / "models"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """A model.onnx whose metadata have been checked."""
+    """A model whose metadata have been checked: ONNX or, where it ends in .xml, OpenVINO."""
 
     path: Path
     content: bytes
     """The file itself: what has been checked is what is run."""
+    weights: bytes = b""
+    """Of OpenVINO, which keeps them in a file of their own."""
     record: ModelRecord
     metadata: str
     """The metadata entry as it stands in the file, JSON."""
@@ -83,7 +90,9 @@ def models() -> ModelsResult:
 
 
 def find_model(model: str | Path) -> Path:
-    """The path of the model.onnx meant by a run directory, a file or the name of a shipped model.
+    """The path of the model meant by a run directory, a file or the name of a shipped model.
+
+    A folder that `export` wrote is a model, too.
 
     What exists on disk goes before a shipped name. Raises SignwiseError that lists what ships.
     """
@@ -91,13 +100,9 @@ def find_model(model: str | Path) -> Path:
     if not str(model):  # Path("") would be the folder that one stands in
         raise SignwiseError("`model` is empty: give a run directory, a model.onnx, or a name")
     if path.is_dir():
-        if not (path / MODEL_FILE).is_file():
-            if (path / "data.json").is_file():
-                raise SignwiseError(f"{model} is prepared data, and no run: train on it first")
-            raise SignwiseError(
-                f"{model} holds no {MODEL_FILE}: finish its training (train --resume)"
-            )
-        return path / MODEL_FILE
+        return _in_folder(path)
+    if path.suffix == Path(TORCH_FILE).suffix and path.exists():
+        raise _never_opened(path)
     if path.exists():
         return path
     shipped = shipped_models()
@@ -110,17 +115,70 @@ def find_model(model: str | Path) -> Path:
     )
 
 
+def _in_folder(folder: Path) -> Path:
+    """The model of a run, or of a folder that `export` wrote."""
+    for name in (MODEL_FILE, OPENVINO_FILE):
+        if (folder / name).is_file():
+            return folder / name
+    if (folder / TORCH_FILE).is_file():
+        raise _never_opened(folder / TORCH_FILE)
+    if (folder / "data.json").is_file():
+        raise SignwiseError(f"{folder} is prepared data, and no run: train on it first")
+    served = sorted(folder.glob(f"*/1/{MODEL_FILE}"))  # a model repository of Triton
+    if len(served) == 1:
+        return served[0]
+    raise SignwiseError(f"{folder} holds no {MODEL_FILE}: finish its training (train --resume)")
+
+
+def _never_opened(path: Path) -> SignwiseError:
+    return SignwiseError(
+        f"{path} is for programs of your own: PyTorch would run code that such a file holds, so"
+        " signwise opens none; give the model.onnx that it was made of"
+    )
+
+
 def read_model(model: str | Path) -> ModelFile:
-    """Read a model.onnx and check its metadata.
+    """Read a model and check its metadata.
 
     Raises SignwiseError for a file that is no ONNX model, has data outside itself, was not written
     by signwise, or has a newer format.
     """
     path = find_model(model)
+    content = _read(path)
+    if path.suffix == Path(OPENVINO_FILE).suffix:
+        weights = _read(path.with_suffix(".bin"))
+        text = _openvino_metadata(path, content)
+        return ModelFile(
+            path=path, content=content, weights=weights, record=_record(path, text), metadata=text
+        )
+    text = _onnx_metadata(path, content)
+    return ModelFile(path=path, content=content, record=_record(path, text), metadata=text)
+
+
+def _read(path: Path) -> bytes:
     try:
-        content = read_regular(path, MOST_MODEL)
+        return read_regular(path, MOST_MODEL)
     except OSError as error:
         raise SignwiseError(f"{path} can't be read ({error.strerror})") from None
+
+
+def _openvino_metadata(path: Path, content: bytes) -> str:
+    """The record in a model.xml: OpenVINO keeps the metadata of the ONNX file that it was made of.
+
+    Python's parser opens no other file, and bounds what entities may grow to.
+    """
+    try:
+        found = ElementTree.fromstring(content).find(f"rt_info/framework/{METADATA_KEY}")
+    except ElementTree.ParseError as error:
+        raise SignwiseError(
+            f"{path} is not a model, or is cut off ({error}): export it again"
+        ) from None
+    if found is None:
+        raise SignwiseError(f"{path} is no model that signwise wrote: export one, or give a run")
+    return found.get("value", "")
+
+
+def _onnx_metadata(path: Path, content: bytes) -> str:
     try:
         entries = protobuf.metadata(content)
         external = protobuf.has_external_data(content)
@@ -137,8 +195,12 @@ def read_model(model: str | Path) -> ModelFile:
         raise SignwiseError(
             f"{path} is an ONNX file that signwise did not write: give the model.onnx of a run"
         )
+    return entries[METADATA_KEY]
+
+
+def _record(path: Path, text: str) -> ModelRecord:
     try:
-        record = parse_record(entries[METADATA_KEY])
+        return parse_record(text)
     except NewerFormat as error:
         raise SignwiseError(
             f"{path} is of the newer format {error}, and this signwise reads up to {FORMAT}:"
@@ -148,4 +210,3 @@ def read_model(model: str | Path) -> ModelFile:
         raise SignwiseError(
             f"{path}: its metadata entry {METADATA_KEY!r} is broken ({error}): train again"
         ) from None
-    return ModelFile(path=path, content=content, record=record, metadata=entries[METADATA_KEY])

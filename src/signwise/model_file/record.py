@@ -136,6 +136,7 @@ def parse_record(text: str) -> ModelRecord:
         if version > FORMAT:
             raise NewerFormat(str(version))
         record = msgspec.json.decode(text, type=ModelRecord)
+        msgspec.json.decode(text)  # what the record does not name is JSON, too
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise BrokenRecord(str(error)) from None
     record = dataclasses.replace(record, classes=tuple(map(class_name, record.classes)))

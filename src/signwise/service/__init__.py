@@ -1,0 +1,1 @@
+"""Models over HTTP: an API for programs, and a page for people."""
