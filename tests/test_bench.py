@@ -143,4 +143,4 @@ def test_the_page_shows_every_benchmark_and_model() -> None:
         assert f"`{one.name}`" in page
         assert one.recorded_from in page
     for name in shipped_models():
-        assert f"[`{name}`]" in page
+        assert f"| `{name}` |" in page

@@ -99,6 +99,7 @@ def test_predict_takes_what_was_exported(
 
 
 @pytest.mark.parametrize("name", ["openvino", "triton"])
+@pytest.mark.filterwarnings("ignore:Weights, temperature and threshold were chosen on")
 def test_evaluate_takes_what_was_exported(
     name: str,
     exported: Exported,

@@ -78,7 +78,7 @@ STRANGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty device": (lambda path: path.symlink_to("/dev/null"), "no regular file"),
     "terminal": (lambda path: path.symlink_to("/dev/tty"), "no regular file"),
     "socket": (lambda path: socket.socket(socket.AF_UNIX).bind(str(path)), "no regular file"),
-    "sparse": (sparse, "larger than the limit of 1,024 MiB"),
+    "sparse": (sparse, "larger than the limit of 512 MiB"),
     "no name": (nothing, "no file can have this name"),
 }
 

@@ -139,7 +139,7 @@ def tune(
     space: Path | None = None,
     json: bool = False,
 ) -> int:
-    """Search settings, and say whether the best are better than the defaults.
+    """Search settings, and say whether the best beat the defaults.
 
     Args:
         data: What prepare wrote; its test pictures are never looked at.
@@ -255,7 +255,7 @@ def compare(
     out: Path = Path("compare"),
     json: bool = False,
 ) -> int:
-    """Say whether one model is better than another, or whether it is chance.
+    """Say whether one model beats another, or whether it is chance.
 
     Args:
         models: Two or more: run folders, model files, names of models that ship.
@@ -317,7 +317,7 @@ def export(
     data: Path | None = None,
     json: bool = False,
 ) -> int:
-    """Write a model in another format, with a certificate of equal decisions.
+    """Write a model in another format, certified to decide alike.
 
     Args:
         model: Run folder, model.onnx, what export wrote, or the name of one that ships.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from signwise.config.base import Count, ImageSize
 from signwise.errors import SignwiseError
 from signwise.files import printable_path, sha256_file, write_bytes
 from signwise.folders import MARKER
@@ -65,8 +66,16 @@ def load_data(directory: str | Path) -> PreparedData:
             f"{directory} has two classes that look the same ({', '.join(sorted(classes))}), as an "
             "older version made them: run signwise prepare again"
         )
-    table["label"] = [class_name(label) for label in table["label"]]
+    labels = [class_name(label) for label in table["label"]]
+    # As objects: pandas' own strings can't hold what is no UTF-8.
+    table["label"] = pd.Series(labels, table.index, dtype=object)
     usable = table["problem"] == ""
+    strange = sorted(set(table["label"][usable]) - set(classes))
+    if strange:
+        raise SignwiseError(
+            f"{manifest} has the label {strange[0]!r}, which is no class of data.json: "
+            "run signwise prepare again"
+        )
     return PreparedData(
         directory=directory,
         table=table[usable].reset_index(drop=True),
@@ -84,8 +93,8 @@ def load_data(directory: str | Path) -> PreparedData:
 class _Settings:
     """What is needed of the settings in data.json."""
 
-    image_size: int
-    max_pixels: int
+    image_size: ImageSize
+    max_pixels: Count
 
 
 @dataclass(frozen=True, kw_only=True)
