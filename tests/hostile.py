@@ -50,7 +50,6 @@ SOUND: tuple[tuple[str, str, str, dict[str, object]], ...] = (
     ("a.pfm", "F", "PPM", {}),
     ("a.xbm", "1", "XBM", {}),
     ("a.msp", "1", "MSP", {}),
-    ("a.im", "RGB", "IM", {}),
     ("a.dds", "RGBA", "DDS", {}),
     ("a.dib", "RGB", "DIB", {}),
 )
@@ -108,7 +107,9 @@ def sound_pictures() -> dict[str, bytes]:
     rgb.save(buffer, "JPEG", exif=exif)
     found["turned.jpg"] = buffer.getvalue()
     found["text.ppm"] = b"P3 2 2 255 " + b"9 200 31 " * 4
-    found["a.qoi"] = b"qoif" + struct.pack(">IIBB", 8, 8, 3, 0) + b"\xc5" * 9 + bytes(7) + b"\x01"
+    found["a.qoi"] = (
+        b"qoif" + struct.pack(">IIBB", 8, 8, 3, 0) + b"\xfd" * 2 + b"\xc1" + bytes(7) + b"\x01"
+    )
     found["a.xpm"] = b'/* XPM */\nstatic char *a[] = {\n"2 1 1 1",\n"x c #ff0000",\n"xx"};\n'
     return found
 
