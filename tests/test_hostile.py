@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fuzz import TABLES, read
+from fuzzing import TABLES, read
 from hostile import crafted, hostile_files, hostile_tables, sound_pictures
 from signwise.data.images import read_image
 from signwise.data.walk import walk
@@ -64,11 +64,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fill(folders: list[Path], seed: int, count: int) -> int:
-    """Write hostile files into the folders in turn; how many this file system admits the name of."""
+    """Write hostile files into the folders in turn; how many names the file system admits."""
     made = 0
     for number, (name, content) in enumerate(hostile_files(seed, count)):
         folder = os.fsencode(folders[number % len(folders)])
-        with suppress(OSError), open(os.path.join(folder, name), "xb") as file:  # noqa: PTH118, PTH123
+        path = os.path.join(folder, name)  # noqa: PTH118  (a Path can't hold bytes)
+        with suppress(OSError), open(path, "xb") as file:  # noqa: PTH123
             file.write(content)
             made += 1
     return made
@@ -114,6 +115,7 @@ def test_every_hostile_file_is_a_row_or_counted(tmp_path: Path, model: Path, cou
     )
     measured = json.loads(said)["counts"]
     assert measured["images"] + measured["unreadable"] == listed
+    assert measured["skipped"] == skipped
 
     _, said, _ = run(
         tmp_path, "evaluate", model, "--data", tmp_path / "data", "--split", "all",

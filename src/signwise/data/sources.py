@@ -80,9 +80,9 @@ def _list_csv(source: Path, root: Path, skipped: Counter[str]) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise SignwiseError(f"{source} is no readable CSV ({one_line(error)})") from None
     table.columns = pd.Index([str(name).strip().lower() for name in table.columns])
-    for name in ("path", "label"):
+    for name in ("path", "label", "group", "split"):
         found = list(table.columns).count(name)
-        if found != 1:
+        if found > 1 or (not found and name in ("path", "label")):
             raise SignwiseError(
                 f"{source} has {found or 'no'} column{'s' * (found > 1)} {name}: its first line "
                 "must name it once, and commas stand between the columns"
