@@ -1,5 +1,6 @@
 """Hostile files and names without end: made from sound ones, the same for the same seed."""
 
+import contextlib
 import io
 import os
 import struct
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
-from PIL import Image, features
+from PIL import Image
 
 Random = np.random.Generator
 
@@ -50,7 +51,6 @@ SOUND: tuple[tuple[str, str, str, dict[str, object]], ...] = (
     ("a.pfm", "F", "PPM", {}),
     ("a.xbm", "1", "XBM", {}),
     ("a.msp", "1", "MSP", {}),
-    ("a.im", "RGB", "IM", {}),
     ("a.dds", "RGBA", "DDS", {}),
     ("a.dib", "RGB", "DIB", {}),
 )
@@ -93,12 +93,13 @@ def sound_pictures() -> dict[str, bytes]:
         "LAB": Image.merge("LAB", rgb.split()),
     }
     found = {}
+    Image.init()
     for name, mode, format, options in SOUND:
-        if format == "AVIF" and not features.check("avif"):
-            continue
         buffer = io.BytesIO()
-        (made.get(mode) or rgb.convert(mode)).save(buffer, format, **options)
-        found[name] = buffer.getvalue()
+        # Not every Pillow has every format, and each mode of it.
+        with contextlib.suppress(KeyError, OSError):
+            (made.get(mode) or rgb.convert(mode)).save(buffer, format, **options)
+            found[name] = buffer.getvalue()
     buffer = io.BytesIO()
     rgb.save(buffer, "GIF", save_all=True, append_images=[rgb.rotate(90)] * 3)
     found["moving.gif"] = buffer.getvalue()
@@ -108,7 +109,9 @@ def sound_pictures() -> dict[str, bytes]:
     rgb.save(buffer, "JPEG", exif=exif)
     found["turned.jpg"] = buffer.getvalue()
     found["text.ppm"] = b"P3 2 2 255 " + b"9 200 31 " * 4
-    found["a.qoi"] = b"qoif" + struct.pack(">IIBB", 8, 8, 3, 0) + b"\xc5" * 9 + bytes(7) + b"\x01"
+    found["a.qoi"] = (
+        b"qoif" + struct.pack(">IIBB", 8, 8, 3, 0) + b"\xfd" * 2 + b"\xc1" + bytes(7) + b"\x01"
+    )
     found["a.xpm"] = b'/* XPM */\nstatic char *a[] = {\n"2 1 1 1",\n"x c #ff0000",\n"xx"};\n'
     return found
 

@@ -26,7 +26,7 @@ from signwise.inference.predict import predict
 from signwise.metrics.rates import wilson_interval
 from signwise.report.evaluation_page import EvaluationPage, evaluation_page
 from signwise.results import RunConfig, history_csv, to_json
-from toy import toy_folder, toy_model, toy_unknown
+from toy import CLASSES, toy_folder, toy_model, toy_unknown
 from toy_report import toy_history
 
 SCHEMA = json.loads(files("signwise").joinpath("metrics.schema.json").read_text(encoding="utf-8"))
@@ -216,6 +216,50 @@ def test_a_folder_is_measured_whole(run: Path, tmp_path: Path) -> None:
     found = metrics(result)
     assert (found["n"], found["split"], found["data_sha256"]) == (18, "all", None)
     assert (found["seen_in_training"], found["groups_seen_in_training"]) == (0, None)
+
+
+@pytest.mark.filterwarnings("ignore:The model was trained", "ignore:Weights", "ignore:.*earlier")
+def test_a_csv_is_measured_as_prepare_reads_it(run: Path, source: Path, tmp_path: Path) -> None:
+    rows = [f"{path},{path.parent.name}" for path in sorted(source.rglob("*.png"))]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label", *rows]))
+    whole = evaluate(run, tmp_path / "t.csv")
+    assert whole.out == run / "evaluation" / "t"
+    assert whole.counts["images"] == len(rows)
+    rows = [f"{row},{'Testing' if number % 3 else 'train'}" for number, row in enumerate(rows)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,split", *rows]))
+    assert evaluate(run, tmp_path / "t.csv").counts["images"] == len(rows) * 2 // 3
+    with pytest.raises(SignwiseError, match="no usable picture in split val: choose `split` all"):
+        evaluate(run, tmp_path / "t.csv", split="val")
+
+
+def test_why_no_picture_can_be_measured_is_told(run: Path, tmp_path: Path) -> None:
+    for name in CLASSES:
+        (tmp_path / "d" / name).mkdir(parents=True)
+        (tmp_path / "d" / name / "1.png").write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(
+        SignwiseError, match=r"no usable picture: 2 can't be used, the first is .*1"
+    ):
+        evaluate(run, tmp_path / "d")
+
+
+def test_names_that_look_the_same_are_one_class_to_a_model_too(
+    source: Path, tmp_path: Path
+) -> None:
+    composed, apart = "vorf\u00e4hrt", "vorfa\u0308hrt"
+    shutil.copytree(source, tmp_path / "d")
+    (tmp_path / "d" / "stop").rename(tmp_path / "d" / apart)
+    (tmp_path / "d" / "@eaDir").mkdir()
+    for name in (composed, apart):
+        model = toy_model(tmp_path / "m.onnx", ("priority", name))
+        found = evaluate(model, tmp_path / "d", out=tmp_path / name)
+        assert list(found.metrics["classes"]) == ["priority", composed]  # type: ignore[arg-type]
+        assert found.counts["skipped"] == 1
+
+
+def test_a_wrapper_is_named(run: Path, source: Path, tmp_path: Path) -> None:
+    shutil.copytree(source, tmp_path / "d" / "archive")
+    with pytest.raises(SignwiseError, match=r"does not know archive.*; did you mean .*archive\?"):
+        evaluate(run, tmp_path / "d")
 
 
 @pytest.mark.parametrize(("split", "count"), [("test", 12), ("val", 6), ("all", 36)])

@@ -90,6 +90,16 @@ def test_padding_can_not_hold_the_reader_for_long(monkeypatch: pytest.MonkeyPatc
     assert read_image(content + bytes(2**21), 4).shape == (4, 4, 3)
 
 
+def test_decoders_in_python_are_timed_whatever_the_size_of_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "MOST_SECONDS", -1)
+    for content in (b"qoif" + bytes(60), b"/* XPM */" + bytes(60), b"SIMPLE" + bytes(60)):
+        with pytest.raises(UnreadableImage, match="not read within the limit"):
+            read_image(content, 4)
+    assert read_image(encode(Image.new("RGB", (4, 4))), 4).shape == (4, 4, 3)
+
+
 def test_scans_without_end_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
     progressive = encode(Image.fromarray(noise), "JPEG", progressive=True)

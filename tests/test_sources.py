@@ -351,6 +351,8 @@ def test_what_is_listed_twice_counts_once(tmp_path: Path) -> None:
         ("", "no readable CSV"),
         ("path;label\n1.png;a\n", "no column path: .* commas stand between"),
         ("Path,label,Label\n1.png,a,b\n", "has 2 columns label"),
+        ("path,label,split,Group,Split\n1.png,a,,g,\n", "has 2 columns split"),
+        ("path,label\n1.png,a\n2.png,a,b,c\n", "is no readable CSV .*Expected 2 fields"),
         ("path,label\n1.png,a\n2.png,caf\udce9\n", "is not UTF-8: save it as"),
     ],
 )

@@ -17,6 +17,11 @@ class UnreadableImage(SignwiseError):
     """One picture can't be used; the text is the reason."""
 
 
+def one_line(error: Exception) -> str:
+    """What another library says was wrong, in one line, without what a terminal obeys."""
+    return printable(" ".join(str(error).split()))
+
+
 def printable(text: str) -> str:
     r"""The text for a terminal: control characters, which could move or hide things, as \xNN."""
     return text if text.isprintable() else "".join(map(_shown, text))

@@ -91,7 +91,7 @@ def _tiff(file: IO[bytes]) -> str | None:
         file.seek(tags.next)
         tags.load(file)
         width, height = int(tags[256]), int(tags[257])
-        samples, bits = int(tags.get(277, 1)), tags.get(258, (1,))
+        samples, bits = int(tags.get(277, 1)), int(tags.get(258, (1,))[0])
         kind = _SAMPLES.get(int(tags.get(339, (1,))[0]), "unknown")
         whole = (width > 0 and height > 0 and 273 in tags) or 324 in tags
     except Exception:  # whatever a damaged directory gives rise to
@@ -99,7 +99,7 @@ def _tiff(file: IO[bytes]) -> str | None:
     if not whole:
         return None
     return (
-        f"a TIFF of {samples} {kind} sample{'s' * (samples != 1)} of {bits[0]} bits is not "
+        f"a TIFF of {samples} {kind} sample{'s' * (samples != 1)} of {bits} bits is not "
         "supported: convert to RGB of 8 bits"
     )
 

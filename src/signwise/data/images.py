@@ -42,7 +42,7 @@ Sources = Source | Iterable[Source]
 """One picture or several; a path may be a folder where a function says so."""
 
 SMALL_FILE = 2**20
-"""Bytes; such a file is kept in memory between hashing and decoding, and can't take long."""
+"""Bytes; such a file is kept in memory between hashing and decoding."""
 SMALL_PICTURE = 2**19
 """Pixels; what such a picture takes does not count."""
 DRAFT_FACTOR = 2
@@ -57,6 +57,8 @@ RESIZE_RULE = (
 _NO_PICTURES = frozenset(
     {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FPX", "MIC", "ICNS", "BLP"}
 )
+# How files begin whose decoders are not written in Python: a small one can't take long.
+_QUICK = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
 _HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 _ORIENTATION = 0x0112
 _TRANSPOSE = {
@@ -192,8 +194,9 @@ def _decode_file(
 ) -> tuple[Image.Image, tuple[int, int]]:
     size_bytes = file_size(opened)
     check_file(size_bytes)
-    file: Any = opened if size_bytes <= SMALL_FILE else TimedFile(opened)
-    head = file.read(HEAD)
+    head = opened.read(HEAD)
+    quick = size_bytes <= SMALL_FILE and head.startswith(_QUICK)
+    file: Any = opened if quick else TimedFile(opened)
     if not head:
         raise UnreadableImage("empty file")
     if head.startswith(ICON):

@@ -136,9 +136,17 @@ class TimedFile:
 
     def read(self, count: int = -1) -> bytes:
         """The next bytes."""
+        self._check()
+        return self._file.read(count)
+
+    def readline(self, count: int = -1) -> bytes:
+        """The next line."""
+        self._check()
+        return self._file.readline(count)
+
+    def _check(self) -> None:
         if time.thread_time() > self._until:
             raise UnreadableImage(f"not read within the limit of {MOST_SECONDS} seconds of a core")
-        return self._file.read(count)
 
     def __getattr__(self, name: str) -> Any:
         """All else is the file's own."""

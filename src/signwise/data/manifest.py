@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from signwise.config.base import Count, ImageSize
-from signwise.errors import SignwiseError
+from signwise.errors import SignwiseError, one_line
 from signwise.files import printable_path, sha256_file, write_bytes
 from signwise.folders import MARKER
 from signwise.names import class_name
@@ -139,7 +139,7 @@ def read_table(path: Path) -> pd.DataFrame:
                 file, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
             )
     except (OSError, ValueError) as error:
-        raise SignwiseError(f"{path} is no readable CSV ({error})") from None
+        raise SignwiseError(f"{path} is no readable CSV ({one_line(error)})") from None
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 from signwise.data.class_folders import list_folder
 from signwise.data.manifest import SPLITS
 from signwise.data.split_names import split_of
-from signwise.errors import SignwiseError
+from signwise.errors import SignwiseError, one_line
 from signwise.names import UNKNOWN, class_name, wrong_class_name
 from signwise.opening import MOST_TABLE, open_regular
 
@@ -78,11 +78,11 @@ def _list_csv(source: Path, root: Path, skipped: Counter[str]) -> pd.DataFrame:
     except UnicodeDecodeError:
         raise SignwiseError(f"{source} is not UTF-8: save it as CSV UTF-8") from None
     except (OSError, ValueError) as error:
-        raise SignwiseError(f"{source} is no readable CSV ({error})") from None
+        raise SignwiseError(f"{source} is no readable CSV ({one_line(error)})") from None
     table.columns = pd.Index([str(name).strip().lower() for name in table.columns])
-    for name in ("path", "label"):
+    for name in ("path", "label", "group", "split"):
         found = list(table.columns).count(name)
-        if found != 1:
+        if found > 1 or (not found and name in ("path", "label")):
             raise SignwiseError(
                 f"{source} has {found or 'no'} column{'s' * (found > 1)} {name}: its first line "
                 "must name it once, and commas stand between the columns"

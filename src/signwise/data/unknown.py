@@ -1,5 +1,6 @@
 """The one reader of a folder of pictures of no class, for training against and for measuring."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,16 +50,18 @@ def iter_unknown(
     problems: list[Problem],
     *,
     choose: Callable[[list[str]], list[str]] = lambda paths: paths,
+    skipped: Counter[str] | None = None,
 ) -> Iterator[UnknownPicture]:
     """The usable pictures under the folder, in sorted order, in bounded memory.
 
     `labels_by_sha256` names the class of each picture of the classes: the same bytes can't be of no
-    class. `choose` may leave paths out. What can't be used is added to `problems`. Raises
+    class. `choose` may leave paths out. What can't be used is added to `problems`,
+    what `walk` leaves out to `skipped`. Raises
     SignwiseError where the folder is not there, or where no picture can be used.
     """
     if not folder.is_dir():
         raise SignwiseError(f"`unknown` {folder} is no folder: give a folder of pictures")
-    paths = choose(list(walk(folder)))
+    paths = choose(list(walk(folder, skipped)))
     usable = 0
 
     def read(path: str) -> UnknownPicture | Problem:

@@ -1,6 +1,7 @@
 """How good a model is: metrics.json, predictions.csv, plots and a report, from the very file."""
 
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -68,7 +69,8 @@ class EvaluateResult:
 
     out: Path
     counts: dict[str, int]
-    """images, correct, wrong, refused (by the threshold), unreadable, unknown (of no class),
+    """images, correct, wrong, refused (by the threshold), unreadable, skipped (files that are no
+    pictures), unknown (of no class),
     flagged (labels)."""
     problems: list[Problem]
     """Pictures that could not be used."""
@@ -227,6 +229,7 @@ def _evaluate(
             "wrong": page.wrong,
             "refused": evaluation.selective.rejected,
             "unreadable": len(problems),
+            "skipped": pictures.skipped + (0 if of_unknown is None else of_unknown.skipped),
             "unknown": 0 if of_unknown is None else len(of_unknown.known),
             "flagged": 0 if flagged is None else len(flagged),
         },
@@ -287,7 +290,8 @@ def _unknown_answers(
         labels_by_sha256 |= dict(zip(manifest["sha256"], manifest["label"], strict=True))
     problems: list[Problem] = []
     paths, hashes, probabilities, known = [], [], [], []
-    found = iter_unknown(folder, predictor.image_size, labels_by_sha256, problems)
+    skipped: Counter[str] = Counter()
+    found = iter_unknown(folder, predictor.image_size, labels_by_sha256, problems, skipped=skipped)
     while batch := list(islice(found, predictor.batch_size)):
         paths += [picture.path for picture in batch]
         hashes += [picture.sha256 for picture in batch]
@@ -301,6 +305,7 @@ def _unknown_answers(
         probabilities=np.concatenate(probabilities),
         known=np.concatenate(known),
         problems=problems,
+        skipped=skipped.total(),
     )
 
 

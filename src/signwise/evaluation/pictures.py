@@ -59,6 +59,8 @@ class Pictures:
     labels_by_sha256: dict[str, str]
     """Of every picture of the data, in whatever split."""
     problems: list[Problem]
+    skipped: int
+    """Entries of a folder that were left out by their name alone; of prepared data, none now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,8 @@ class UnknownAnswers:
     known: NDArray[np.float32]
     """(M,)."""
     problems: list[Problem]
+    skipped: int
+    """Entries of the folder that were left out by their name alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +132,7 @@ def _prepared(folder: Path, split: str, classes: Sequence[str], size: int, spare
         data_sha256=data.sha256,
         labels_by_sha256=dict(zip(data.table["sha256"], data.table["label"], strict=True)),
         problems=data.problems if split == "all" else [],
+        skipped=0,
     )
 
 
@@ -156,6 +161,7 @@ def _folder(folder: Path, split: str, classes: Sequence[str], size: int, decoded
         data_sha256=None,
         labels_by_sha256=dict(zip(found.table["sha256"], found.table["label"], strict=True)),
         problems=problems_in(unusable),
+        skipped=found.skipped.total(),
     )
 
 

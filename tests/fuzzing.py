@@ -1,4 +1,4 @@
-"""Look for inputs that break a reader: fuzz.py images|csv --minutes M --out FOLDER.
+"""Look for inputs that break a reader: fuzzing.py images|csv --minutes M --out FOLDER.
 
 Inputs are made from sound ones by chance. They go to a process of its own limits, so that a crash,
 a hang and a run for memory are found too; what was found is written to FOLDER. Put it into
