@@ -1,4 +1,4 @@
-"""The test vectors of docs/deploy.md: `python recipes/vectors.py` writes docs/snippets.
+"""The test vectors of docs/deploy.md: `python recipes/vectors.py` writes examples/deploy.
 
 Each is a picture, what it is resized to, and what the model that ships answers. None is taller than
 wide: Pillow stretches tall pictures in another order from version 13 on.
@@ -17,7 +17,7 @@ from signwise.files import Json, write_json
 from signwise.inference.predictor import Predictor
 
 MODEL = "priority-stop"
-FILE = Path(__file__).parents[1] / "docs" / "snippets" / "vectors.json"
+FILE = Path(__file__).parents[1] / "examples" / "deploy" / "vectors.json"
 WIDE = (301, 203)
 """Sides of a picture that step 4 makes smaller; they leave a rest."""
 FORMULA = "red (5 x + 3 y) mod 256, green (x x div 64 + y) mod 256, blue (x y div 32) mod 256"

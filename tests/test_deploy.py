@@ -19,8 +19,8 @@ import vectors
 from signwise.data.images import read_image
 from signwise.inference.predictor import Predictor
 
-DOCS = Path(__file__).parents[1] / "docs"
-SNIPPETS = DOCS / "snippets"
+ROOT = Path(__file__).parents[1]
+SNIPPETS = ROOT / "examples" / "deploy"
 WINDOWS = sys.platform == "win32"
 SIZES = ((1, 1), (9, 7), (16, 16), (17, 40), (40, 17), (150, 40), (61, 203), (301, 203))
 """Widths and heights: enlarged, reduced, tall, wide."""
@@ -32,7 +32,7 @@ def node() -> str:
     found = shutil.which("node")
     if found is None or not (SNIPPETS / "node_modules").is_dir():
         pytest.skip(
-            "no node, or not its packages: npm install --ignore-scripts --prefix docs/snippets"
+            "no node, or not its packages: npm install --ignore-scripts --prefix examples/deploy"
         )
     return found
 
@@ -169,7 +169,7 @@ def test_the_test_vectors_hold() -> None:
 
 
 def test_the_page_shows_the_files_that_are_tested() -> None:
-    page = (DOCS / "deploy.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```(?:python|javascript|cpp|json)\n(.*?)```", page, flags=re.DOTALL)
     for name in ("classify.py", "classify.mjs", "run.mjs", "preprocess.hpp", "classify.cpp"):
         assert (SNIPPETS / name).read_text(encoding="utf-8") in blocks, name

@@ -1,5 +1,6 @@
 """Other formats of a model: the certificate of each, and what is refused."""
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -32,6 +33,8 @@ from signwise.model_file.record import ModelRecord
 from signwise.training.restore import load_graph
 from toy import toy_folder, toy_model, toy_picture
 
+verb = importlib.import_module("signwise.export.export")
+torch_program = importlib.import_module("signwise.export.torch_program")
 Exported = Callable[[str], ExportResult]
 RUN_BY_SIGNWISE = [name for name in FORMATS if name != "torch"]
 FILES = {
@@ -60,6 +63,11 @@ def written(folder: Path) -> set[str]:
     """The files in the folder, its marker left out."""
     found = (path for path in folder.rglob("*") if path.is_file() and path.name != MARKER)
     return {path.relative_to(folder).as_posix() for path in found}
+
+
+def test_the_verb_is_public_whatever_was_imported_of_its_room() -> None:
+    assert "signwise.export.formats" in sys.modules
+    assert signwise.export is verb.export
 
 
 def test_the_command_line_knows_every_format() -> None:
@@ -98,6 +106,7 @@ def test_predict_takes_what_was_exported(
     assert Predictor(exported(name).out).record == Predictor(trained_run).record
 
 
+@pytest.mark.filterwarnings("ignore:.*were chosen on:UserWarning")
 @pytest.mark.parametrize("name", ["openvino", "triton"])
 @pytest.mark.filterwarnings("ignore:Weights, temperature and threshold were chosen on")
 def test_evaluate_takes_what_was_exported(
@@ -260,10 +269,10 @@ def test_a_wrong_export_is_refused_and_nothing_written(
         return _WrongGraph(load_graph(run, record), swapped=change is swapped_channels).eval()
 
     if name == "torch" and said == DIFFERENT:  # it is made of the weights, and not of model.onnx
-        monkeypatch.setattr("signwise.export.torch_program.load_graph", load_wrong)
+        monkeypatch.setattr(torch_program, "load_graph", load_wrong)
     else:
         wrong = replace(true, write=write)
-        monkeypatch.setattr("signwise.export.export.FORMATS", {**FORMATS, name: wrong})
+        monkeypatch.setattr(verb, "FORMATS", {**FORMATS, name: wrong})
     with pytest.raises(SignwiseError, match=said):
         signwise.export(trained_run, name, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -276,7 +285,7 @@ def test_a_refused_export_leaves_the_earlier_one_whole(
     signwise.export(trained_run, "triton", out)
     before = {name: (out / name).read_bytes() for name in written(out)}
     wrong = replace(FORMATS["openvino"], largest_difference=-1.0)
-    monkeypatch.setattr("signwise.export.export.FORMATS", {**FORMATS, "openvino": wrong})
+    monkeypatch.setattr(verb, "FORMATS", {**FORMATS, "openvino": wrong})
     with pytest.raises(SignwiseError, match="an answer differs"):
         signwise.export(trained_run, "openvino", out)
     assert {name: (out / name).read_bytes() for name in written(out)} == before

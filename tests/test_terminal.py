@@ -13,6 +13,8 @@ from signwise.cli.demo import DemoResult
 from signwise.data.download import DownloadResult
 from signwise.data.prepare import PrepareResult
 from signwise.evaluation.evaluate import EvaluateResult
+from signwise.export.certificate import Certificate, Comparison
+from signwise.export.export import ExportResult
 from signwise.inference.explain import ExplainResult
 from signwise.inference.predict import PredictResult
 from signwise.model_file.read import ModelsResult, ShippedModel
@@ -49,6 +51,37 @@ def test_a_path_is_never_broken() -> None:
         f"wrote {OUT} (rendered pictures)",
         "  1,500 stop, 2 [i]odd",
     ]
+
+
+def test_an_export_says_what_its_certificate_does() -> None:
+    certificate = Certificate(
+        format="onnx-int8",
+        comparison=Comparison(
+            pictures=1200,
+            decisions_differ=2,
+            largest_difference=0.0123,
+            largest_difference_of_known=0.0345,
+            images_per_second=2501.4,
+            images_per_second_of_model_onnx=1002.2,
+        ),
+        decisions_may_differ=0.002,
+        difference_may_be=None,
+        split="val",
+        data_sha256="0",
+        model_sha256="1",
+        files={"model.onnx": "2"},
+        versions={},
+        cpu="Abacus 3",
+        cores=2,
+    )
+    files = ["model.onnx", "certificate.json"]
+    counts = {"pictures": 1200, "decisions_differ": 2}
+    result = ExportResult(out=OUT, counts=counts, problems=[], files=files, certificate=certificate)
+    text = joined(terminal.export(result))
+    assert "2 decisions differ from those of model.onnx on 1,200 validation pictures" in text
+    assert "largest difference of an answer 0.03" in text
+    assert "2,501 images/s, model.onnx 1,002 in the same run" in text
+    assert text.endswith(f"wrote {OUT} (model.onnx, certificate.json)")
 
 
 def test_a_download_says_how_many_came() -> None:

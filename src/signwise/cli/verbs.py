@@ -317,10 +317,10 @@ def export(
     data: Path | None = None,
     json: bool = False,
 ) -> int:
-    """Write a model in another format, certified to decide alike.
+    """Write a model in another format, with a certificate.
 
     Args:
-        model: Run folder, model.onnx, what export wrote, or the name of one that ships.
+        model: Run folder, model.onnx, or the name of a model that ships.
         format: Where it shall run; what was written is run against model.onnx first.
         out: Folder to write; an export that is there already is replaced.
         data: What prepare wrote, for the pictures to compare on, unless the run's own.
