@@ -15,7 +15,7 @@ from record import Figure, Machine, Record
 from signwise.files import read_record
 from signwise.model_file.read import shipped_models
 
-HELPERS = ("record", "resnet", "peers")
+HELPERS = ("record", "resnet", "peers", "photo_sets")
 BENCHMARKS = sorted(
     path.stem for path in Path(record.__file__).parent.glob("*.py") if path.stem not in HELPERS
 )

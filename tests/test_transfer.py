@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torchvision import models
 
+import photo_sets
 import transfer
 
 
@@ -26,10 +27,10 @@ def cell(**changes: object) -> transfer.Cell:
 def test_a_student_begins_where_the_digit_does_not_rise_or_the_number_jumps() -> None:
     pictures = [(1118, 0), (1119, 1), (1121, 3), (1122, 0), (1124, 2), (1155, 9), (1156, 9)]
     pictures += [(1186, 0), (1217, 1)]
-    found = transfer.student_groups(reversed(pictures))
+    found = photo_sets.student_groups(reversed(pictures))
     assert [found[number] for number, _ in pictures] == [0, 0, 0, 1, 1, 2, 3, 4, 5]
-    assert transfer.student_groups([(1, 0), (31, 1)]) == {1: 0, 31: 0}
-    assert transfer.student_groups([]) == {}
+    assert photo_sets.student_groups([(1, 0), (31, 1)]) == {1: 0, 31: 0}
+    assert photo_sets.student_groups([]) == {}
 
 
 def test_rows_count_the_seeds_that_ended_with_every_method() -> None:
@@ -79,12 +80,12 @@ def data(tmp_path: Path) -> Path:
             Image.fromarray(pixels).save(path)
     network = models.mobilenet_v2()
     body = {n: v for n, v in network.state_dict().items() if not n.startswith("classifier")}
-    torch.save(body, tmp_path / transfer.IMAGENET)
+    torch.save(body, tmp_path / photo_sets.IMAGENET)
     return tmp_path
 
 
 def test_every_method_gets_the_split_of_a_seed_by_students(data: Path, tmp_path: Path) -> None:
-    photos = transfer.lay_out(transfer.SETS["sign-digits-64"], data, 0, tmp_path / "split")
+    photos = photo_sets.lay_out(photo_sets.SETS["sign-digits-64"], data, 0, tmp_path / "split")
     lines = [line.split(",") for line in photos.read_text().splitlines()[1:]]
     assert len(lines) == 16
     split_of = {group: split for _, _, group, split in lines}
@@ -95,6 +96,7 @@ def test_every_method_gets_the_split_of_a_seed_by_students(data: Path, tmp_path:
         assert (photos.parent / path).read_bytes()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="another operating system: no os.wait4")
 def test_a_peer_runs_and_is_measured_as_signwise_is(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
