@@ -11,7 +11,10 @@ from PIL import Image
 from torchvision import models
 
 import photo_sets
+import record
+import tables
 import transfer
+from signwise.results import to_json
 
 
 def cell(**changes: object) -> transfer.Cell:
@@ -66,6 +69,19 @@ def test_of_a_cell_that_was_measured_again_the_last_counts(tmp_path: Path) -> No
     for correct in (1, 2):
         transfer.add_cell(path, cell(correct=correct))
     assert [one.correct for one in transfer.read_cells(path).values()] == [2]
+
+
+def test_the_page_has_a_row_a_method_and_the_means() -> None:
+    rows = transfer.summarise([cell(), cell(method="fastai", correct=80)])
+    measured = record.Record(
+        bench="transfer", date="2026-01-02", how="bench/transfer.py", n=100, counted="answers",
+        machine=record.Machine(cpu="Abacus 3", cores=2), versions={},
+        figures=tuple(transfer.figures_of(rows)), rows=tuple(to_json(row) for row in rows),
+    )  # fmt: skip
+    text = "\n".join(tables.transfer_section(measured))
+    assert "| sign-digits-64 | signwise | 90.0\u00a0% | 82.6 to 94.5\u00a0% | 90 of 100 |" in text
+    assert "| mean of 1 sets | fastai | 80.0\u00a0% |" in text
+    assert tables.transfer_section(None) == ()
 
 
 @pytest.fixture
