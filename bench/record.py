@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -154,8 +154,12 @@ def finish(
     variant: str = "",
     how: str | None = None,
     gpu: str = "",
+    versions: Mapping[str, str] | None = None,
 ) -> Record:
-    """Print the figures, and the record as one line of JSON; write it where that was asked for."""
+    """Print the figures, and the record as one line of JSON; write it where that was asked for.
+
+    `versions` are of packages that are not installed in this environment.
+    """
     record = Record(
         bench=bench,
         variant=variant,
@@ -164,7 +168,7 @@ def finish(
         n=n,
         counted=counted,
         machine=this_machine(gpu),
-        versions=installed_versions(),
+        versions=installed_versions() | dict(versions or {}),
         figures=tuple(figures),
         rows=tuple(to_json(row) for row in rows),
     )

@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import peers
 import record
 from predict import INFERENCE
 from record import Record
 from signwise.files import write_text
 from signwise.model_file.read import read_model, shipped_models
 from signwise.report.words import DASH, LEVEL, UNIT, between, counted, number, percent, score
+from transfer import TransferRow, means_of
 from unknown import DEFAULT, PLAIN, REAL, UnknownRow
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -40,7 +42,7 @@ def page(records: Sequence[Record]) -> str:
     """The whole page, Markdown."""
     by_name = {one.name: one for one in records}
     speed = [one for bench in SPEED for one in records if one.bench == bench]
-    rest = [one for one in records if one.bench not in (*SPEED, "unknown")]
+    rest = [one for one in records if one.bench not in (*SPEED, "unknown", "transfer")]
     return "\n\n".join(
         (
             INTRODUCTION,
@@ -51,6 +53,7 @@ def page(records: Sequence[Record]) -> str:
             " pictures of one sign are alike. Its pictures of no class are named in its card.",
             "## Unknown, from scratch",
             unknown_table(by_name["unknown"]),
+            *transfer_section(by_name.get("transfer")),
             "## Speed",
             figures_table(speed),
             "## Everything else",
@@ -139,6 +142,56 @@ def unknown_table(measured: Record) -> str:
         " chosen with all of them in sight (LOG.md). Corruptions: the mean accuracy over 75 cells."
     )
     return f"{table(heads, rows)}\n\n{' '.join([text, *perfect[:1], *also, origin(measured)])}"
+
+
+def transfer_section(measured: Record | None) -> tuple[str, ...]:
+    """What signwise and others make of pre-trained weights; nothing where it is not measured."""
+    if measured is None:
+        return ()
+    found = record.rows_of(measured, TransferRow)
+    rows = [
+        (
+            row.set,
+            row.method,
+            percent(row.accuracy),
+            between(row.accuracy_ci95),
+            f"{row.correct:,} of {row.n:,}",
+            f"{row.loss:.3f}",
+            f"{row.ece:.3f}",
+            f"{row.seconds:.0f}",
+            f"{row.cpu_seconds:.0f}",
+        )
+        for row in found
+    ]
+    rows += [
+        (
+            f"mean of {mean.sets} sets",
+            mean.method,
+            percent(mean.accuracy),
+            DASH,
+            DASH,
+            f"{mean.loss:.3f}",
+            f"{mean.ece:.3f}",
+            f"{mean.seconds:.0f}",
+            f"{mean.cpu_seconds:.0f}",
+        )
+        for mean in means_of(found)
+    ]
+    heads = ["set and side", "method", "accuracy", "95 % interval", "right", "log loss", "ECE"]
+    heads += ["seconds", "CPU seconds"]
+    text = (
+        "Everybody gets the same pictures to train on, to validate on and to test on, and the same"
+        " weights: ImageNet's of torchvision's `mobilenet_v2`, or `signs` for its ResNet-18."
+        " signwise: `prepare`, `train` and `evaluate` with defaults, trained against rendered"
+        " pictures besides. tutorial: PyTorch's tutorial of transfer learning,"
+        f" {peers.TUTORIAL_EPOCHS} epochs. logistic: scikit-learn's logistic regression on frozen"
+        f" features. fastai: `fine_tune({peers.FASTAI_EPOCHS})`. Seeds are splits by students and"
+        " by tracks; ants and bees test the same 153 pictures each time, which count once in the"
+        " interval. `signs` has seen frames of these road signs. Seconds are of whole commands,"
+        " nothing kept from before, on a machine that others used too: there CPU seconds compare"
+        " better."
+    )
+    return ("## Transfer", table(heads, rows), f"{text} {origin(measured)}")
 
 
 def figures_table(records: Sequence[Record]) -> str:
