@@ -5,12 +5,11 @@ BIN = $(VENV)/bin
 # A CPU without AVX-512, whatever this one has: nothing may hang on the last bit of a kernel.
 OTHER_CPU = ATEN_CPU_CAPABILITY=avx2 DNNL_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell
 
-.PHONY: help demo test test-cpu docs lint format clean
+.PHONY: help demo test test-cpu lint format clean
 
 help:
 	@echo "make demo      render a data set, train on it and show the result in demo/"
 	@echo "make test      linters, type checker, and the tests with their coverage"
-	@echo "make docs      the documentation, as a site in site/"
 	@echo "make test-cpu  the tests as on another CPU"
 	@echo "make format    put the code into its format"
 
@@ -23,10 +22,6 @@ test: lint
 test-cpu: $(VENV)/.dev
 	$(OTHER_CPU) $(BIN)/pytest $(TESTS)
 
-docs: $(VENV)/.dev
-	$(BIN)/python tools/reference.py
-	$(BIN)/zensical build --strict
-
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,7 +33,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo site docs/reference
+	rm -rf $(VENV) demo
 
 # The stamp of an extra is older than pyproject.toml when it has to be installed again.
 $(VENV)/.%: pyproject.toml

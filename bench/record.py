@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import msgspec
 
 from signwise.files import Json, read_record, write_text
 from signwise.results import Interval, json_document, to_json
-from signwise.runtime import available_cores, cpu_name
+from signwise.runtime import available_cores
 
 Row = TypeVar("Row")
 
@@ -199,11 +200,12 @@ def rows_of(record: Record, kind: type[Row]) -> list[Row]:
 
 def this_machine(gpu: str = "") -> Machine:
     """The machine that this runs on."""
+    model = re.search(r"model name\s*: (.+)", _cpuinfo())
     memory = None
     if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
         memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
     return Machine(
-        cpu=cpu_name(),
+        cpu=model[1] if model else platform.processor() or platform.machine(),
         cores=available_cores(),
         avx512=" avx512f" in _cpuinfo() if _cpuinfo() else None,
         memory_gib=memory,

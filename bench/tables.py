@@ -2,12 +2,10 @@
 
 No figure of that page is typed by hand: `--save` of a benchmark leaves a file in bench/results/,
 and this writes the page anew, with the newest of each benchmark. What the models that ship measured
-of themselves stands in their own files; their rows of README.md are written from there too, so that
-it says what `signwise models` says.
+of themselves stands in their own files.
 """
 
 import argparse
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,11 +14,10 @@ from predict import INFERENCE
 from record import Record
 from signwise.files import write_text
 from signwise.model_file.read import read_model, shipped_models
-from signwise.report.words import DASH, LEVEL, UNIT, between, counted, number, percent, score
+from signwise.report.words import DASH, between, counted, number, percent, score
 from unknown import DEFAULT, PLAIN, REAL, UnknownRow
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-README = Path(__file__).parents[1] / "README.md"
 SPEED = ("predict", "startup", "overhead", "train", "corruptions", "images")
 """The benchmarks of time, in the order of their table."""
 COLUMNS = ("result", "what", "measured", "n", "when and where", "how")
@@ -33,7 +30,7 @@ and the models that ship: no figure is typed by hand. It shows the newest run of
 with its machine, its date and its n; the command in the last column measures it again (a benchmark
 keeps the result with `--save`). What is measured on real signs is measured on tracks, that is
 physical signs, that were not trained on. What was tried and failed stands in
-LOG.md."""
+[LOG.md](../LOG.md)."""
 
 
 def page(records: Sequence[Record]) -> str:
@@ -71,7 +68,7 @@ def shipped_table(by_name: dict[str, Record]) -> str:
         speed = [f for f in fast.figures if f.what == INFERENCE] if fast else []
         rows.append(
             (
-                f"`{name}`",
+                f"[`{name}`](../src/signwise/models/{name}/README.md)",
                 f"{counted(held.correct, held.n)}, {percent(held.accuracy)}",
                 between(held.accuracy_ci95),
                 f"{between(held.accuracy_ci95_grouped)} ({held.signs} signs)",
@@ -83,27 +80,6 @@ def shipped_table(by_name: dict[str, Record]) -> str:
         )
     heads = ("model", "right", "by picture", "by sign", "rejected", "wrongly accepted")
     return table((*heads, "size", "inference alone"), rows)
-
-
-def with_shipped(readme: str) -> str:
-    """README.md with the rows of the models that ship as their files have them."""
-    for name, path in shipped_models().items():
-        record_of = read_model(path).record
-        held = record_of.figures.held_out
-        assert held is not None
-        assert held.unknown is not None
-        cells = (
-            f"`{name}`, {len(record_of.classes)} classes",
-            f"{held.n:,} ({held.signs})",
-            f"{percent(held.accuracy)} ({LEVEL} {between(held.accuracy_ci95)} by picture,"
-            f" {between(held.accuracy_ci95_grouped)} by sign)",
-            f"{counted(held.unknown.accepted, held.unknown.n)}, {held.unknown.source}",
-        )
-        row = f"| {' | '.join(cells)} |".replace(UNIT, " %")
-        lines = re.findall(rf"^\| `{name}`.*$", readme, flags=re.MULTILINE)
-        assert len(lines) == 1, f"README.md has one row of {name}"
-        readme = readme.replace(lines[0], row)
-    return readme
 
 
 def unknown_table(measured: Record) -> str:
@@ -178,11 +154,10 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the page, and the rows of README.md."""
+    """Write the page."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.parse_args(arguments)
     write_text(PAGE, page(record.newest(record.RESULTS)) + "\n")
-    write_text(README, with_shipped(README.read_text(encoding="utf-8")))
     print(PAGE)
 
 

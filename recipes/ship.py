@@ -36,8 +36,8 @@ from signwise import __version__
 from signwise.config import SIGNS_SIZE, CalibrationConfig
 from signwise.data.images import RESIZE_RULE
 from signwise.errors import SignwiseError
-from signwise.export.certificate import compare
-from signwise.export.int8 import quantise
+from signwise.export.certificate import certify
+from signwise.export.formats import FORMATS
 from signwise.files import atomic_path, sha256_bytes, write_bytes, write_text
 from signwise.inference.predictor import Predictor
 from signwise.metrics.detection import unknown_figures
@@ -76,8 +76,8 @@ class Shipped:
     network: Callable[[NetworkFacts], nn.Module]
     """Without its weights."""
     card: Callable[[ModelRecord, NetworkFacts], str]
-    int8: bool
-    """Whether it ships in int8."""
+    format: str | None
+    """Of `FORMATS`; None where the file ships as it was exported."""
 
 
 SIGNS = Shipped(
@@ -87,7 +87,7 @@ SIGNS = Shipped(
     labels=lambda photos: photos.labels,
     network=lambda facts: build_model("resnet18", CLASSES + 1, facts.size, "none"),
     card=signs_card,
-    int8=True,
+    format="onnx-int8",
 )
 PRIORITY_AND_STOP = Shipped(
     name="priority-stop",
@@ -96,7 +96,7 @@ PRIORITY_AND_STOP = Shipped(
     labels=priority_stop_labels,
     network=lambda facts: small_network(facts.widths),
     card=priority_stop_card,
-    int8=False,
+    format=None,
 )
 
 
@@ -196,12 +196,12 @@ def ship(shipped: Shipped, network: nn.Module, photos: Photos, folder: Path) -> 
         exported = Path(name) / MODEL_FILE
         scale = CalibrationConfig().known_scale
         export_onnx(network, exported, val[:COMPARED_PICTURES], record, scale)
-        if shipped.int8:
-            draws = np.random.default_rng(0).permutation(len(val))[:QUANTISER_PICTURES]
-            quantise(read_model(exported), folder, val[draws])
-            say(shipped.name, compare(Predictor(exported), Predictor(folder), val))
-        else:
+        if shipped.format is None:
             write_bytes(folder / MODEL_FILE, exported.read_bytes())
+        else:
+            draws = np.random.default_rng(0).permutation(len(val))[:QUANTISER_PICTURES]
+            FORMATS[shipped.format](read_model(exported), folder, val[draws])
+            say(shipped.name, certify(Predictor(exported), Predictor(folder), val))
     return measure_shipped(shipped, photos, folder)
 
 

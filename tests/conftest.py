@@ -1,6 +1,5 @@
 """What holds for every test: no network, two threads, no silent skip in CI; and what many share."""
 
-import io
 import os
 import socket
 from collections.abc import Callable, Generator, Iterator
@@ -9,7 +8,6 @@ from typing import Any
 
 import hypothesis
 import pytest
-from PIL import Image
 
 import signwise.training  # how OpenMP's threads wait, before torch is loaded
 
@@ -81,20 +79,6 @@ def trained_run(toy_net: str, prepared: Path, tmp_path_factory: pytest.TempPathF
     out = tmp_path_factory.mktemp("trained") / "run"
     signwise.train(prepared, out, QUICK, epochs=6, keep_known=0.75)
     return out
-
-
-@pytest.fixture
-def plain_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A white dot stands for every chart, and no heat map is computed: both take long."""
-    import numpy as np
-
-    content = io.BytesIO()
-    Image.new("RGB", (1, 1), "white").save(content, "png")
-    for module in ("charts", "confusion_chart"):
-        monkeypatch.setattr(f"signwise.report.{module}.draw", lambda *_: content.getvalue())
-    monkeypatch.setattr(
-        "signwise.evaluation.examples.occlusion_map", lambda _, pixels: np.zeros(pixels.shape[:3])
-    )
 
 
 @pytest.fixture

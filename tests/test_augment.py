@@ -334,20 +334,6 @@ def test_the_edge_of_a_shadow_lies_within_reach_of_the_middle() -> None:
     assert float(middle) == pytest.approx(0.5, abs=0.1)
 
 
-@pytest.mark.parametrize("sharpness", [6.0, 12.0, 24.0])
-def test_reach_and_sharpness_of_a_shadow_are_settings(sharpness: float) -> None:
-    light = torch.ones(200, 3, 64, 64)
-    config = alone(shadow_share=1, shadow_depth=(1, 1), shadow_reach=0, shadow_sharpness=sharpness)
-    seen = views.batch_light(light, config, generator())[:, 0]
-    # Half is dark, and the light a quarter of the side away is as steep as the sigmoid.
-    assert torch.allclose(seen.mean((1, 2)), torch.full((200,), 0.5), atol=1e-4)
-    place = torch.linspace(-1, 1, 64)
-    odds = torch.logit(seen.double().clamp(1e-6, 1 - 1e-6))
-    across, down = odds[:, 32, 33] - odds[:, 32, 32], odds[:, 33, 32] - odds[:, 32, 32]
-    slope = torch.hypot(across, down) / (place[33] - place[32])
-    assert torch.allclose(slope, torch.full((200,), sharpness).double(), rtol=1e-2)
-
-
 def test_haze_covers_everything_with_one_grey() -> None:
     pixels = noise(4)
     config = alone(haze_share=1, haze=(0.3, 0.3), haze_light=(0.8, 0.8))
@@ -392,15 +378,6 @@ def test_blur_is_as_wide_in_a_larger_picture() -> None:
     narrow[:, :, 4, 4] = 1.0
     seen = views.batch_blur(narrow, alone(blur_share=1, blur_length=(9, 9)), generator())
     assert int(seen[0, 0].gt(0).sum()) == 25  # at least two pixels to each side
-
-
-@pytest.mark.parametrize(("kernel", "radius"), [(0.1, 2), (1.2, 2), (3, 6), (3.4, 7)])
-def test_the_kernel_of_the_blur_is_a_setting(kernel: float, radius: int) -> None:
-    point = torch.zeros(1, 3, 64, 64)
-    point[:, :, 32, 32] = 1.0
-    config = alone(blur_share=1, blur_length=(9, 9), blur_ratio=(1, 1), blur_kernel=kernel)
-    seen = views.batch_blur(point, config, generator())
-    assert int(seen[0, 0].gt(0).sum()) == (2 * radius + 1) ** 2
 
 
 def test_blur_takes_a_share_and_repeats_the_edge() -> None:

@@ -132,11 +132,6 @@ def test_the_page_is_what_the_results_make() -> None:
     assert tables.PAGE.read_text(encoding="utf-8") == wanted, "run python bench/tables.py"
 
 
-def test_the_readme_says_what_the_models_that_ship_say() -> None:
-    text = tables.README.read_text(encoding="utf-8")
-    assert tables.with_shipped(text) == text, "run python bench/tables.py"
-
-
 def test_the_page_shows_every_benchmark_and_model() -> None:
     page = tables.PAGE.read_text(encoding="utf-8")
     for one in record.newest(record.RESULTS):

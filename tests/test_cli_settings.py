@@ -15,8 +15,7 @@ from signwise.config import AugmentationConfig, Traits
 
 TRAIN_FLAGS = """--out --epochs --batch-size --learning-rate --momentum --weight-decay
     --label-smoothing --image-size --model --weights --freeze --unknown --keep-known --class-weights
-    --seed --device --threads --time-limit --resume --track --track-images
-    --config"""
+    --seed --device --threads --time-limit --resume --track --config"""
 
 
 def traits(pictures: int) -> Traits:
@@ -28,7 +27,7 @@ def test_flags_of_train_and_prepare_are_flat(capsys: pytest.CaptureFixture[str])
     text = capsys.readouterr().out
     for flag in TRAIN_FLAGS.split():
         assert f" {flag} " in text
-    switches = {f"--no-{name}" for name in ("freeze", "resume", "json", "track-images")}
+    switches = {f"--no-{name}" for name in ("freeze", "resume", "json")}
     found = set(re.findall(r"(?<= )--[a-z][a-z.:_-]*", text))
     assert found <= {*TRAIN_FLAGS.split(), *switches, "--json", "--help"}
     main(["prepare", "--help"])

@@ -244,7 +244,6 @@ AT_LEAST_1: Ends = ((1, 10**6), (0,))
 SHARE: Ends = ((0, 1), (-0.001, 1.001))
 BELOW_1: Ends = ((0, 0.999), (-0.001, 1.0))
 ABOVE_0: Ends = ((0.001, 1), (0, 1.001))
-POSITIVE: Ends = ((0.001, 1e6), (0,))
 PAIR: Ends = (((0, 2), (1, 1)), ((-0.001, 1), (1, 0.9)))
 PAIR_ABOVE_0: Ends = (((0.001, 100), (1, 1)), ((0, 1), (1, 0.9)))
 PAIR_OF_SHARES: Ends = (((0, 1), (0.5, 0.5)), ((-0.001, 1), (0, 1.001), (1, 0.9)))
@@ -254,12 +253,9 @@ RANGES: dict[str, Ends] = {
     "head.views": (((1, 1), (2, 9)), ((0, 2), (3, 2))),
     "head.pictures": AT_LEAST_1,
     "head.penalties": (((0,), (0.1, 2.0, 0.5)), ((), (-0.001,), (0.1, -0.001))),
-    "head.sharpness": PAIR_ABOVE_0,
     "head.iterations": AT_LEAST_1,
-    "head.batch_size": AT_LEAST_1,
-    "fine_tuning.learning_rate": POSITIVE,
+    "fine_tuning.learning_rate": ((0.001, 1e3), (0,)),
     "fine_tuning.body": AT_LEAST_0,
-    "fine_tuning.statistics": SHARE,
     "fine_tuning.patience": AT_LEAST_1,
     "schedule.warm_up": BELOW_1,
     "schedule.start": ABOVE_0,
@@ -270,10 +266,8 @@ RANGES: dict[str, Ends] = {
     "usual_epochs.pretrained": AT_LEAST_1,
     "usual_epochs.least_steps": AT_LEAST_1,
     "calibration.temperature": (((1, 1), (0.001, 1e6)), ((0, 8), (1.001, 8), (0.25, 0.999))),
-    "calibration.known_scale": POSITIVE,
+    "calibration.known_scale": ((0.001, 1e6), (0,)),
     "calibration.largest_threshold": SHARE,
-    "calibration.keep_alone": ABOVE_0,
-    "calibration.keep_untold": ABOVE_0,
     "augmentation.easy_epochs": SHARE,
     "augmentation.rotation": AT_LEAST_0,
     "augmentation.shift": AT_LEAST_0,
@@ -285,15 +279,12 @@ RANGES: dict[str, Ends] = {
     "augmentation.colour_cast": AT_LEAST_0,
     "augmentation.shadow_share": SHARE,
     "augmentation.shadow_depth": PAIR_OF_SHARES,
-    "augmentation.shadow_reach": AT_LEAST_0,
-    "augmentation.shadow_sharpness": POSITIVE,
     "augmentation.haze_share": SHARE,
     "augmentation.haze": PAIR_OF_SHARES,
     "augmentation.haze_light": PAIR_OF_SHARES,
     "augmentation.blur_share": SHARE,
     "augmentation.blur_length": PAIR_ABOVE_0,
     "augmentation.blur_ratio": PAIR_ABOVE_0,
-    "augmentation.blur_kernel": POSITIVE,
     "augmentation.low_resolution_share": SHARE,
     "augmentation.low_resolution": PAIR_OF_SHARES,
     "augmentation.noise_share": SHARE,
@@ -319,8 +310,6 @@ RANGES: dict[str, Ends] = {
     "negatives.crop_reach": PAIR,
     "negatives.mixture": PAIR_OF_SHARES,
     "negatives.swap_radius": PAIR,
-    "negatives.swap_sharpness": POSITIVE,
-    "negatives.swap_gain": PAIR,
 }
 
 

@@ -1,7 +1,5 @@
 """Near duplicates among many pictures, and the groups that they make."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from signwise.data import duplicates
-from signwise.data.duplicates import first_rivals, leaders, near_pairs
+from signwise.data.duplicates import leaders, near_pairs
 
 Fingerprints = NDArray[np.uint64]
 Signatures = NDArray[np.uint8]
@@ -132,33 +130,3 @@ def test_each_goes_to_its_first_near_duplicate_that_leads(count: int, data: st.D
             assert not near[number] & heads, "two that lead are no near duplicates"
         else:
             assert leader[number] == min(near[number] & heads)
-
-
-@given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("abc")), max_size=30))
-def test_a_rival_is_the_first_of_the_same_bytes_under_another_label(
-    pictures: list[tuple[str, str]],
-) -> None:
-    hashes, labels = [each[0] for each in pictures], [each[1] for each in pictures]
-    wanted = [
-        next((i for i, other in enumerate(pictures) if other[0] == content and other[1] != label),
-             None)
-        for content, label in pictures
-    ]  # fmt: skip
-    assert first_rivals(hashes, labels) == wanted
-
-
-class Counted(list[str]):
-    """A list that counts how often an entry is looked at by its number."""
-
-    looks = 0
-
-    def __getitem__(self, index: Any) -> Any:
-        self.looks += 1
-        return super().__getitem__(index)
-
-
-def test_thousands_of_copies_under_two_labels_are_looked_at_a_few_times_each() -> None:
-    labels = Counted(["a", "b"] * 4000)
-    rivals = first_rivals(["x"] * 8000, labels)
-    assert rivals == [1, 0] * 4000
-    assert labels.looks < 10 * 8000

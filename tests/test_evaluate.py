@@ -20,7 +20,6 @@ from signwise.data.prepare import prepare
 from signwise.data.unknown import LISTING
 from signwise.errors import SignwiseError
 from signwise.evaluation.evaluate import EvaluateResult, evaluate
-from signwise.evaluation.pictures import PixelRows
 from signwise.files import sha256_file, write_json, write_text
 from signwise.inference.predict import predict
 from signwise.metrics.rates import wilson_interval
@@ -110,7 +109,7 @@ def test_a_split_of_a_run_gets_every_file(measured: EvaluateResult) -> None:
     assert measured.out.parts[-3:] == ("run", "evaluation", "test")
     assert {path.name for path in measured.out.iterdir()} == {
         ".signwise", "metrics.json", "predictions.csv", "confusion_matrix.png", "reliability.png",
-        "report.html", "flagged.csv", "predictions_unknown.csv",
+        "report.html", "flagged.csv",
     }  # fmt: skip
     for name in ("confusion_matrix.png", "reliability.png"):
         with Image.open(measured.out / name) as chart:
@@ -179,17 +178,13 @@ def test_predictions_begin_with_what_predict_says(measured: EvaluateResult) -> N
 
 def test_a_second_evaluation_replaces_the_first_with_the_same_bytes(run: Path, data: Path) -> None:
     first = evaluate(run, data).out
-    before = contents(first)
+    contents = {path.name: path.read_bytes() for path in first.iterdir()}
     again = evaluate(run, data).out
-    assert contents(again) == before
-    assert not (again / "earlier").exists()
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == contents
 
 
 def test_pictures_of_the_training_are_told(run: Path, data: Path) -> None:
-    with (
-        pytest.warns(UserWarning, match="trained on 48 of these 72 pictures"),
-        pytest.warns(UserWarning, match="chosen on 12 of these 72 pictures"),
-    ):
+    with pytest.warns(UserWarning, match="trained on 48 of these 72 pictures"):
         result = evaluate(run, data, split="all")
     manifest = pd.read_csv(data / "manifest.csv")
     assert metrics(result)["seen_in_training"] == (manifest["split"] == "train").sum() == 48
@@ -241,7 +236,7 @@ def test_without_groups_there_is_no_interval_by_group(tmp_path: Path) -> None:
 
 
 def test_classes_may_be_a_subset_and_no_more(run: Path, tmp_path: Path) -> None:
-    part = toy_folder(tmp_path / "part", ("priority",), per_class=6, seed=7)
+    part = toy_folder(tmp_path / "part", ("priority",), per_class=6)
     stop = metrics(evaluate(run, part))["per_class"]["stop"]
     assert stop["support"] == 0
     assert stop["recall"] == {"value": None, "n": 0, "ci95": None}
@@ -289,9 +284,7 @@ def test_pictures_of_no_class_are_measured(
 
 def test_what_was_asked_for_once_does_not_stay(run: Path, data: Path, tmp_path: Path) -> None:
     evaluate(run, data, unknown=toy_unknown(tmp_path / "others"))
-    again = evaluate(run, data)
-    assert "unknown" not in metrics(again)
-    assert not (again.out / "predictions_unknown.csv").exists()
+    assert "unknown" not in metrics(evaluate(run, data))
 
 
 def test_pictures_of_the_classes_are_none_of_no_class(
@@ -339,62 +332,10 @@ def test_a_model_whose_answers_are_no_numbers_is_an_error(run: Path, data: Path)
         evaluate(run, data)
 
 
-def test_an_evaluation_of_other_pictures_is_kept_and_told(
-    run: Path, data: Path, tmp_path: Path
-) -> None:
-    first = evaluate(run, data)
-    before = contents(first.out)
-    with pytest.warns(UserWarning, match=r"test/earlier/test holds an earlier evaluation now"):
-        second = evaluate(run, toy_folder(tmp_path / "test", per_class=3, seed=9))
-    assert second.out == first.out
-    assert metrics(second)["n"] == 6
-    assert contents(first.out / "earlier" / "test") == before
-    with pytest.warns(UserWarning, match=r"test/earlier/test-2 holds"):
-        third = evaluate(run, data)
-    assert contents(third.out) == before
-
-
-def test_one_out_keeps_several_evaluations(run: Path, data: Path, tmp_path: Path) -> None:
-    """Of several models, splits and folders of pictures of no class; the last one stands in it."""
-    out = tmp_path / "out"
-    unknowns = [toy_unknown(tmp_path / name, 4) for name in ("cows", "trees")]
-    evaluate(run, data, out=out, unknown=unknowns[0])
-    evaluate(run, data, out=out)  # the same, with less asked for
-    assert not (out / "earlier").exists()
-    evaluate(run, data, out=out, unknown=unknowns[0])
-    with pytest.warns(UserWarning, match="earlier/test holds"):
-        evaluate(run, data, out=out, unknown=unknowns[1])
-    assert (out / "earlier" / "test" / "predictions_unknown.csv").is_file()
-    other = toy_model(tmp_path / "other.onnx", threshold=0.25)
-    with pytest.warns(UserWarning, match="earlier/test-2 holds"):
-        evaluate(other, data, out=out)
-    with pytest.warns(UserWarning, match="earlier/test-3 holds"):
-        last = evaluate(other, data, out=out, split="val")
-    assert metrics(last)["split"] == "val"
-    assert metrics(last)["model_sha256"] == sha256_file(other)
-    kept = [json.loads(path.read_text()) for path in sorted(out.glob("earlier/*/metrics.json"))]
-    assert [(each["model_sha256"] == sha256_file(other), "unknown" in each) for each in kept] == [
-        (False, True), (False, True), (True, False),
-    ]  # fmt: skip
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """What an evaluation wrote, by name."""
-    files = [path for path in folder.iterdir() if path.is_file() and path.name != ".signwise"]
-    return {path.name: path.read_bytes() for path in files}
-
-
-def test_pictures_of_no_class_have_rows_of_their_own(measured: EvaluateResult) -> None:
-    frame = pd.read_csv(measured.out / "predictions_unknown.csv")
-    rows = predict(measured.out.parents[1], list(frame["path"])).rows
-    assert list(frame) == [*rows[0], "sha256"]
-    assert list(frame["known"]) == [row["known"] for row in rows]
-    assert list(frame["label"]) == [row["label"] for row in rows]
-    found = metrics(measured)["unknown"]
-    assert len(frame) == found["n"] == 20
-    assert (frame["known"] >= found["threshold"]).sum() == found["accepted"]
-    assert found["folder"] == "others"
-    assert list(frame["sha256"]) == [sha256_file(Path(path)) for path in frame["path"]]
+def test_other_data_of_the_same_name_is_told(run: Path, data: Path, tmp_path: Path) -> None:
+    evaluate(run, data)
+    with pytest.warns(UserWarning, match="held an evaluation on other data"):
+        evaluate(run, toy_folder(tmp_path / "test", per_class=3, seed=9))
 
 
 def test_figures_by_sign_count_signs(measured: EvaluateResult) -> None:
@@ -551,42 +492,3 @@ def test_names_of_any_script_and_odd_bytes(tmp_path: Path) -> None:
     assert "停车" in page
     assert "a<b>" not in page
     assert "a&lt;b&gt;&amp;$x$" in page
-
-
-def test_pictures_that_the_model_was_chosen_on_are_told(
-    run: Path, data: Path, source: Path, tmp_path: Path
-) -> None:
-    manifest = pd.read_csv(data / "manifest.csv")
-    chosen = manifest[manifest["split"] == "val"]
-    with pytest.warns(UserWarning, match="were chosen on 12 of these 12 pictures"):
-        found = metrics(evaluate(run, data, split="val"))
-    assert (found["seen_in_training"], found["seen_in_validation"]) == (0, len(chosen))
-    for path, label in zip(chosen["path"][::2], chosen["label"][::2], strict=True):
-        (tmp_path / "again" / label).mkdir(parents=True, exist_ok=True)
-        shutil.copy(source / path, tmp_path / "again" / label)
-    with pytest.warns(UserWarning, match="were chosen on 6 of these 6 pictures"):
-        result = evaluate(run, tmp_path / "again")
-    assert metrics(result)["seen_in_validation"] == 6, "the very bytes, wherever they lie"
-    assert "were chosen on 6 of these 6 pictures" in (result.out / "report.html").read_text()
-    lone = evaluate(toy_model(tmp_path / "lone.onnx"), data, split="val", out=tmp_path / "out")
-    assert metrics(lone)["seen_in_validation"] is None
-
-
-def test_pixels_are_read_where_they_are_asked_for(
-    run: Path, data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All of a data set's would not fit into memory: never more than a chunk at a time."""
-    monkeypatch.setattr("signwise.evaluation.evaluate.CHUNK", 7)
-    asked: list[int] = []
-    read = PixelRows.__getitem__
-
-    def watched(pixels: PixelRows, index: Any) -> Any:
-        found = read(pixels, index)
-        asked.append(found.size // (32 * 32 * 3))
-        return found
-
-    monkeypatch.setattr(PixelRows, "__getitem__", watched)
-    with pytest.warns(UserWarning, match="of these 72 pictures"):
-        assert evaluate(run, data, split="all").counts["images"] == 72
-    assert max(asked) == 7
-    assert sum(asked) >= 72

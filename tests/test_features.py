@@ -41,8 +41,7 @@ def clouds(count: int = 300, apart: float = 1.5, seed: int = 0, classes: int = 3
 
 
 def one_penalty(penalty: float) -> HeadConfig:
-    """Fitted as it is, not made sharper."""
-    return HeadConfig(penalties=(penalty,), sharpness=(1, 1))
+    return HeadConfig(penalties=(penalty,))
 
 
 def logits_of(head: Head, values: np.ndarray) -> np.ndarray:
@@ -95,50 +94,11 @@ def test_the_penalty_is_the_one_of_the_lowest_validation_loss() -> None:
         losses[penalty] = float(loss_of(logits, torch.from_numpy(val.labels), EVEN.double(), 0.0))
     best = min(losses, key=losses.__getitem__)
     assert best not in (0.001, 1.0)  # neither end: too free and too strict are both worse
-    config = HeadConfig(penalties=penalties, sharpness=(1, 1))
-    chosen = fit_head(train, val, 3, EVEN, 0.0, config)
+    chosen = fit_head(train, val, 3, EVEN, 0.0, HeadConfig(penalties=penalties))
     assert chosen.penalty == best
     alone = fit_head(train, val, 3, EVEN, 0.0, one_penalty(best))
     found, wanted = (logits_of(head, val.values) for head in (chosen, alone))
     assert np.abs(found - wanted).max() < 0.02  # where a fit began changes little
-
-
-def test_the_head_is_as_sharp_as_is_best_on_validation() -> None:
-    train, val = clouds(), clouds(100, seed=1)
-    labels = torch.from_numpy(val.labels)
-
-    def loss(config: HeadConfig, times: float = 1.0) -> float:
-        head = fit_head(train, val, 3, EVEN, 0.0, config)
-        logits = times * torch.from_numpy(logits_of(head, val.values))
-        return float(loss_of(logits, labels, EVEN.double(), 0.0))
-
-    strict = one_penalty(1.0)
-    found = loss(replace(strict, sharpness=(0.1, 10.0)))
-    best = min(loss(strict, times) for times in np.geomspace(0.1, 10, 60))
-    assert found < loss(strict) - 0.1  # the penalty alone makes the logits small
-    assert best - 0.001 < found < best + 1e-4
-    bounded = loss(replace(strict, sharpness=(0.5, 1.5)))
-    assert bounded == pytest.approx(loss(strict, 1.5), abs=1e-3)
-
-
-def test_penalties_are_compared_at_their_best_sharpness() -> None:
-    train, val = clouds(12), clouds(400, seed=1)
-    labels = torch.from_numpy(val.labels)
-    best = {}
-    for penalty in (0.1, 0.03, 0.01):
-        head = fit_head(train, val, 3, EVEN, 0.0, one_penalty(penalty))
-        logits = torch.from_numpy(logits_of(head, val.values))
-        best[penalty] = [
-            float(loss_of(times * logits, labels, EVEN.double(), 0.0))
-            for times in (1.0, *np.geomspace(0.05, 20, 60))
-        ]
-    at_best, as_they_are = (
-        fit_head(train, val, 3, EVEN, 0.0, HeadConfig(penalties=tuple(best), sharpness=bounds))
-        for bounds in ((0.05, 20.0), (1.0, 1.0))
-    )
-    assert at_best.penalty == min(best, key=lambda penalty: min(best[penalty]))
-    assert as_they_are.penalty == min(best, key=lambda penalty: best[penalty][0])
-    assert at_best.penalty != as_they_are.penalty
 
 
 @hypothesis_settings(max_examples=15)
@@ -303,15 +263,6 @@ def test_features_are_read_again_without_a_pass(
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
-def test_the_batch_size_of_the_backbone_is_a_setting(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with passes(monkeypatch) as sizes:
-        stage_one(tmp_path, head=HeadConfig(views=(1, 1), batch_size=10))
-    assert len(sizes) == 4 + 2 + 1
-    assert sizes[-3:] == [10, 10, 6]
-
-
 def test_more_views_are_added_to_those_that_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,7 +293,6 @@ OTHER: dict[str, dict[str, Any]] = {
     "negatives": {"negatives": NegativesConfig(rendered=0.5)},
     "model": {"model": "vgg11"},
     "image size": {"image_size": 9},
-    "batch size": {"head": HeadConfig(batch_size=64)},
 }
 
 

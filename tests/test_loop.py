@@ -326,3 +326,29 @@ def with_norm() -> nn.Module:
         return nn.Sequential(
             nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * (SIZE - 2) ** 2, 3)
         )
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_statistics_of_norms_may_stay_as_they_are(frozen: bool) -> None:
+    state = make_train_state(with_norm(), settings())
+    before = weights(state.network)
+    loss = plain_loss(torch.ones(2), 0.0)
+    loop.train_one_epoch(
+        state, fixed_batches(1), lambda _: 0.1, classes=2, loss=loss, statistics_frozen=frozen
+    )
+    moved = {
+        name for name, value in weights(state.network).items() if not value.equal(before[name])
+    }
+    statistics = {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
+    assert moved & statistics == (set() if frozen else statistics)
+    assert {"0.weight", "1.weight", "1.bias", "3.weight", "3.bias"} <= moved
+
+
+@pytest.mark.parametrize("source", ["none", "imagenet", "signs"])
+def test_fine_tuning_leaves_the_statistics_as_they_are(source: str) -> None:
+    state = make_train_state(with_norm(), settings())
+    run(state, range(1, 2), weights=source)
+    assert bool(state.network.get_buffer("1.num_batches_tracked")) == (source == "none")
+    assert torch.equal(state.averaged.get_buffer("1.running_mean"), torch.zeros(4)) == (
+        source != "none"
+    )

@@ -435,21 +435,6 @@ def test_a_donor_is_made_as_bright_within_bounds() -> None:
     ]
     assert middles[0] == pytest.approx(0.05 * 4, abs=0.01)
     assert middles[1] == pytest.approx(0.5 * 0.2, abs=0.01)
-    wide = NegativesConfig(swap_radius=(0.5, 0.5), swap_gain=(0, 20))
-    for pixels, donors in ((grey, dim), (dim, grey)):
-        swapped = negatives.swap_centres(pixels, donors, wide, generator())
-        assert torch.allclose(swapped, pixels, atol=0.01)
-
-
-@pytest.mark.parametrize(("sharpness", "soft"), [(6.0, 22), (12.0, 11), (1000.0, 0)])
-def test_the_edge_of_a_swap_is_a_setting(sharpness: float, soft: int) -> None:
-    pixels, donors = torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)
-    pixels[:, 0], donors[:, 1] = 0.3, 0.3
-    config = NegativesConfig(swap_radius=(0.5, 0.5), swap_sharpness=sharpness)
-    swapped = negatives.swap_centres(pixels, donors, config, generator())
-    # Along a row from the middle outwards, of 32 pixels: from 0.9 to 0.1 of the donor.
-    row = swapped[0, 1, 32, 32:] / 0.3
-    assert int(((row > 0.1) & (row < 0.9)).sum()) == pytest.approx(soft, abs=1.5)
 
 
 def test_a_black_donor_or_picture_gives_numbers() -> None:

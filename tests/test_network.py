@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 from torchvision import models
 
 from signwise.errors import SignwiseError
-from signwise.training.network import build_model
+from signwise.training.network import build_model, set_training_mode
 
 SMALL = "shufflenet_v2_x0_5"
 
@@ -134,3 +135,20 @@ def test_bad_weight_files_are_errors_and_run_no_code(tmp_path: Path) -> None:
         with pytest.raises(SignwiseError, match=f"^`weights` .*{name}: .*{reason}"):
             build_model(SMALL, 2, 32, str(tmp_path / name))
     assert not sprung.exists()
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_in_training_mode_norms_may_stay_as_they_are(frozen: bool) -> None:
+    network = build_model(SMALL, 2, 32, "none").eval()
+    network.add_module("further", nn.ModuleList([nn.BatchNorm1d(2), nn.SyncBatchNorm(2)]))
+    network.add_module("drop", nn.Dropout())
+    set_training_mode(network, statistics_frozen=frozen)
+    norms = {name for name, each in network.named_modules() if "BatchNorm" in type(each).__name__}
+    assert len(norms) > 20
+    trained = {name for name, each in network.named_modules() if each.training}
+    every = {name for name, _ in network.named_modules()}
+    assert trained == (every - norms if frozen else every)
+    before = network.get_buffer("conv1.1.running_mean").clone()
+    network(torch.rand(4, 3, 32, 32))
+    assert torch.equal(network.get_buffer("conv1.1.running_mean"), before) == frozen
+    assert all(parameter.requires_grad for parameter in network.parameters())

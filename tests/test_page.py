@@ -37,7 +37,7 @@ def test_any_name_is_shown_as_it_is(text: str) -> None:
     )
     read = PageReader(page)
     assert read.headings[0] == f"Data: {text}"
-    assert read.sections["Pictures and signs"].tables[0][1][0] == text
+    assert read.sections["Pictures and groups"].tables[0][1][0] == text
     assert read.sections["Samples"].captions == [text]
     assert read.sections["Unusable files"].tables[0][1] == [text, text]
     assert read.sections["Settings"].tables[0][0] == [text, text]
@@ -76,7 +76,7 @@ def test_names_that_are_not_utf8_break_no_page() -> None:
     )
     read = PageReader(page.encode().decode())
     assert read.sections["Samples"].captions == [r"\xff\xfe.png"]
-    assert read.sections["Pictures and signs"].warnings[0].endswith(".png is odd")
+    assert read.sections["Pictures and groups"].warnings[0].endswith(".png is odd")
     text = evaluation_page(toy_page(mistakes=[shown(f"photos/{odd}", "stop", "priority")]))
     caption = PageReader(text.encode().decode()).sections["Most confident mistakes"].captions[0]
     assert caption.splitlines()[-1] == r"photos/\xff\xfe.png"

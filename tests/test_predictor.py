@@ -173,10 +173,10 @@ def test_a_stream_reads_only_a_bounded_number_of_pictures_ahead(model: Path) -> 
     predictor = Predictor(model, batch_size=32, threads=2)
     stream = predictor.stream(endless())
     for seen, _ in enumerate(itertools.islice(stream, 1000), 1):
-        assert taken - seen <= (2 + 2) * PIECE
+        assert taken - seen <= 2 * 32 + 4 * PIECE
     assert isinstance(stream, Generator)
     stream.close()
-    assert not [one for one in threading.enumerate() if one.name.startswith("signwise-predict")]
+    assert not [one for one in threading.enumerate() if one.name.startswith("signwise-decode")]
 
 
 def test_pictures_that_cannot_be_read_are_answered_in_bounds_as_well(model: Path) -> None:

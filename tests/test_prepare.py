@@ -78,19 +78,7 @@ def test_what_it_writes(done: PrepareResult, source: Path) -> None:
     assert done.class_counts == {
         split: {"priority": n, "stop": n} for split, n in (("train", 6), ("val", 3), ("test", 3))
     }
-    assert done.group_counts == {
-        split: {"priority": n, "stop": n} for split, n in (("train", 2), ("val", 1), ("test", 1))
-    }
-    assert done.worth.replace("\N{NO-BREAK SPACE}", " ") == (
-        "The test set shows 2 signs: even without a mistake, the accuracy on new signs is only"
-        " known to be 34.2 to 100 % (95 % interval)."
-    )
-    (few,) = done.warnings
-    assert few.replace("\N{NO-BREAK SPACE}", " ") == (
-        "the test set shows 1 sign of priority, stop each: even if all its pictures are right, the"
-        " recall is only known to be 20.7 to 100 % (95 % interval): photograph more signs"
-    )
-    assert (done.problems, done.skipped) == ([], {})
+    assert (done.problems, done.warnings, done.skipped) == ([], [], {})
     names = ("manifest.csv", "data.json", "pixels-32.npy", "report.html", "flagged.csv")
     assert done.written == [done.out / name for name in (*names, *SPLITS)]
     assert {path.name for path in done.out.iterdir()} == {".signwise", *names, *SPLITS}
@@ -104,7 +92,7 @@ def test_what_it_writes(done: PrepareResult, source: Path) -> None:
     assert facts["groups"] == {"priority": GROUPS, "stop": GROUPS}
     assert facts["leaks"] == {"groups": 0, "pictures": 0}
     assert (facts["grouping"], facts["split_given"], facts["seed"]) == ("track", False, 3)
-    assert (facts["problems"], facts["skipped"], facts["warnings"]) == (0, {}, done.warnings)
+    assert (facts["problems"], facts["skipped"], facts["warnings"]) == (0, {}, [])
     assert PrepareConfig.from_json(facts["settings"]) == PrepareConfig(seed=3, copy=True)
     assert facts["manifest_sha256"] == sha256_file(done.out / "manifest.csv")
 
@@ -260,7 +248,7 @@ def test_what_a_given_split_lacks_is_told(tmp_path: Path) -> None:
     toy_folder(tmp_path / "source" / "train", ("a", "b"), per_class=3, size=16)
     toy_folder(tmp_path / "source" / "test", ("b",), per_class=3, size=16, seed=1)
     result = prepare(tmp_path / "source", tmp_path / "data")
-    assert result.warnings[-3:-1] == ["no pictures in val", "no picture of a in test"]
+    assert result.warnings[-2:] == ["no pictures in val", "no picture of a in test"]
 
 
 def test_shares_of_none(source: Path, tmp_path: Path) -> None:
@@ -273,10 +261,8 @@ def test_without_tracks_it_says_that_signs_are_not_known(photos: Path, tmp_path:
     result = prepare(photos, tmp_path / "data")
     assert result.grouping == "duplicates"
     assert result.counts["groups"] == 8
-    unknown, few = result.warnings
-    assert unknown.startswith("physical signs are not known for all pictures")
-    assert few.startswith("the test set shows 1 group of look-alike pictures of priority, stop")
-    assert result.worth == ""
+    (warning,) = result.warnings
+    assert warning.startswith("physical signs are not known for all pictures")
 
 
 def test_a_carriage_return_in_a_name_breaks_no_row(own: Path, tmp_path: Path) -> None:

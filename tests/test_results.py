@@ -57,7 +57,6 @@ def least_evaluation() -> Evaluation:
         per_class=none,
         selective=replace(found.selective, risk=NOTHING, aurc=None),
         seen_in_training=None,
-        seen_in_validation=None,
         groups_seen_in_training=None,
     )
 

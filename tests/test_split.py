@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signwise.data.split import Leaks, _join_identical, assign_splits, count_leaks, group_pictures
+from signwise.data.split import Leaks, assign_splits, count_leaks, group_pictures
 from signwise.errors import SignwiseError
 
 SHARES = (0.7, 0.15, 0.15)
@@ -230,13 +230,6 @@ def test_identical_pictures_of_a_class_join_their_tracks() -> None:
     assert groups_of(rows(*names, sha256="xxyy"))[1] == ["a/00000"] * 4
     # Whatever their order: the first name stands for all.
     assert groups_of(rows(*names[::-1], sha256="yyxx"))[1] == ["a/00000"] * 4
-
-
-def test_thousands_of_copies_in_groups_of_their_own_are_one_group() -> None:
-    count = 8000
-    names = [f"g{count - number:06}" for number in range(count)]  # the worst order: a long chain
-    rows = pd.DataFrame({"label": ["a"] * count, "sha256": ["x"] * count})
-    assert set(_join_identical(names, rows)) == {"g000001"}
 
 
 def test_identical_pictures_of_two_classes_join_nothing() -> None:

@@ -73,8 +73,6 @@ def prepared(classes: int = 2, **changes: object) -> PrepareResult:
         problems=[],
         classes=tuple(names),
         class_counts=counts,
-        group_counts={split: {name: 10 + at for at, name in enumerate(names)} for split in counts},
-        worth="20 signs are worth little.",
         grouping="track",
         warnings=[],
         skipped={},
@@ -85,11 +83,10 @@ def prepared(classes: int = 2, **changes: object) -> PrepareResult:
 
 def test_prepared_data_are_counted_by_class_and_split() -> None:
     lines = shown(terminal.prepare(prepared()))
-    assert lines[0] == "Pictures (signs)"
-    assert "20 signs are worth little." in lines
+    assert lines[0] == "Pictures"
     assert rows(lines) == [
-        ["class 0", "1,000 (10)", "200 (10)", "300 (10)"],
-        ["class 1", "1,001 (11)", "201 (11)", "301 (11)"],
+        ["class 0", "1,000", "200", "300"],
+        ["class 1", "1,001", "201", "301"],
     ]
     assert "grouped by track" in lines
     assert lines[-2:] == [
@@ -106,9 +103,8 @@ def test_many_classes_are_not_all_shown() -> None:
 
 def test_a_class_missing_from_a_split_counts_none() -> None:
     counts = {"train": {"class 0": 5}, "val": {}, "test": {}}
-    groups = {"train": {"class 0": 2}, "val": {}, "test": {}}
-    result = prepared(classes=1, class_counts=counts, group_counts=groups, worth="")
-    assert rows(shown(terminal.prepare(result))) == [["class 0", "5 (2)", "0 (0)", "0 (0)"]]
+    found = rows(shown(terminal.prepare(prepared(classes=1, class_counts=counts))))
+    assert found == [["class 0", "5", "0", "0"]]
 
 
 def test_what_prepare_flagged_skipped_and_warns_of_is_said() -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from checks import some
 from signwise.config import TrainConfig, dotted
 from signwise.errors import SignwiseError
 from signwise.model_file.record import MeasuredSet, ModelFigures
@@ -60,20 +59,12 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
-LOGITS = np.array([[5.0, 0.0], [3.0, 0.0], [0.0, 2.0]])
-LABELS = np.array([0, 1, 1])
-
-
 @pytest.fixture
 def outcome(run: Path) -> Outcome:
-    """With pictures and the model."""
+    logits = np.array([[5.0, 0.0], [3.0, 0.0], [0.0, 2.0]])
     pixels = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
-    return make_outcome(FIGURES, CLASSES, LABELS, LOGITS, pixels, run / "model.onnx")
-
-
-@pytest.fixture
-def figures_alone() -> Outcome:
-    return make_outcome(FIGURES, CLASSES, LABELS, LOGITS, None, None)
+    labels = np.array([0, 1, 1])
+    return make_outcome(FIGURES, CLASSES, labels, logits, pixels, run / "model.onnx")
 
 
 def points_of(name: str) -> list[tuple[float | None, float]]:
@@ -93,14 +84,6 @@ def test_outcome_has_the_figures_and_the_mistakes(outcome: Outcome) -> None:
     assert outcome.figures == FLAT
     assert outcome.confusion.tolist() == [[1, 0], [1, 1]]
     assert [text for _, text in outcome.mistakes] == ["straße mit ü taken for priority"]
-
-
-def test_pictures_and_model_are_no_part_unless_asked_for(
-    outcome: Outcome, figures_alone: Outcome
-) -> None:
-    assert (figures_alone.mistakes, figures_alone.model) == ([], None)
-    assert figures_alone.figures == outcome.figures
-    assert figures_alone.confusion.tolist() == outcome.confusion.tolist()
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
@@ -124,7 +107,7 @@ def test_tensorboard(run: Path, outcome: Outcome) -> None:
     assert data.session_start_info.hparams["epochs"].number_value == 3
     assert events.Images("confusion_matrix")[0].width > 300
     assert [tag for tag in events.Tags()["images"] if tag.startswith("mistakes/")]
-    assert (run / "tensorboard" / "model.onnx").read_bytes() == some(outcome.model).read_bytes()
+    assert (run / "tensorboard" / "model.onnx").read_bytes() == outcome.model.read_bytes()
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
@@ -174,21 +157,7 @@ def test_mlflow(run: Path, outcome: Outcome) -> None:
     wanted = {"model.onnx", "confusion_matrix.png", "confusion_matrix.json", "mistakes"}
     assert files == wanted | {"mistakes.json"}
     local = client.download_artifacts(found.info.run_id, "model.onnx", str(run.parent))
-    assert Path(local).read_bytes() == some(outcome.model).read_bytes()
-
-
-@pytest.mark.usefixtures("mlflow_store")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_mlflow_gets_no_picture_and_no_model(run: Path, figures_alone: Outcome) -> None:
-    from mlflow import MlflowClient
-
-    record("mlflow", run, figures_alone)
-    client = MlflowClient()
-    experiment = client.get_experiment_by_name("signwise")
-    assert experiment is not None
-    (found,) = client.search_runs([experiment.experiment_id])
-    files = {file.path for file in client.list_artifacts(found.info.run_id)}
-    assert files == {"confusion_matrix.png", "confusion_matrix.json"}
+    assert Path(local).read_bytes() == outcome.model.read_bytes()
 
 
 @pytest.fixture
@@ -233,23 +202,7 @@ def test_wandb_offline(run: Path, outcome: Outcome) -> None:
     (model,) = [artifact for artifact in artifacts if artifact.type == "model"]
     (entry,) = model.manifest.contents
     assert entry.path == "model.onnx"
-    assert entry.size == some(outcome.model).stat().st_size
-
-
-@pytest.mark.usefixtures("wandb_offline")
-def test_wandb_gets_no_picture_and_no_model(run: Path, figures_alone: Outcome) -> None:
-    record("wandb", run, figures_alone)
-    (file,) = (run / "wandb").glob("offline-run-*/run-*.wandb")
-    records = list(wandb_records(file))
-    kinds = {
-        found.artifact.type for found in records if found.WhichOneof("record_type") == "artifact"
-    }
-    assert "model" not in kinds
-    content = file.read_bytes()
-    assert b"mistakes" not in content
-    assert b"model.onnx" not in content
-    media = [path for path in file.parent.rglob("*.png") if path.is_file()]
-    assert [path.name.split("_")[0] for path in media] == ["confusion"]
+    assert entry.size == outcome.model.stat().st_size
 
 
 @pytest.mark.usefixtures("wandb_offline")
@@ -369,14 +322,3 @@ def test_nothing_is_imported_unless_asked_for() -> None:
     code = "import sys, signwise.training.train; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"wandb", "mlflow", "tensorboard"} & set(done.stdout.split())
-
-
-@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
-def test_tensorboard_holds_no_picture_and_no_model(run: Path, figures_alone: Outcome) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    record("tensorboard", run, figures_alone)
-    events = EventAccumulator(str(run / "tensorboard")).Reload()
-    assert events.Tags()["images"] == ["confusion_matrix"]
-    names = [path.name for path in (run / "tensorboard").iterdir()]
-    assert [name for name in names if not name.startswith("events.")] == []

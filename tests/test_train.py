@@ -30,7 +30,6 @@ from signwise.errors import SignwiseError
 from signwise.inference.predictor import Predictor
 from signwise.metrics.selective import accepted
 from signwise.results import Epoch
-from signwise.runtime import available_cores
 from signwise.training import loop, optim, stages
 from signwise.training.calibration import calibrate
 from signwise.training.checkpoint import (
@@ -40,12 +39,10 @@ from signwise.training.checkpoint import (
     load_tensors,
     save_tensors,
 )
-from signwise.training.device import choose_device
 from signwise.training.graph import answers_of
 from signwise.training.loop import Fit
 from signwise.training.network import build_model
 from signwise.training.pools import look_at, traits_of, whole_pool
-from signwise.training.tracking import Outcome, Tracker
 from toy import toy_folder, toy_unknown
 from toy_training import ARCHITECTURE, CPU, QUICK
 
@@ -122,13 +119,6 @@ def test_the_settings_are_stored_whole(prepared: Path, trained_run: Path) -> Non
     stored = TrainConfig.from_file(trained_run / "config.json")
     assert stored.resolve(others) == asked.resolve(traits)
     assert {"python", "torch", "signwise"} <= set(config["versions"])
-
-
-def test_what_a_run_was_computed_on_stands_beside_what_was_asked(trained_run: Path) -> None:
-    config = json.loads((trained_run / "config.json").read_text())
-    assert (config["settings"]["device"], config["settings"]["threads"]) == ("auto", None)
-    assert config["device"] == choose_device("auto").type
-    assert config["threads"] == available_cores()
 
 
 def test_history_has_a_row_an_epoch(trained_run: Path) -> None:
@@ -243,8 +233,6 @@ def test_what_is_kept_is_the_average_of_the_best_epoch(
     monkeypatch.setattr(loop, "validate", validate)
     begin(prepared, tmp_path / "run", epochs=3, threads=1)
     assert torch.get_num_threads() == 1
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (config["threads"], config["settings"]["threads"]) == (1, 1)
     kept = load_tensors(tmp_path / "run" / "model.safetensors")
     best = load_facts(tmp_path / "run" / "model.safetensors", BestFacts)
     assert (best.epoch, best.val_loss) == (2, 0.25)
@@ -341,30 +329,6 @@ def test_another_error_of_torch_is_not_taken_for_memory(
     monkeypatch.setattr(stages, "run_epoch", fail)
     with pytest.raises(RuntimeError, match="mat1"):
         signwise.train(prepared, tmp_path / "run", QUICK)
-
-
-@pytest.mark.parametrize("asked", [False, True])
-def test_a_tracker_is_given_pictures_and_model_only_if_asked(
-    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool
-) -> None:
-    outcomes: list[Outcome] = []
-
-    class Recorder:
-        def epoch(self, row: Epoch) -> None:
-            assert row.epoch
-
-        def finish(self, outcome: Outcome) -> None:
-            outcomes.append(outcome)
-
-    monkeypatch.setattr(
-        "signwise.training.train.open_tracker", lambda *_: Tracker("wandb", Recorder)
-    )
-    monkeypatch.setattr("signwise.training.tracking.SHOWN_MISTAKES", 100)
-    signwise.train(prepared, tmp_path / "run", QUICK, epochs=1, track_images=asked)
-    (outcome,) = outcomes
-    wrong = int(outcome.confusion.sum() - np.trace(outcome.confusion))
-    assert len(outcome.mistakes) == (wrong if asked else 0)
-    assert outcome.model == (tmp_path / "run" / "model.onnx" if asked else None)
 
 
 def test_what_a_tracker_leaves_is_not_in_the_way(

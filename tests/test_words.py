@@ -12,12 +12,12 @@ from signwise.report.words import (
     calibration_statement,
     cautions,
     grouping_statement,
-    interval,
     intervals,
     number,
     percent,
     plural,
     rates,
+    rejected_beside,
     rejection,
     score,
     short_path,
@@ -151,27 +151,22 @@ def test_rejection_is_the_other_side_of_coverage() -> None:
     assert found.ci95_grouped == pytest.approx((0.0033, 0.3177))
 
 
-def test_the_interval_of_a_card_is_the_one_to_trust() -> None:
-    found = toy_evaluation()
-    assert plain(interval(found.accuracy, "track")) == "67.6 to 99.7 % by sign"
-    assert plain(interval(found.accuracy, "csv")) == "67.6 to 99.7 % by group"
-    alone = toy_evaluation(grouping="duplicates").accuracy
-    assert plain(interval(alone, "duplicates")) == "83.5 to 98.6 % by picture"
+def test_rejected_pictures_stand_beside_the_accuracy() -> None:
+    assert plain(rejected_beside(toy_evaluation())) == (
+        "1 of 40 rejected at the threshold (2.5 %; 0.4 to 12.9 % by picture, 0.3 to 31.8 % by sign)"
+    )
+    assert "nothing is rejected" in rejected_beside(at_threshold_0(toy_evaluation()))
 
 
 def test_figures_that_are_too_good_are_cautioned_against() -> None:
     assert cautions(toy_evaluation()) == []
     found = cautions(
-        toy_evaluation(
-            seen_in_training=7, seen_in_validation=5, groups_seen_in_training=3,
-            unknown=toy_unknown(seen=12),
-        )
-    )  # fmt: skip
-    assert len(found) == 4
+        toy_evaluation(seen_in_training=7, groups_seen_in_training=3, unknown=toy_unknown(seen=12))
+    )
+    assert len(found) == 3
     assert found[0].startswith("The model was trained on 7 of these 40 pictures.")
-    assert "were chosen on 5 of these 40 pictures, the run's validation set." in found[1]
-    assert found[2].startswith("The model was trained on other pictures of 3 of these 8 signs,")
-    assert found[3].startswith("The model was trained on 12 of these 400 pictures of no class.")
+    assert found[1].startswith("The model was trained on other pictures of 3 of these 8 signs,")
+    assert found[2].startswith("The model was trained on 12 of these 400 pictures of no class.")
     assert cautions(toy_evaluation(seen_in_training=None, groups_seen_in_training=None)) == []
 
 

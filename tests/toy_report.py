@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from signwise.metrics.rates import rate
 from signwise.metrics.selective import RiskCoverage
-from signwise.metrics.thresholds import ThresholdChoice
 from signwise.model_file.record import MeasuredSet, ModelFigures, ModelRecord
 from signwise.report.card import CardFacts
 from signwise.report.charts import reliability
@@ -53,7 +51,6 @@ def toy_bins() -> tuple[ReliabilityBin, ...]:
 def toy_unknown(accepted: int = 114, n: int = 400, seen: int | None = 0) -> UnknownFigures:
     """Figures of 400 pictures of no class, of which 114 are accepted."""
     return UnknownFigures(
-        folder="others",
         n=n,
         n_known=40,
         auroc=Rate(value=0.87654, n=n, ci95=(0.8432, 0.9087)),
@@ -116,7 +113,6 @@ def toy_evaluation(
         data="test",
         split="test",
         data_sha256=SHA256,
-        model_sha256=SHA256[::-1],
         classes=tuple(classes),
         n=40,
         correct=38,
@@ -143,7 +139,6 @@ def toy_evaluation(
         unknown=toy_unknown(),
         corruptions=toy_corruptions(),
         seen_in_training=0,
-        seen_in_validation=0,
         groups_seen_in_training=0 if known else None,
     )
     return replace(evaluation, **changes)
@@ -178,20 +173,6 @@ def toy_history() -> list[Epoch]:
     ]
 
 
-def toy_choice(
-    threshold: float, kept: int, wrong: int, accepted: int, of: Evaluation, *, own: bool = False
-) -> ThresholdChoice:
-    """What a threshold does with 40 pictures and those of no class."""
-    others = of.unknown
-    return ThresholdChoice(
-        threshold=threshold,
-        kept=rate(kept, 40),
-        wrong=rate(wrong, kept),
-        accepted=None if others is None else rate(accepted, others.n),
-        own=own,
-    )
-
-
 def toy_page(evaluation: Evaluation | None = None, **changes: Any) -> EvaluationPage:
     """A page with every section; `changes` replace fields."""
     found = evaluation or toy_evaluation()
@@ -206,11 +187,6 @@ def toy_page(evaluation: Evaluation | None = None, **changes: Any) -> Evaluation
         known_of_unknown=None
         if found.unknown is None
         else np.linspace(0, 0.7, found.unknown.n, dtype=np.float32),
-        thresholds=[
-            toy_choice(0.4, 40, 2, 130, found),
-            toy_choice(0.5, 39, 2, 114, found, own=True),
-            toy_choice(0.712345, 36, 1, 0, found),
-        ],
         mistakes=[
             shown("photos/a/00000.png", first, second, heat=heat),
             shown("photos/b/00001.png", second, first, accepted=False, known=0.432),
@@ -246,20 +222,11 @@ def toy_data_page(classes: Sequence[str] = ("priority", "stop"), **changes: Any)
             ClassCounts(
                 name=name,
                 by_split={"train": 864, "val": 185, "test": 185 + index},
-                groups_by_split={"train": 120, "val": 20, "test": 20 + index},
                 pictures=1234 + index,
                 groups=160 + index,
             )
             for index, name in enumerate(classes)
         ],
-        total=ClassCounts(
-            name="all classes",
-            by_split={"train": 1728, "val": 370, "test": 371},
-            groups_by_split={"train": 240, "val": 40, "test": 41},
-            pictures=2469,
-            groups=321,
-        ),
-        worth="41 signs are worth something.",
         grouping="track",
         split_given=False,
         leaking_groups=0,

@@ -16,15 +16,11 @@ if TYPE_CHECKING:
     from signwise.errors import SignwiseError as SignwiseError
     from signwise.errors import UnreadableImage as UnreadableImage
     from signwise.evaluation.evaluate import evaluate as evaluate
-    from signwise.export.export import export as export
     from signwise.inference.explain import explain as explain
     from signwise.inference.predict import predict as predict
     from signwise.inference.predictor import Prediction as Prediction
     from signwise.inference.predictor import Predictor as Predictor
     from signwise.model_file.read import models as models
-    from signwise.service.serve import serve as serve
-    from signwise.study.compare import compare as compare
-    from signwise.study.tune import tune as tune
     from signwise.synthetic import synth as synth
     from signwise.training.train import train as train
 
@@ -33,18 +29,7 @@ if TYPE_CHECKING:
 # Where each public name lives, and the extra and its modules that it needs. Nothing is imported
 # before it is asked for: `import signwise` stays fast.
 _TRAIN = ("train", "torch", "torchvision", "pandas", "sklearn", "matplotlib", "onnx", "safetensors")
-_TUNE = ("tune", "optuna", *_TRAIN[1:])
 _DOWNLOAD = ("download", "pooch", "requests")
-_SERVE = (
-    "serve",
-    "fastapi",
-    "uvicorn",
-    "httptools",
-    "python_multipart",
-    "prometheus_client",
-    "jinja2",
-    "fastapi_offline",
-)
 _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "PrepareConfig": ("signwise.config", ()),
     "TrainConfig": ("signwise.config", ()),
@@ -60,12 +45,8 @@ _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "prepare": ("signwise.data.prepare", _TRAIN),
     "train": ("signwise.training.train", _TRAIN),
     "evaluate": ("signwise.evaluation.evaluate", _TRAIN),
-    "compare": ("signwise.study.compare", _TRAIN),
-    "export": ("signwise.export.export", _TRAIN),
     "explain": ("signwise.inference.explain", ()),
-    "tune": ("signwise.study.tune", _TUNE),
     "models": ("signwise.model_file.read", ()),
-    "serve": ("signwise.service.serve", _SERVE),
     "predict": ("signwise.inference.predict", ()),
     "Prediction": ("signwise.inference.predictor", ()),
     "Predictor": ("signwise.inference.predictor", ()),
@@ -80,22 +61,18 @@ __all__ = [
     "UnreadableImage",
     "__version__",
     "cache",
-    "compare",
     "demo",
     "download",
     "evaluate",
     "explain",
-    "export",
     "load_data",
     "load_pixels",
     "models",
     "predict",
     "prepare",
     "read_image",
-    "serve",
     "synth",
     "train",
-    "tune",
 ]
 
 

@@ -157,10 +157,8 @@ class SelectiveFigures:
 class UnknownFigures:
     """How `known` tells pictures of the classes from pictures of none of them."""
 
-    folder: str
-    """The name of the folder of pictures of no class."""
     n: int
-    """Pictures in it."""
+    """Pictures of no class."""
     n_known: int
     """Pictures of the classes."""
     auroc: Rate
@@ -176,7 +174,6 @@ class UnknownFigures:
     def to_json(self) -> Json:
         """The entry `unknown`."""
         return {
-            "folder": self.folder,
             "n": self.n,
             "n_known": self.n_known,
             "auroc": self.auroc.value,
@@ -247,8 +244,6 @@ class Evaluation:
     split: str
     data_sha256: str | None
     """Of the data's manifest; None for a folder."""
-    model_sha256: str
-    """Of the model.onnx that was measured."""
     classes: tuple[str, ...]
     """The model's, in the order of the confusion matrix."""
     n: int
@@ -271,9 +266,6 @@ class Evaluation:
     """None where they were not asked for."""
     seen_in_training: int | None
     """Pictures that were trained on, byte for byte; None where that is not known."""
-    seen_in_validation: int | None
-    """Pictures that weights, temperature and threshold were chosen on, byte for byte; None where
-    that is not known."""
     groups_seen_in_training: int | None
     """Groups of which other pictures were trained on; None where that is not known."""
 
@@ -291,7 +283,6 @@ class Evaluation:
             "data": self.data,
             "split": self.split,
             "data_sha256": self.data_sha256,
-            "model_sha256": self.model_sha256,
             "classes": list(self.classes),
             "n": self.n,
             "correct": self.correct,
@@ -311,7 +302,6 @@ class Evaluation:
         if self.corruptions is not None:
             content["corruptions"] = self.corruptions.to_json()
         content["seen_in_training"] = self.seen_in_training
-        content["seen_in_validation"] = self.seen_in_validation
         content["groups_seen_in_training"] = self.groups_seen_in_training
         return content
 
@@ -385,10 +375,6 @@ class RunConfig:
     data_sha256: str
     """Of its manifest."""
     versions: dict[str, str]
-    device: str | None = None
-    """Where it was computed, whatever `settings` ask for; None from older versions."""
-    threads: int | None = None
-    """CPU threads that it was computed with, likewise."""
 
 
 def history_csv(history: Sequence[Epoch]) -> str:

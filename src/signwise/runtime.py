@@ -1,15 +1,10 @@
-"""What this process and this machine lend: the runtimes of models, threads and cores.
+"""What this process and this machine lend: ONNX Runtime, threads and cores.
 
 Each function says which global state of the process it changes; nothing happens when this module
 is imported.
 """
 
-import importlib
 import os
-import platform
-import re
-import sys
-from pathlib import Path
 from types import ModuleType
 
 OPENMP_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
@@ -37,26 +32,6 @@ def onnx_runtime() -> ModuleType:
     return module
 
 
-def openvino() -> ModuleType:
-    """The module openvino, its telemetry left out.
-
-    Imported as it comes it writes an id into the user's home and sends an event to its maker; where
-    its package openvino_telemetry can't be imported it has a stub for it. So that package is hidden
-    while openvino loads.
-    """
-    if "openvino" not in sys.modules:
-        hidden = "openvino_telemetry"
-        before = sys.modules.get(hidden)
-        sys.modules[hidden] = None  # type: ignore[assignment]  # how Python says: no such module
-        try:
-            return importlib.import_module("openvino")
-        finally:
-            del sys.modules[hidden]
-            if before is not None:
-                sys.modules[hidden] = before
-    return sys.modules["openvino"]
-
-
 def let_openmp_sleep() -> None:
     """Set `OPENMP_WAITING` in the environment, unless the user has set one of its variables.
 
@@ -71,14 +46,6 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def cpu_name() -> str:
-    """What the processor calls itself."""
-    listing = Path("/proc/cpuinfo")
-    text = listing.read_text(encoding="utf-8") if listing.is_file() else ""
-    named = re.search(r"model name\s*: (.+)", text)
-    return named[1] if named else platform.processor() or platform.machine()
 
 
 def default_batch_size(image_size: int) -> int:

@@ -2,10 +2,9 @@
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from signwise.config import Config
-from signwise.config.meant import meant
 
 ARGUMENT = re.compile("`([a-z_.]+)`")
 """An argument as `errors` says that texts name it."""
@@ -18,8 +17,12 @@ def in_flags(text: str, verb: Callable[..., object] | None) -> str:
     setting that only a file for --config can have, loses its backticks, as all do without a verb.
     """
     parameters = {} if verb is None else inspect.signature(verb).parameters
-    flags = _flags_of(verb)
+    flags = {name for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
     positional = {name for name, each in parameters.items() if each.kind is each.POSITIONAL_ONLY}
+    if "settings" in parameters:
+        # What is nested in the settings is no flag.
+        fields = vars(parameters["settings"].default).items()
+        flags |= {name for name, value in fields if not isinstance(value, Config)}
 
     def spelt(match: re.Match[str]) -> str:
         name = match[1]
@@ -28,37 +31,3 @@ def in_flags(text: str, verb: Callable[..., object] | None) -> str:
         return name.upper() if name in positional else name
 
     return ARGUMENT.sub(spelt, text)
-
-
-def unknown_flags(arguments: Sequence[str], verb: Callable[..., object]) -> list[str]:
-    """A line for each flag that the verb does not take and that was likely meant for another."""
-    flags = _flags_of(verb)
-    there = {*flags, *(f"no_{each}" for each in flags), "help", "h", ""}
-    lines = []
-    for argument in arguments:
-        name = argument.partition("=")[0].lstrip("-").replace("-", "_")
-        if not argument.startswith("-") or name in there:
-            continue
-        if "." in name and name.partition(".")[0] in _parts_of(verb):
-            lines.append(f"{argument}: a setting of this kind goes into a file: --config FILE")
-        elif close := meant(name, [f"--{each}".replace("_", "-") for each in flags]):
-            lines.append(f"{argument.partition('=')[0]}:{close}")
-    return lines
-
-
-def _flags_of(verb: Callable[..., object] | None) -> set[str]:
-    """The names of the verb's flags; what is nested in its settings is none."""
-    parameters = {} if verb is None else inspect.signature(verb).parameters
-    flags = {name for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
-    if "settings" in parameters:
-        flags.remove("settings")
-        fields = vars(parameters["settings"].default).items()
-        flags |= {name for name, value in fields if not isinstance(value, Config)}
-    return flags
-
-
-def _parts_of(verb: Callable[..., object]) -> set[str]:
-    """The names of the parts of the verb's settings."""
-    settings = inspect.signature(verb).parameters.get("settings")
-    fields = {} if settings is None else vars(settings.default)
-    return {name for name, value in fields.items() if isinstance(value, Config)}

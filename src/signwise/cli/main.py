@@ -16,10 +16,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from signwise.cli.flags import in_flags, unknown_flags
+from signwise.cli.flags import in_flags
 from signwise.cli.verbs import VERBS
 from signwise.config import Config
-from signwise.config.meant import meant
 from signwise.errors import SignwiseError
 
 INTERRUPTED = 130
@@ -69,13 +68,11 @@ def _dispatch(arguments: list[str]) -> int:
     if name == "--completion":
         return _print_completion(rest)
     if name not in VERBS:
-        raise SignwiseError(f"no verb {name!r}{meant(name, VERBS)}: signwise --help lists them")
+        raise SignwiseError(f"no verb {name!r}: signwise --help lists them")
 
     try:
         call = _parse(name, rest)
     except SystemExit as stop:  # tyro has printed the help, or what it can't parse
-        for line in unknown_flags(rest, VERBS[name]):
-            print(line, file=sys.stderr)
         return _status(stop)
     return call()
 

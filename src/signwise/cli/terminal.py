@@ -13,9 +13,7 @@ from rich.text import Text
 from signwise.files import Json
 from signwise.model_file.read import ModelsResult
 from signwise.model_file.record import ModelFigures
-from signwise.report import comparison_words, study_words
-from signwise.report.conclusion import conclusion
-from signwise.report.words import between, counted, group_name, percent, rates, score, verdict
+from signwise.report.words import between, counted, percent, rates, score, verdict
 from signwise.results import Problem
 
 if TYPE_CHECKING:
@@ -24,12 +22,8 @@ if TYPE_CHECKING:
     from signwise.data.download import DownloadResult
     from signwise.data.prepare import PrepareResult
     from signwise.evaluation.evaluate import EvaluateResult
-    from signwise.export.export import ExportResult
     from signwise.inference.explain import ExplainResult
     from signwise.inference.predict import PredictResult
-    from signwise.service.serve import ServeResult
-    from signwise.study.compare import CompareResult
-    from signwise.study.tune import TuneResult
     from signwise.synthetic import SynthResult
     from signwise.training.train import TrainResult
 
@@ -62,17 +56,13 @@ def download(result: "DownloadResult") -> list[RenderableType]:
 
 def prepare(result: "PrepareResult") -> list[RenderableType]:
     """Pictures of each class and split, what could not be used, and where the report is."""
-    title = f"Pictures ({group_name(result.grouping)}s)"
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title="Pictures", title_justify="left", title_style="bold")
     table.add_column("class", style="bold", overflow="fold")
     for split in SPLITS:
         table.add_column(split, justify="right")
     for label in result.classes[:SHOWN_CLASSES]:
-        counts = [
-            (result.class_counts[split].get(label, 0), result.group_counts[split].get(label, 0))
-            for split in SPLITS
-        ]
-        table.add_row(escape(label), *(f"{count:,} ({groups:,})" for count, groups in counts))
+        counts = (result.class_counts[split].get(label, 0) for split in SPLITS)
+        table.add_row(escape(label), *(f"{count:,}" for count in counts))
     if len(result.classes) > SHOWN_CLASSES:
         table.add_row(f"and {len(result.classes) - SHOWN_CLASSES} more")
     skipped = ", ".join(f"{count:,} {name}" for name, count in result.skipped.items())
@@ -81,7 +71,6 @@ def prepare(result: "PrepareResult") -> list[RenderableType]:
     return [
         table,
         f"grouped by {result.grouping}" + (f"; skipped: {escape(skipped)}" if skipped else ""),
-        *([escape(result.worth)] if result.worth else []),
         *_problems(result.problems, str(Path(result.out) / "manifest.csv")),
         *_warnings(result.warnings),
         _wrote(result.out, f"manifest.csv, data.json, {found}, the pixel cache"),
@@ -100,18 +89,11 @@ def train(result: "TrainResult") -> list[RenderableType]:
         f"[bold]{percent(found.accuracy)}[/] right on the validation set: "
         f"{counted(found.correct, found.n)}, 95 % interval {interval}; {found.refused:,} rejected. "
         "The weights were chosen on these: evaluate tells more",
-        f"[dim]{_best_epoch(result)}[/]",
+        f"[dim]best of {len(result.history)} epochs: {result.measured.best_epoch}[/]",
         *_problems(result.problems),
         *_warnings(result.warnings),
         _wrote(result.out, "model.onnx, history.csv, curves.png, README.md"),
     ]
-
-
-def _best_epoch(result: "TrainResult") -> str:
-    best, last = result.measured.best_epoch, result.history[-1].epoch
-    if not last:
-        return "the head alone was fitted (epoch 0)"
-    return f"best of {last} epochs: {best}" + (", the last" if best == last else "")
 
 
 def evaluate(result: "EvaluateResult") -> list[RenderableType]:
@@ -122,58 +104,9 @@ def evaluate(result: "EvaluateResult") -> list[RenderableType]:
     return [
         f"[bold]{escape(verdict(found))}[/]",
         *(f"  {name}: {escape(text)}" for name, text in rates(found)),
-        escape(conclusion(found)),
         _confusion(found.classes, found.confusion_matrix),
         *_problems(result.problems),
         _wrote(result.out, f"metrics.json, predictions.csv, plots{doubted}"),
-        _report(result.out),
-    ]
-
-
-def compare(result: "CompareResult") -> list[RenderableType]:
-    """The verdict, each model, each difference with its intervals, and where the report is."""
-    found = result.comparison
-    table = Table(title="Models", title_justify="left", title_style="bold")
-    table.add_column("model", style="bold", overflow="fold")
-    table.add_column("accuracy", overflow="fold")
-    for name in ("log loss", "coverage", "AUROC of known"):
-        table.add_column(name, justify="right")
-    for name, *cells in comparison_words.model_lines(found):
-        table.add_row(escape(name), *cells)
-    parts: list[RenderableType] = [f"[bold]{escape(comparison_words.verdict(found))}[/]", table]
-    for pair in found.pairs:
-        title = f"{pair.second} less {pair.first}"
-        differences = Table(title=escape(title), title_justify="left", title_style="bold")
-        differences.add_column("")
-        differences.add_column("difference", justify="right")
-        differences.add_column("95 % interval", overflow="fold")
-        for name, value, intervals, _ in comparison_words.differences(found, pair):
-            differences.add_row(name, value, "\n".join(intervals))
-        parts += [differences, escape(comparison_words.tests_line(found, pair))]
-    return [
-        *parts,
-        *_problems(result.problems),
-        *_warnings(result.warnings),
-        _wrote(result.out, "compare.json"),
-        _report(result.out),
-    ]
-
-
-def tune(result: "TuneResult") -> list[RenderableType]:
-    """The verdict, what the winner changes, and what to do with it."""
-    figures = result.figures
-    table = Table(title="What the winner changes", title_justify="left", title_style="bold")
-    table.add_column("setting", style="bold", overflow="fold")
-    table.add_column("value", overflow="fold")
-    for name, value in figures.winner.settings.items():
-        table.add_row(escape(name), escape(study_words.setting(value)))
-    return [
-        f"[bold]{escape(study_words.verdict(figures))}[/]",
-        f"[dim]{study_words.counts(figures)}[/]",
-        *([table] if figures.winner.settings else []),
-        escape(study_words.recommended(figures)),
-        *_warnings(result.warnings),
-        _wrote(result.out, "config.json, trials.csv, verdict"),
         _report(result.out),
     ]
 
@@ -200,26 +133,6 @@ def explain(result: "ExplainResult") -> list[RenderableType]:
         cells = (row["path"] or "", row["label"], row["file"])
         table.add_row(*(escape(str(cell)) for cell in cells), _three(row["confidence"]))
     return [table, *_problems(result.problems), _wrote(result.out, "explanations.csv, heat maps")]
-
-
-def serve(result: "ServeResult") -> list[RenderableType]:
-    """How much was answered."""
-    requests, pictures = result.counts["requests"], result.counts["pictures"]
-    return [f"stopped after {requests:,} requests, {pictures:,} pictures"]
-
-
-def export(result: "ExportResult") -> list[RenderableType]:
-    """What the certificate says, and where the files are."""
-    found = result.certificate.comparison
-    difference = max(found.largest_difference, found.largest_difference_of_known)
-    pictures = f"{found.pictures:,} validation pictures"
-    return [
-        f"[bold]{found.decisions_differ:,} decisions differ[/] from those of model.onnx on"
-        f" {pictures}; largest difference of an answer {difference:.1g}",
-        f"{found.images_per_second:,.0f} images/s, model.onnx"
-        f" {found.images_per_second_of_model_onnx:,.0f} in the same run (decoded pictures)",
-        _wrote(result.out, ", ".join(result.files)),
-    ]
 
 
 def models(result: ModelsResult) -> list[RenderableType]:

@@ -128,30 +128,6 @@ def train(
     return _run(train, json, lambda api: api.train(data, out, settings, resume=resume))
 
 
-def tune(
-    data: Path,
-    /,
-    *,
-    out: Path,
-    config: Path | None = None,  # noqa: ARG001 (cli reads it before, for the defaults)
-    settings: TrainConfig = TrainConfig(),
-    trials: int | None = None,
-    space: Path | None = None,
-    json: bool = False,
-) -> int:
-    """Search settings, and say whether the best are better than the defaults.
-
-    Args:
-        data: What prepare wrote; its test pictures are never looked at.
-        out: Study folder to write; a study there already is gone on with.
-        config: JSON file of the defaults to search from; flags override it.
-        trials: Most trials, the defaults among them; --time-limit may end the search before.
-        space: JSON file of what to search, unless the usual settings.
-        json: Print the result as one JSON document on standard output.
-    """
-    return _run(tune, json, lambda api: api.tune(data, out, settings, trials=trials, space=space))
-
-
 def evaluate(
     model: str,
     /,
@@ -160,19 +136,17 @@ def evaluate(
     split: Literal["train", "val", "test", "all"] = "test",
     unknown: Path | None = None,
     corruptions: bool = False,
-    device: Literal["cpu", "cuda"] = "cpu",
     out: Path | None = None,
     json: bool = False,
 ) -> int:
     """Measure a model on labelled photos: true numbers, a report.
 
     Args:
-        model: Run folder, model.onnx, what export wrote, or the name of one that ships.
+        model: Run folder, model.onnx, or the name of a model that ships.
         data: What prepare wrote, or a folder with one sub-folder a class.
         split: The pictures to measure on; a folder without splits is measured whole.
         unknown: Folder of pictures of no class, to measure how many are wrongly accepted.
         corruptions: Also measure under 15 common corruptions at 5 severities each.
-        device: Where the model runs; cuda wants onnxruntime-gpu.
         out: Folder to write, unless into the run; an evaluation there already is replaced.
         json: Print the result as one JSON document on standard output.
     """
@@ -180,13 +154,7 @@ def evaluate(
         evaluate,
         json,
         lambda api: api.evaluate(
-            model,
-            data,
-            split=split,
-            unknown=unknown,
-            corruptions=corruptions,
-            device=device,
-            out=out,
+            model, data, split=split, unknown=unknown, corruptions=corruptions, out=out
         ),
     )
 
@@ -199,18 +167,16 @@ def predict(
     out: Path | None = None,
     threshold: float | None = None,
     batch_size: int | None = None,
-    device: Literal["cpu", "cuda"] = "cpu",
     json: bool = False,
 ) -> int:
     """Answer one row a picture: its class, or `unknown`.
 
     Args:
-        model: Run folder, model.onnx, what export wrote, or the name of one that ships.
+        model: Run folder, model.onnx, or the name of a model that ships.
         images: Pictures, and folders of pictures.
         out: File to write: .csv, .jsonl or .parquet; CSV on standard output unless given.
         threshold: Least `known` that is no `unknown`, unless the model's own.
         batch_size: Pictures in one pass through the network, unless by their size.
-        device: Where the model runs; cuda wants onnxruntime-gpu.
         json: Print the result as one JSON document on standard output.
     """
     stream = None if out or json else sys.stdout
@@ -223,7 +189,6 @@ def predict(
             out=out,
             threshold=threshold,
             batch_size=batch_size,
-            device=device,
             stream=stream,
             keep_rows=json,
         ),
@@ -237,96 +202,12 @@ def explain(
     """Draw where the model looked: a heat map a picture.
 
     Args:
-        model: Run folder, model.onnx, what export wrote, or the name of one that ships.
+        model: Run folder, model.onnx, or the name of a model that ships.
         images: Pictures, and folders of pictures.
         out: Folder to write; heat maps that are there already are replaced.
         json: Print the result as one JSON document on standard output.
     """
     return _run(explain, json, lambda api: api.explain(model, images, out=out))
-
-
-def compare(
-    models: tuple[str, ...],
-    /,
-    *,
-    data: Path | None = None,
-    split: Literal["train", "val", "test", "all"] = "test",
-    unknown: Path | None = None,
-    out: Path = Path("compare"),
-    json: bool = False,
-) -> int:
-    """Say whether one model is better than another, or whether it is chance.
-
-    Args:
-        models: Two or more: run folders, model files, names of models that ship.
-        data: Pictures to measure each on, unless on what the runs' evaluations hold.
-        split: Which of the pictures; a folder without splits is measured whole.
-        unknown: Folder of pictures of no class, to measure each on as well.
-        out: Folder to write; a comparison that is there already is replaced.
-        json: Print the result as one JSON document on standard output.
-    """
-    return _run(
-        compare,
-        json,
-        lambda api: api.compare(models, data, split=split, unknown=unknown, out=out),
-    )
-
-
-def serve(
-    models: tuple[str, ...],
-    /,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    root_path: str = "",
-    cors: tuple[str, ...] = (),
-    api_key_file: Path | None = None,
-    json: bool = False,
-) -> int:
-    """Answer over HTTP: an API for programs, a page for people.
-
-    Args:
-        models: Run folders, model.onnx files, or names of models that ship.
-        host: The address to listen on; 0.0.0.0 is every one that this machine has.
-        port: The port to listen on; 0 is any free one.
-        root_path: Where a proxy puts the service, as /signs.
-        cors: Origins whose pages may ask, as https://example.org; none unless given.
-        api_key_file: File of keys, one a line, one of which a client must send.
-        json: Print the result as one JSON document on standard output.
-    """
-    return _run(
-        serve,
-        json,
-        lambda api: api.serve(
-            models,
-            host=host,
-            port=port,
-            root_path=root_path,
-            cors=cors,
-            api_key_file=api_key_file,
-        ),
-    )
-
-
-def export(
-    model: str,
-    /,
-    *,
-    format: Literal["onnx-int8", "openvino", "torch", "triton"],
-    out: Path,
-    data: Path | None = None,
-    json: bool = False,
-) -> int:
-    """Write a model in another format, with a certificate of equal decisions.
-
-    Args:
-        model: Run folder, model.onnx, what export wrote, or the name of one that ships.
-        format: Where it shall run; what was written is run against model.onnx first.
-        out: Folder to write; an export that is there already is replaced.
-        data: What prepare wrote, for the pictures to compare on, unless the run's own.
-        json: Print the result as one JSON document on standard output.
-    """
-    return _run(export, json, lambda api: api.export(model, format, out, data=data))
 
 
 def models(*, json: bool = False) -> int:
@@ -350,22 +231,7 @@ def cache(*, clear: bool = False, json: bool = False) -> int:
 
 VERBS: dict[str, Callable[..., int]] = {
     verb.__name__: verb
-    for verb in (
-        demo,
-        synth,
-        download,
-        prepare,
-        train,
-        tune,
-        evaluate,
-        compare,
-        predict,
-        explain,
-        serve,
-        export,
-        models,
-        cache,
-    )
+    for verb in (demo, synth, download, prepare, train, evaluate, predict, explain, models, cache)
 }
 """Every verb by name; how its result looks is the function of the same name in `terminal`."""
 

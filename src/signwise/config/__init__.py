@@ -4,9 +4,6 @@
 `ResolvedConfig` that a run is made with and that its config.json records: on the same data, CPU and
 number of threads the file alone repeats the run. The settings that people change are flat, and are
 flags of the command line; the numbers behind them stand in `parts`, for a JSON file to change.
-
-Those that draw a rendered sign are no settings: they stand in `synthetic`, and whoever changes one
-counts up its `RENDERER_VERSION`.
 """
 
 from signwise.config.base import MAX_IMAGE_SIZE, MAX_SEED, Config, dotted

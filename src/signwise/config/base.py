@@ -1,56 +1,27 @@
 """What every configuration can do: check its values, read JSON, write JSON.
 
-A configuration is a frozen dataclass whose docstrings under the fields are its help. What a field
-may be is its type: `Share` is a number of at least 0 and at most 1. Nested parts are configurations
-too; in JSON they are objects, or dotted names: {"augmentation": {"noise": 0.1}} or
-{"augmentation.noise": 0.1}.
+A configuration is a frozen dataclass whose docstrings under the fields are its help. Nested parts
+are configurations too; in JSON they are objects, or dotted names: {"augmentation": {"noise": 0.1}}
+or {"augmentation.noise": 0.1}.
 """
 
 import dataclasses
 import math
-import operator
 import os
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
-from msgspec import Meta
-
-from signwise.config.meant import meant
 from signwise.errors import SignwiseError
 from signwise.files import Json, read_json
 
 MAX_IMAGE_SIZE = 1024
 MAX_SEED = 2**32 - 1
 
-ORDERED = "ordered"
-"""Marks several values of which the first is the least and the last the largest."""
-
-T = TypeVar("T")
 C = TypeVar("C", bound="Config")
-
-BOUNDS = {
-    "at least": ("ge", operator.ge),
-    "above": ("gt", operator.gt),
-    "at most": ("le", operator.le),
-    "below": ("lt", operator.lt),
-}
-"""What the bounds of msgspec's `Meta` are called, and what they mean."""
-
-Count = Annotated[int, Meta(ge=1)]
-CountFrom0 = Annotated[int, Meta(ge=0)]
-Amount = Annotated[float, Meta(ge=0)]
-Positive = Annotated[float, Meta(gt=0)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-ShareBelow1 = Annotated[float, Meta(ge=0, lt=1)]
-ShareAbove0 = Annotated[float, Meta(gt=0, le=1)]
-ImageSize = Annotated[int, Meta(ge=1, le=MAX_IMAGE_SIZE)]
-Seed = Annotated[int, Meta(ge=0, le=MAX_SEED)]
-Range = Annotated[tuple[T, T], ORDERED]
-"""The least and the largest value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +32,8 @@ class Config:
     """How the names of its settings begin, where it is a part of another configuration."""
 
     def __post_init__(self) -> None:
-        """Bring every field into its own type; raises SignwiseError for what it does not take."""
-        hints = get_type_hints(type(self), include_extras=True)
+        """Bring every field into its own type; raises SignwiseError for a value of another."""
+        hints = get_type_hints(type(self))
         for each in dataclasses.fields(self):
             name, value = self._part + each.name, getattr(self, each.name)
             object.__setattr__(self, each.name, _read(name, hints[each.name], value))
@@ -99,6 +70,31 @@ def check(condition: bool, name: str, wanted: str) -> None:
         raise SignwiseError(f"`{name}` must be {wanted}")
 
 
+def check_range(
+    name: str,
+    value: float | tuple[float, ...],
+    low: float,
+    high: float = math.inf,
+    *,
+    ordered: bool = True,
+) -> None:
+    """A finite number within the bounds, or several of which the first is the least."""
+    values = value if isinstance(value, tuple) else (value,)
+    wanted = f"at least {low}" if high == math.inf else f"between {low} and {high}"
+    check(all(low <= each <= high and math.isfinite(each) for each in values), name, wanted)
+    check(not ordered or values[0] <= values[-1], name, "the least and the largest, in order")
+
+
+def check_image_size(size: int) -> None:
+    """A side in pixels that a picture can be cached and trained at."""
+    check(1 <= size <= MAX_IMAGE_SIZE, "image_size", f"between 1 and {MAX_IMAGE_SIZE} pixels")
+
+
+def check_seed(seed: int) -> None:
+    """A seed that NumPy and torch both take."""
+    check(0 <= seed <= MAX_SEED, "seed", f"between 0 and {MAX_SEED}")
+
+
 def _plain(value: object) -> Json:
     if isinstance(value, Config):
         return value.to_json()
@@ -130,9 +126,7 @@ def _from_mapping(kind: type[C], content: Mapping[str, Json], prefix: str) -> C:
     for name, value in content.items():
         if name not in hints:
             names = ", ".join(prefix + each for each in hints)
-            raise SignwiseError(
-                f"no setting {prefix + name!r}{meant(name, hints)}; there are {names}"
-            )
+            raise SignwiseError(f"no setting {prefix + name!r}; there are {names}")
         hint = hints[name]
         if isinstance(hint, type) and issubclass(hint, Config):
             if not isinstance(value, dict):
@@ -146,20 +140,13 @@ def _from_mapping(kind: type[C], content: Mapping[str, Json], prefix: str) -> C:
 def _read(name: str, hint: object, value: object) -> object:
     """The value in the field's type, as JSON or a caller may give it; raises SignwiseError."""
     kind, options = get_origin(hint), get_args(hint)
-    if kind is Annotated:
-        bare, *rules = options
-        value = _read(name, bare, value)
-        for rule in rules:
-            _check_rule(name, rule, value)
-        return value
-    if kind in (types.UnionType, Union):
+    if kind is types.UnionType:
         hint = next(option for option in options if option is not type(None))
         return None if value is None else _read(name, hint, value)
     if kind is Literal:
         if value in options:
             return value
-        close = meant(value, options) if isinstance(value, str) else ""
-        raise SignwiseError(f"`{name}` must be one of {', '.join(options)}, not {value!r}{close}")
+        raise SignwiseError(f"`{name}` must be one of {', '.join(options)}, not {value!r}")
     if kind is tuple and isinstance(value, list | tuple):
         if options[-1] is Ellipsis:
             options = (options[0],) * len(value)
@@ -180,23 +167,6 @@ def _read(name: str, hint: object, value: object) -> object:
     words = {int: "a whole number", float: "a number", bool: "true or false"}
     wanted = words.get(hint, "text") if isinstance(hint, type) else "a list"
     raise SignwiseError(f"`{name}` must be {wanted}, not {value!r}")
-
-
-def _check_rule(name: str, rule: object, value: object) -> None:
-    """What a field's type says beside its kind; numbers with bounds are finite, too."""
-    if isinstance(rule, Meta):
-        assert isinstance(value, int | float)
-        bounds = {words: getattr(rule, key) for words, (key, _) in BOUNDS.items()}
-        given = {words: bound for words, bound in bounds.items() if bound is not None}
-        wanted = " and ".join(f"{words} {bound}" for words, bound in given.items())
-        if given.keys() == {"at least", "at most"}:
-            wanted = f"between {rule.ge} and {rule.le}"
-        holds = all(BOUNDS[words][1](value, bound) for words, bound in given.items())
-        check(holds and math.isfinite(value), name, wanted)
-    else:
-        assert rule == ORDERED
-        assert isinstance(value, tuple)
-        check(value[0] <= value[-1], name, "the least and the largest, in order")
 
 
 def dotted(content: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:

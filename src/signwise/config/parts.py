@@ -1,24 +1,14 @@
 """The numbers behind the settings of training, one part a component: for a JSON file to change."""
 
+import dataclasses
+import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta
+from signwise.config.base import Config, check, check_range
 
-from signwise.config.base import (
-    Amount,
-    Config,
-    Count,
-    CountFrom0,
-    Positive,
-    Range,
-    Share,
-    ShareAbove0,
-    ShareBelow1,
-    check,
-)
-
-Exposure = Annotated[float, Meta(ge=-10, le=10)]
+Range = tuple[float, float]
+"""The least and the largest value."""
 
 Kind = Literal["signs", "photos"]
 """Road signs, or other photos."""
@@ -32,8 +22,12 @@ class PicturesConfig(Config):
 
     kind: Literal["auto", "signs", "photos"] = "auto"
     """Road signs, or other photos; auto asks the backbone that ships, which knows road signs."""
-    signs_share: Share = 0.5
+    signs_share: float = 0.5
     """They are road signs where the backbone is sure of this share of the classes."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self._part + "signs_share", self.signs_share, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,22 +36,22 @@ class HeadConfig(Config):
 
     _part = "head."
 
-    views: Range[Count] = (2, 3)
+    views: tuple[int, int] = (2, 3)
     """Least and most views of each training picture: as it is, and augmented ones."""
-    pictures: Count = 4000
+    pictures: int = 4000
     """As many views as give so many pictures, within these bounds."""
-    penalties: tuple[Amount, ...] = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+    penalties: tuple[float, ...] = (0.1, 0.03, 0.01, 0.003, 0.001)
     """L2 penalties, on standardised features, of which the validation loss chooses one."""
-    sharpness: Range[Positive] = (0.25, 4.0)
-    """Least and largest factor that makes the logits as sharp as is best on validation."""
-    iterations: Count = 200
+    iterations: int = 200
     """Most iterations of L-BFGS with each."""
-    batch_size: Count = 128
-    """Pictures of known classes that go through the backbone at a time, each with its negatives."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check(1 <= self.views[0] <= self.views[1], self._part + "views", "at least 1, in order")
+        check(self.pictures >= 1, self._part + "pictures", "at least 1")
         check(len(self.penalties) > 0, self._part + "penalties", "one or more")
+        check_range(self._part + "penalties", self.penalties, 0, ordered=False)
+        check(self.iterations >= 1, self._part + "iterations", "at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,16 +60,20 @@ class FineTuningConfig(Config):
 
     _part = "fine_tuning."
 
-    learning_rate: Positive = 0.25
-    """Peak of the head's, as a share of `learning_rate`."""
-    body: Amount = 1.0
+    learning_rate: float = 0.005
+    """Peak of the head's, as a share of `learning_rate`; at 0.015 ImageNet's weights diverged."""
+    body: float = 1.0
     """The body's, as a share of the head's; with less it learned nothing (LOG.md)."""
-    statistics: Share = 0.1
-    """By how much batch norms' running statistics move towards the batch's at a step."""
     always: bool | None = None
     """All epochs, whatever the validation pictures say; unless given, where `epochs` is given."""
-    patience: Count = 2
+    patience: int = 2
     """Epochs without a better validation loss after which it ends, unless `always`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(0 < self.learning_rate < math.inf, self._part + "learning_rate", "above 0")
+        check_range(self._part + "body", self.body, 0)
+        check(self.patience >= 1, self._part + "patience", "at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +82,18 @@ class ScheduleConfig(Config):
 
     _part = "schedule."
 
-    warm_up: ShareBelow1 = 0.2
+    warm_up: float = 0.2
     """Share of the steps in which the rate rises to its peak."""
-    start: ShareAbove0 = 0.1
+    start: float = 0.1
     """Where the rate begins."""
-    end: ShareAbove0 = 0.001
+    end: float = 0.001
     """Where the rate ends."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(0 <= self.warm_up < 1, self._part + "warm_up", "at least 0 and below 1")
+        check(0 < self.start <= 1, self._part + "start", "above 0 and at most 1")
+        check(0 < self.end <= 1, self._part + "end", "above 0 and at most 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +106,12 @@ class OptimConfig(Config):
     """The optimiser: stochastic gradient descent with momentum."""
     nesterov: bool = True
     """Nesterov's form of momentum, where there is momentum."""
-    average_decay: ShareBelow1 = 0.85
+    average_decay: float = 0.85
     """Share of the moving average of the weights that stays at each step: at 0.85 some 7 count."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(0 <= self.average_decay < 1, self._part + "average_decay", "at least 0 and below 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,58 +122,65 @@ class AugmentationConfig(Config):
 
     flip: bool = False
     """Mirror half of the pictures; handedness is lost."""
-    easy_epochs: Share = 1 / 6
+    easy_epochs: float = 1 / 6
     """Share of the epochs, the first ones, that change the light alone."""
-    rotation: Amount = 12.0
+    rotation: float = 12.0
     """Largest rotation, in degrees."""
-    shift: Amount = 0.12
+    shift: float = 0.12
     """Largest shift."""
-    shear: Amount = 0.15
+    shear: float = 0.15
     """Largest shear."""
-    scale: Range[Positive] = (0.75, 1.25)
+    scale: Range = (0.75, 1.25)
     """Smallest and largest scale."""
-    stretch: Amount = 0.12
+    stretch: float = 0.12
     """Largest stretch of one axis against the other, in logarithms."""
-    brightness: Range[Exposure] = (-1.3, 0.5)
+    brightness: Range = (-1.3, 0.5)
     """Least and most exposure, in logarithms."""
-    contrast: Amount = 0.4
+    contrast: float = 0.4
     """Largest change of contrast, in logarithms."""
-    colour_cast: Amount = 0.12
+    colour_cast: float = 0.12
     """Largest gain or loss of one channel."""
-    shadow_share: Share = 0.25
+    shadow_share: float = 0.25
     """Share that gets a shadow."""
-    shadow_depth: Range[Share] = (0.2, 0.65)
+    shadow_depth: Range = (0.2, 0.65)
     """How much light a shadow takes."""
-    shadow_reach: Amount = 0.8
-    """How far from the middle a shadow's edge lies at most, of half the side."""
-    shadow_sharpness: Positive = 12.0
-    """How steep the edge is: it lies over some 4 / this of half the side."""
-    haze_share: Share = 0.25
+    haze_share: float = 0.25
     """Share that gets haze."""
-    haze: Range[Share] = (0.1, 0.65)
+    haze: Range = (0.1, 0.65)
     """How much of the picture the haze covers."""
-    haze_light: Range[Share] = (0.2, 1.0)
+    haze_light: Range = (0.2, 1.0)
     """How bright the haze is."""
-    blur_share: Share = 0.35
+    blur_share: float = 0.35
     """Share that is blurred."""
-    blur_length: Range[Positive] = (0.4, 1.8)
+    blur_length: Range = (0.4, 1.8)
     """Standard deviation along the blur's longer axis, in 1/32 of the side."""
-    blur_ratio: Range[Positive] = (0.2, 1.0)
+    blur_ratio: Range = (0.2, 1.0)
     """The shorter axis of the blur to the longer."""
-    blur_kernel: Positive = 3.0
-    """Half the side of the blur's kernel, in 1/32 of the side; at least 2 pixels."""
-    low_resolution_share: Share = 0.2
+    low_resolution_share: float = 0.2
     """Share that is shown as if taken from far."""
-    low_resolution: Range[Share] = (0.35, 0.8)
+    low_resolution: Range = (0.35, 0.8)
     """The side that is left of it, as a share."""
-    noise_share: Share = 0.5
+    noise_share: float = 0.5
     """Share that gets noise."""
-    noise: Amount = 0.14
+    noise: float = 0.14
     """Largest standard deviation of the noise, of full scale."""
-    erase_share: Share = 0.25
+    erase_share: float = 0.25
     """Share in which a rectangle is covered."""
-    erase: Range[Amount] = (0.03, 0.2)
+    erase: Range = (0.03, 0.2)
     """Half the width, and half the height, of the rectangle."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shares = {"easy_epochs", "shadow_depth", "haze", "haze_light", "low_resolution"}
+        bounds: dict[str, Range] = {"brightness": (-10, 10), **dict.fromkeys(shares, (0, 1))}
+        for each in dataclasses.fields(self):
+            if isinstance(getattr(self, each.name), bool):
+                continue
+            usual = (0, 1 if each.name.endswith("_share") else math.inf)
+            low, high = bounds.get(each.name, usual)
+            check_range(self._part + each.name, getattr(self, each.name), low, high)
+        for positive in ("scale", "blur_length", "blur_ratio"):
+            check(getattr(self, positive)[0] > 0, self._part + positive, "above 0")
 
 
 PHOTO_AUGMENTATION = AugmentationConfig(
@@ -193,48 +208,53 @@ class NegativesConfig(Config):
 
     _part = "negatives."
 
-    rendered: Amount = 0.3125
+    rendered: float = 0.3125
     """Rendered pictures, of the classes' own signs and of others."""
-    folder: Amount = 0.0625
+    folder: float = 0.0625
     """Pictures of `unknown` FOLDER."""
-    destroyed: Amount = 0.125
+    destroyed: float = 0.125
     """Pictures of the classes, destroyed in the ways of `negatives.DESTROYERS`."""
-    swapped: Amount = 0.3125
+    swapped: float = 0.3125
     """Pictures of the classes with the middle of a rendered negative."""
-    rendered_each: Amount = 2.0
+    rendered_each: float = 2.0
     """Rendered negatives in all, to each training picture."""
-    rendered_range: Range[CountFrom0] = (1000, 20_000)
+    rendered_range: tuple[int, int] = (1000, 20_000)
     """Least and most rendered negatives in all."""
-    own_share: Amount = 0.5
+    own_share: float = 0.5
     """Rendered pictures of the user's own signs to each rendered negative."""
-    held_out_share: Amount = 0.25
+    held_out_share: float = 0.25
     """Rendered pictures that the validation loss alone sees, to each training picture."""
-    held_out_range: Range[CountFrom0] = (16, 256)
+    held_out_range: tuple[int, int] = (16, 256)
     """Least and most of these."""
-    sure_share: Share = 0.5
+    sure_share: float = 0.5
     """A class is taken for the sign that the backbone sees in this share of its pictures."""
-    seen_share: Share = 0.2
+    seen_share: float = 0.2
     """A sign that the backbone sees in this share of a class is no negative."""
-    pictures_to_see: CountFrom0 = 960
+    pictures_to_see: int = 960
     """Training pictures that the backbone looks at, of all classes together."""
-    pictures_of_a_class: Range[Count] = (4, 16)
+    pictures_of_a_class: tuple[int, int] = (4, 16)
     """Least and most of one class."""
-    max_bytes: CountFrom0 = 2**30
+    max_bytes: int = 2**30
     """Pictures to train against that are held in memory, in bytes."""
-    patches: tuple[Count, Count] = (8, 4)
+    patches: tuple[int, int] = (8, 4)
     """Tiles to a side where a picture is shuffled: finely, and coarsely."""
-    crop_zoom: Range[Share] = (0.12, 0.3)
+    crop_zoom: Range = (0.12, 0.3)
     """The side of an extreme crop."""
-    crop_reach: Range[Amount] = (0.5, 0.85)
+    crop_reach: Range = (0.5, 0.85)
     """How far from the middle it lies, of half the side."""
-    mixture: Range[Share] = (0.4, 0.6)
+    mixture: Range = (0.4, 0.6)
     """Share of the first picture in a mixture of two."""
-    swap_radius: Range[Amount] = (0.5, 0.85)
+    swap_radius: Range = (0.5, 0.85)
     """Radius of the middle that is swapped, of half the side."""
-    swap_sharpness: Positive = 12.0
-    """How steep its edge is: one gives way to the other over some 4 / this of half the side."""
-    swap_gain: Range[Amount] = (0.2, 4.0)
-    """Least and largest gain that makes the middle put in as bright as the one taken out."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for each in dataclasses.fields(self):
+            name, value = self._part + each.name, getattr(self, each.name)
+            low = 1 if each.name in ("patches", "pictures_of_a_class") else 0
+            shares = ("sure_share", "seen_share", "crop_zoom", "mixture")
+            high = 1 if each.name in shares else math.inf
+            check_range(name, value, low, high, ordered=each.name != "patches")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,21 +263,20 @@ class CalibrationConfig(Config):
 
     _part = "calibration."
 
-    temperature: Range[Positive] = (0.25, 8.0)
+    temperature: Range = (0.25, 8.0)
     """Least and largest temperature."""
-    known_scale: Positive = 4.0
+    known_scale: float = 4.0
     """`known` is the sigmoid of the largest logit divided by this, so that float32 keeps order."""
-    largest_threshold: Share = 0.5
+    largest_threshold: float = 0.5
     """With `keep_known`, where all validation pictures are kept, the threshold is at most this."""
-    keep_alone: ShareAbove0 = 0.99
-    """What `keep_known` is unless given, where no pictures of no class are held out."""
-    keep_untold: ShareAbove0 = 0.5
-    """What it is where `known` is no higher on pictures of the classes than on these."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         low, high = self.temperature
-        check(low <= 1 <= high, self._part + "temperature", "above 0, with 1 between them")
+        within = 0 < low <= 1 <= high < math.inf
+        check(within, self._part + "temperature", "above 0, with 1 between them")
+        check(0 < self.known_scale < math.inf, self._part + "known_scale", "above 0")
+        check(0 <= self.largest_threshold <= 1, self._part + "largest_threshold", "within 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,8 +285,12 @@ class LossConfig(Config):
 
     _part = "loss."
 
-    max_class_weight: Annotated[float, Meta(ge=1)] = 3.0
+    max_class_weight: float = 3.0
     """How many times another's a class's weight may be."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(1 <= self.max_class_weight < math.inf, self._part + "max_class_weight", "at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,9 +299,14 @@ class EpochsConfig(Config):
 
     _part = "usual_epochs."
 
-    from_scratch: Count = 12
+    from_scratch: int = 12
     """Epochs from `weights` none."""
-    pretrained: Count = 6
+    pretrained: int = 6
     """Most epochs of fine-tuning, from other weights."""
-    least_steps: Count = 32
+    least_steps: int = 32
     """More epochs where pictures are so few that a run had fewer steps."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for each in dataclasses.fields(self):
+            check(getattr(self, each.name) >= 1, self._part + each.name, "at least 1")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from signwise.config.base import Config, Count, ImageSize, Seed, check
+from signwise.config.base import Config, check, check_image_size, check_seed
 
 IMAGE_SIZE = 32
 MAX_PIXELS = 64_000_000
@@ -17,11 +17,11 @@ class PrepareConfig(Config):
     """Shares of train, validation and test; they add up to 1."""
     group: str | None = None
     """Regular expression on the path within the class; its first capture is the sign."""
-    image_size: ImageSize = IMAGE_SIZE
+    image_size: int = IMAGE_SIZE
     """Side of the cached pictures, in pixels."""
-    max_pixels: Count = MAX_PIXELS
+    max_pixels: int = MAX_PIXELS
     """A picture with more pixels is refused before it is decoded."""
-    seed: Seed = 0
+    seed: int = 0
     """Seed of the split."""
     copy: bool = False
     """Also write the split as train/ val/ test/ folders."""
@@ -38,3 +38,6 @@ class PrepareConfig(Config):
             "split",
             "three shares of at least 0 that add up to 1, the first above 0",
         )
+        check_image_size(self.image_size)
+        check(self.max_pixels >= 1, "max_pixels", "at least 1")
+        check_seed(self.seed)

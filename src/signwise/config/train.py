@@ -4,20 +4,9 @@ import dataclasses
 import math
 import os
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta
-
-from signwise.config.base import (
-    Amount,
-    Config,
-    Count,
-    ImageSize,
-    Positive,
-    Seed,
-    ShareAbove0,
-    ShareBelow1,
-)
+from signwise.config.base import Config, check, check_image_size, check_seed
 from signwise.config.parts import (
     PHOTO_AUGMENTATION,
     AugmentationConfig,
@@ -46,20 +35,20 @@ SIGNS_SIZE = 64
 class TrainConfig(Config):
     """How a network is trained: every setting of `signwise train`."""
 
-    epochs: Count | None = None
+    epochs: int | None = None
     """Passes over the training pictures; unless given, 12 from scratch and, from pre-trained
     weights, as many as help, at most 6; more where that is less than 32 steps."""
-    batch_size: Annotated[int, Meta(ge=2)] = 48
+    batch_size: int = 48
     """Pictures of known classes in one step."""
-    learning_rate: Positive = 0.02
+    learning_rate: float = 0.02
     """Peak learning rate of the schedule."""
-    momentum: ShareBelow1 = 0.9
+    momentum: float = 0.9
     """Momentum of SGD."""
-    weight_decay: Amount = 5e-4
+    weight_decay: float = 5e-4
     """L2 penalty on convolution and linear weights."""
-    label_smoothing: ShareBelow1 = 0.0
+    label_smoothing: float = 0.0
     """Share of the target probability that is spread over all classes, 0 to below 1."""
-    image_size: ImageSize | None = None
+    image_size: int | None = None
     """Side in pixels; unless given, 64 from the weights signs, that of the data from scratch, else
     what suits the pictures, at most 224."""
     model: str = "resnet18"
@@ -71,24 +60,22 @@ class TrainConfig(Config):
     """Train the new head alone, on the frozen backbone's features."""
     unknown: str = "synthetic"
     """Negatives to train against: synthetic, none, or a folder of pictures of no class."""
-    keep_known: ShareAbove0 | None = None
+    keep_known: float | None = None
     """Share of the validation pictures that the threshold of `known` keeps; unless given, it is set
     between the scores of known and of held-out negative pictures."""
     class_weights: Literal["auto", "none"] = "auto"
     """auto weighs classes in the loss so that rare ones count as much; none takes pictures as they
     come. Probabilities count them as often as they come, either way."""
-    seed: Seed = 0
+    seed: int = 0
     """Seed of the weights, the order and the augmentation."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU where there is one."""
-    threads: Annotated[int, Meta(ge=1, le=MAX_THREADS)] | None = None
+    threads: int | None = None
     """CPU threads; unless given, all cores. The same number gives the same bits."""
-    time_limit: Positive | None = None
+    time_limit: float | None = None
     """Seconds that the whole command may take: the best that fits in is kept."""
     track: Literal["none", "wandb", "tensorboard", "mlflow"] = "none"
-    """Where to record the run besides its folder: settings and figures."""
-    track_images: bool = False
-    """Record pictures that the model mistakes there too, and the model itself."""
+    """Where to record the run besides its folder."""
 
     pictures: PicturesConfig = field(default_factory=PicturesConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
@@ -100,6 +87,29 @@ class TrainConfig(Config):
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     negatives: NegativesConfig = field(default_factory=NegativesConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.epochs is None or self.epochs >= 1, "epochs", "at least 1")
+        check(self.batch_size >= 2, "batch_size", "at least 2")
+        check(0 < self.learning_rate < math.inf, "learning_rate", "above 0")
+        check(0 <= self.momentum < 1, "momentum", "at least 0 and below 1")
+        check(0 <= self.weight_decay < math.inf, "weight_decay", "at least 0")
+        check(0 <= self.label_smoothing < 1, "label_smoothing", "at least 0 and below 1")
+        if self.image_size is not None:
+            check_image_size(self.image_size)
+        check(
+            self.keep_known is None or 0 < self.keep_known <= 1,
+            "keep_known",
+            "above 0 and at most 1",
+        )
+        check_seed(self.seed)
+        check(self.time_limit is None or 0 < self.time_limit < math.inf, "time_limit", "above 0")
+        check(
+            self.threads is None or 1 <= self.threads <= MAX_THREADS,
+            "threads",
+            f"between 1 and {MAX_THREADS}",
+        )
 
     def resolve(self, traits: "Traits") -> "ResolvedConfig":
         """The settings of a run: every default filled in that depends on others or on the data."""
@@ -166,8 +176,8 @@ def _for_kind(asked: AugmentationConfig, kind: Kind) -> AugmentationConfig:
 class ResolvedConfig(TrainConfig):
     """The settings of a run: what hangs on other settings or on the data is filled in."""
 
-    epochs: Count
-    image_size: ImageSize
+    epochs: int
+    image_size: int
 
     @property
     def kind(self) -> Kind:

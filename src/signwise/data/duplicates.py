@@ -1,6 +1,6 @@
 """Near duplicates among many pictures, in time and memory that grow with their number alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,19 +28,6 @@ def near_pairs(fingerprints: NDArray[np.uint64], signatures: NDArray[np.uint8]) 
             correlation = _correlation(signatures[block[:, 0]], signatures[block[:, 1]])
             found.append(block[correlation >= MIN_CORRELATION])
     return np.unique(np.concatenate(found), axis=0)
-
-
-def first_rivals(hashes: Sequence[str], labels: Sequence[str]) -> list[int | None]:
-    """For each picture the first one of the same bytes (N,) under another label (N,), if any."""
-    first: dict[str, int] = {}
-    second: dict[str, int] = {}
-    for index, content in enumerate(hashes):
-        if labels[index] != labels[first.setdefault(content, index)]:
-            second.setdefault(content, index)
-    return [
-        second.get(content) if label == labels[first[content]] else first[content]
-        for content, label in zip(hashes, labels, strict=True)
-    ]
 
 
 def leaders(count: int, pairs: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from signwise.data.duplicates import first_rivals
 from signwise.data.scan import Scan
 
 COLUMNS = ("path", "label", "reason", "detail", "other")
@@ -30,14 +29,10 @@ def _duplicates(scan: Scan) -> list[tuple[str, ...]]:
     table = scan.table
     rows: list[tuple[str, ...]] = []
     conflicts = table[table["problem"].str.startswith("conflict")]
-    named = [conflicts[name].tolist() for name in ("path", "label", "problem", "sha256")]
-    rivals = first_rivals(named[3], named[1])
-    rank = {content: place for place, content in enumerate(dict.fromkeys(named[3]))}
-    for row in sorted(range(len(rivals)), key=lambda row: rank[named[3][row]]):
-        path, label, problem, _ = (column[row] for column in named)
-        rival = rivals[row]
-        assert rival is not None, "a conflict has two labels"
-        rows.append((path, label, "two labels", problem, named[0][rival]))
+    for _, same in conflicts.groupby("sha256", sort=False):
+        for path, label, problem in zip(same["path"], same["label"], same["problem"], strict=True):
+            other = same["path"][same["label"] != label].iloc[0]
+            rows.append((path, label, "two labels", problem, other))
     usable = table[table["problem"] == ""]
     first: dict[tuple[str, str], str] = {}
     for path, label, sha256 in zip(usable["path"], usable["label"], usable["sha256"], strict=True):

@@ -85,7 +85,7 @@ def decode(
     `size`. Raises UnreadableImage.
     """
     try:
-        with strict_pillow(max_pixels):
+        with _strict_pillow(max_pixels):
             if isinstance(source, np.ndarray):
                 _check_pixels(source.shape[1::-1], max_pixels)
                 return _finish(from_array(source), None)
@@ -225,12 +225,12 @@ _stack = ExitStack()
 
 
 @contextmanager
-def strict_pillow(max_pixels: int = MAX_PIXELS) -> Iterator[None]:
+def _strict_pillow(max_pixels: int) -> Iterator[None]:
     """Pillow as needed here, whatever the program around has set, in any number of threads.
 
     Its warnings (damaged EXIF, large pictures) are silent, truncated files fail, and its own limit
     does not stand below `max_pixels`. These are globals, so the first thread in sets them and the
-    last one out restores them: around many pictures, each costs a tenth less.
+    last one out restores them.
     """
     global _inside
     with _lock:

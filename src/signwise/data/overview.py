@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from signwise.config import PrepareConfig
 from signwise.data.manifest import SPLITS, problems_in
 from signwise.data.scan import Scan
-from signwise.data.signs import worth_of_test
 from signwise.data.split import Leaks
 from signwise.report.data_page import ClassCounts, DataPage, FlaggedGroup, FlaggedPicture, Sample
 
@@ -36,8 +35,6 @@ def data_overview(
         usable=len(usable),
         groups=usable["group"].nunique(),
         counts=[_counts(name, usable[usable["label"] == name]) for name in found.classes],
-        total=_counts("all classes", usable),
-        worth=worth_of_test(usable, found.grouping),
         grouping=found.grouping,
         split_given=found.split_given,
         leaking_groups=leaks.groups,
@@ -57,9 +54,6 @@ def _counts(name: str, rows: pd.DataFrame) -> ClassCounts:
     return ClassCounts(
         name=name,
         by_split={split: int((rows["split"] == split).sum()) for split in SPLITS},
-        groups_by_split={
-            split: rows["group"][rows["split"] == split].nunique() for split in SPLITS
-        },
         pictures=len(rows),
         groups=rows["group"].nunique(),
     )
@@ -75,9 +69,8 @@ def _samples(
         # From as many groups as there are: frames of one sign say little about the class.
         rows = usable[usable["label"] == name]
         rows = rows.iloc[random.permutation(len(rows))].drop_duplicates("group").head(count)
-        # Copies: the file gets shorter while the page is written.
         samples[name] = [
-            Sample(pixels=np.array(array[row]), name=Path(path).name)
+            Sample(pixels=np.asarray(array[row]), name=Path(path).name)
             for row, path in zip(rows.index.to_numpy(), rows["path"], strict=True)
         ]
     return samples
@@ -92,7 +85,7 @@ def _flagged(
         shown = rows.head(SHOWN)
         pictures = [
             FlaggedPicture(
-                pixels=[np.array(array[row_of[name]]) for name in (path, other) if name],
+                pixels=[np.asarray(array[row_of[name]]) for name in (path, other) if name],
                 path=path,
                 detail=detail,
             )

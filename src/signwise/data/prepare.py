@@ -16,7 +16,6 @@ from signwise.data.manifest import COLUMNS, SPLITS, problems_in, write_csv
 from signwise.data.overview import data_overview
 from signwise.data.pixels import cache_key, cache_path, seal
 from signwise.data.scan import Scan, scan
-from signwise.data.signs import few_signs, group_counts, worth_of_test
 from signwise.data.split import Leaks, assign_splits, count_leaks
 from signwise.errors import SignwiseError
 from signwise.files import atomic_path, output_folder, sha256_file, write_json, write_text
@@ -36,10 +35,6 @@ class PrepareResult:
     classes: tuple[str, ...]
     class_counts: dict[str, dict[str, int]]
     """Pictures of each class in each split."""
-    group_counts: dict[str, dict[str, int]]
-    """Groups of these: signs, where signs are known."""
-    worth: str
-    """What a figure on the test set can be worth; empty where signs are not known."""
     grouping: str
     warnings: list[str]
     skipped: dict[str, int]
@@ -88,12 +83,7 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
             )
         table.loc[~usable, "split"] = ""
         leaks = count_leaks(table[usable])
-        groups = group_counts(table[usable], found.classes)
-        warnings = [
-            *found.warnings,
-            *_warnings(found, leaks, config),
-            *few_signs(groups, found.grouping),
-        ]
+        warnings = [*found.warnings, *_warnings(found, leaks, config)]
         flagged = find_flagged(found)
         overview = data_overview(source, found, flagged, config, leaks, warnings, pixels)
         # Pixels of other sizes and features, made from pictures that may have changed.
@@ -147,8 +137,6 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
         problems=problems_in(table),
         classes=found.classes,
         class_counts=class_counts,
-        group_counts=groups,
-        worth=worth_of_test(table[usable], found.grouping),
         grouping=found.grouping,
         warnings=warnings,
         skipped=dict(found.skipped),

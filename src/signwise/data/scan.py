@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from signwise.config import IMAGE_SIZE, MAX_PIXELS
-from signwise.data.duplicates import first_rivals, near_pairs
+from signwise.data.duplicates import near_pairs
 from signwise.data.pixels import create
 from signwise.data.quality import Batch, Inspection, inspect_batch
 from signwise.data.sources import list_source
@@ -168,12 +168,11 @@ def _near_pairs(
 
 def _mark_conflicts(table: pd.DataFrame) -> None:
     """Identical bytes under several labels: nobody knows which is right, so none is used."""
-    paths, labels, hashes = (table[name].tolist() for name in ("path", "label", "sha256"))
-    problems = table["problem"].tolist()
-    usable = [row for row, problem in enumerate(problems) if not problem and hashes[row]]
-    rival = first_rivals([hashes[row] for row in usable], [labels[row] for row in usable])
-    for row, other in zip(usable, rival, strict=True):
-        if other is not None:
-            at = usable[other]
-            problems[row] = f"conflict: the same picture is labelled {labels[at]} as {paths[at]}"
-    table["problem"] = np.array(problems, object)
+    usable = table[(table["problem"] == "") & (table["sha256"] != "")]
+    labels = usable.groupby("sha256")["label"].transform("nunique")
+    for _, rows in usable[labels > 1].groupby("sha256"):
+        for index, label in rows["label"].items():
+            other = rows[rows["label"] != label].iloc[0]
+            table.loc[index, "problem"] = (
+                f"conflict: the same picture is labelled {other['label']} as {other['path']}"
+            )

@@ -174,11 +174,8 @@ def _join_identical(names: list[str], rows: pd.DataFrame) -> list[str]:
     parent: dict[str, str] = {}
 
     def root(name: str) -> str:
-        way = []
         while name in parent:
-            way.append(name)
             name = parent[name]
-        parent.update(dict.fromkeys(way, name))  # else thousands of copies make it a long one
         return name
 
     first: dict[tuple[str, str], str] = {}

@@ -16,37 +16,13 @@ from signwise.errors import SignwiseError
 from signwise.evaluation.examples import pick_accepted, pick_mistakes, review_labels
 from signwise.evaluation.label_errors import find_label_errors
 from signwise.evaluation.measure import measure
-from signwise.evaluation.outputs import (
-    CONFUSION,
-    RELIABILITY,
-    REPORT,
-    keep_earlier,
-    predictions_table,
-    unknown_table,
-    write_results,
-)
-from signwise.evaluation.pictures import (
-    Answers,
-    Pictures,
-    PixelRows,
-    UnknownAnswers,
-    read_pictures,
-)
+from signwise.evaluation.outputs import predictions_table, write_results
+from signwise.evaluation.pictures import Answers, Pictures, UnknownAnswers, read_pictures
 from signwise.evaluation.robustness import measure_corruptions
-from signwise.files import (
-    Json,
-    output_folder,
-    printable_path,
-    read_record,
-    sha256_file,
-    write_bytes,
-    write_text,
-)
+from signwise.files import Json, output_folder, read_record, write_bytes, write_text
 from signwise.inference.predictor import Predictor
-from signwise.inference.session import Device
 from signwise.metrics.detection import unknown_figures
 from signwise.metrics.selective import risk_coverage
-from signwise.metrics.thresholds import threshold_choices
 from signwise.model_file.read import SHIPPED_MODELS, find_model
 from signwise.progress import track
 from signwise.report.charts import reliability
@@ -63,8 +39,8 @@ from signwise.results import (
     to_json,
 )
 
-CHUNK = 4096
-"""Pictures of 32 pixels that are scored at a time; of larger ones, as many as fill their memory."""
+CHUNK = 1024
+"""Pictures that are scored at a time."""
 Split = Literal["train", "val", "test", "all"]
 
 
@@ -98,7 +74,6 @@ def evaluate(
     split: Split = "test",
     unknown: str | Path | None = None,
     corruptions: bool = False,
-    device: Device = "cpu",
     out: str | Path | None = None,
     seed: int = 0,
 ) -> EvaluateResult:
@@ -106,30 +81,27 @@ def evaluate(
 
     What is measured is model.onnx itself. Writes metrics.json, predictions.csv,
     confusion_matrix.png, reliability.png and report.html into `out`, by default
-    RUN/evaluation/<split or folder name>; flagged.csv, which `prepare --exclude` reads: of the
-    pictures that the run was not trained on those whose label is likely wrong; and, given a folder
-    of pictures of no class, `unknown`, predictions_unknown.csv. An evaluation of another model or
-    of other pictures that `out` holds is kept below it, in `earlier`. `device`: cpu or cuda.
-    `seed`: of the bootstrap and the corruptions. Raises SignwiseError for a model or data that
-    can't be used, for a class that the model does not know, and without `out` where the model is no
-    run.
+    RUN/evaluation/<split or folder name>; and flagged.csv, which `prepare --exclude` reads: of the
+    pictures that the run was not trained on those whose label is likely wrong. `unknown`: a folder
+    of pictures of no class. `seed`: of the bootstrap and the corruptions. Raises SignwiseError for
+    a model or data that can't be used, for a class that the model does not know, and without `out`
+    where the model is no run.
     """
     if split not in get_args(Split):
         raise SignwiseError(f"`split` must be train, val, test or all, not {split}")
-    predictor = Predictor(model, device=device)
+    predictor = Predictor(model)
     run = _run_of(model)
     if unknown is not None and not Path(unknown).is_dir():
         raise SignwiseError(f"`unknown` {unknown} is no folder: give a folder of pictures")
     if out is None and run is None:
         raise SignwiseError(f"{model} is no run directory: say with `out` where to write")
-    with read_pictures(data, split, predictor.classes, predictor.image_size) as pictures:
-        place = run / "evaluation" / pictures.name if run is not None and out is None else out
-        assert place is not None, "checked above"
-        with output_folder(Path(place), "evaluation") as folder:
-            return _evaluate(
-                predictor, run, pictures, folder, unknown=unknown, seed=seed,
-                corruptions=corruptions,
-            )  # fmt: skip
+    pictures = read_pictures(data, split, predictor.classes, predictor.image_size)
+    place = run / "evaluation" / pictures.name if run is not None and out is None else out
+    assert place is not None, "checked above"
+    with output_folder(Path(place), "evaluation") as folder:
+        return _evaluate(
+            predictor, run, pictures, folder, unknown=unknown, seed=seed, corruptions=corruptions
+        )
 
 
 def _evaluate(
@@ -147,7 +119,7 @@ def _evaluate(
         None if unknown is None else _unknown_answers(predictor, run, pictures, Path(unknown))
     )
     groups = list(pictures.table["group"])
-    seen = _seen(run, pictures)
+    seen = _seen_in_training(run, pictures)
     evaluation = measure(
         pictures.labels,
         answers.probabilities,
@@ -160,14 +132,12 @@ def _evaluate(
         data=pictures.name,
         split=pictures.split,
         data_sha256=pictures.data_sha256,
-        model_sha256=sha256_file(predictor.path),
         unknown=None
         if of_unknown is None
         else unknown_figures(
             answers.known,
             of_unknown.known,
             predictor.threshold,
-            folder=of_unknown.folder,
             seen_in_training=_unknown_seen_in_training(run, of_unknown),
         ),
         corruptions=measure_corruptions(
@@ -179,13 +149,13 @@ def _evaluate(
         )
         if corruptions
         else None,
-        seen_in_training=None if seen is None else int(seen.in_training.sum()),
-        seen_in_validation=None if seen is None else int(seen.in_validation.sum()),
+        seen_in_training=None if seen is None else int(seen.pictures.sum()),
         groups_seen_in_training=None if seen is None else seen.groups,
     )
+    _warn(evaluation, folder)
     flagged = None
     if seen is not None:
-        flagged = find_label_errors(pictures, answers.probabilities, ~seen.in_training)
+        flagged = find_label_errors(pictures, answers.probabilities, ~seen.pictures)
     problems = pictures.problems + ([] if of_unknown is None else of_unknown.problems)
     confusion_chart = draw_confusion_matrix(predictor.classes, evaluation.confusion_matrix)
     reliability_chart = reliability(evaluation.calibration.bins)
@@ -197,12 +167,6 @@ def _evaluate(
         risk_coverage=risk_coverage(answers.known, right),
         known=answers.known,
         known_of_unknown=None if of_unknown is None else of_unknown.known,
-        thresholds=threshold_choices(
-            answers.known,
-            right,
-            None if of_unknown is None else of_unknown.known,
-            predictor.threshold,
-        ),
         mistakes=pick_mistakes(predictor, pictures, answers),
         wrong=evaluation.n - evaluation.correct,
         review=review_labels(
@@ -212,19 +176,10 @@ def _evaluate(
         history=_history(run),
         origin=_origin(predictor, run, problems),
     )
-    content = evaluation_page(page)
-    predictions = predictions_table(predictor, pictures, answers)
-    _warn(evaluation, keep_earlier(folder, evaluation, predictions))
-    write_results(
-        folder,
-        evaluation,
-        predictions,
-        None if of_unknown is None else unknown_table(predictor, of_unknown),
-        flagged,
-    )
-    write_bytes(folder / CONFUSION, confusion_chart)
-    write_bytes(folder / RELIABILITY, reliability_chart)
-    write_text(folder / REPORT, content)
+    write_results(folder, evaluation, predictions_table(predictor, pictures, answers), flagged)
+    write_bytes(folder / "confusion_matrix.png", confusion_chart)
+    write_bytes(folder / "reliability.png", reliability_chart)
+    write_text(folder / "report.html", evaluation_page(page))
     return EvaluateResult(
         out=folder,
         counts={
@@ -241,16 +196,24 @@ def _evaluate(
     )
 
 
-def _warn(evaluation: Evaluation, earlier: Path | None) -> None:
-    """Say what a reader of the figures must know, and where an earlier evaluation is."""
+def _warn(evaluation: Evaluation, folder: Path) -> None:
+    """Say what a reader of the figures must know, and what they replace."""
     texts = cautions(evaluation)
-    if earlier is not None:
-        texts.append(
-            f"{printable_path(earlier)} holds an earlier evaluation now, of another model or of"
-            " other pictures"
-        )
+    earlier = folder / "metrics.json"
+    if earlier.is_file():
+        old = read_record(earlier, _Earlier)
+        if (old.data_sha256, old.n) != (evaluation.data_sha256, evaluation.n):
+            texts.append(f"{folder} held an evaluation on other data, which this one replaces")
     for text in texts:
         warnings.warn(text, stacklevel=4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Earlier:
+    """What is needed of an earlier metrics.json."""
+
+    n: int
+    data_sha256: str | None
 
 
 def _run_of(model: str | Path) -> Path | None:
@@ -264,12 +227,11 @@ def _run_config(run: Path | None) -> RunConfig | None:
     return read_record(config, RunConfig) if config is not None and config.is_file() else None
 
 
-def _answers(predictor: Predictor, pixels: PixelRows) -> Answers:
+def _answers(predictor: Predictor, pixels: NDArray[np.uint8]) -> Answers:
     probabilities, known = [], []
-    chunk = max(1, CHUNK * 32**2 // max(predictor.image_size, 32) ** 2)
     with track("Evaluate", len(pixels)) as advance:
-        for start in range(0, len(pixels), chunk):
-            part = pixels[start : start + chunk]
+        for start in range(0, len(pixels), CHUNK):
+            part = np.asarray(pixels[start : start + CHUNK])
             first, second = predictor.scores(part)
             probabilities.append(first)
             known.append(second)
@@ -301,7 +263,6 @@ def _unknown_answers(
         probabilities.append(first)
         known.append(second)
     return UnknownAnswers(
-        folder=printable_path(folder.resolve().name),
         paths=paths,
         sha256=hashes,
         probabilities=np.concatenate(probabilities),
@@ -321,34 +282,29 @@ def _unknown_seen_in_training(run: Path | None, unknown: UnknownAnswers) -> int 
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """What a run knows of the pictures that it is measured on."""
+    """What was trained on."""
 
-    in_training: NDArray[np.bool_]
-    """(N,), which of the pictures were trained on, byte for byte."""
-    in_validation: NDArray[np.bool_]
-    """(N,), which of the pictures the run was chosen on, byte for byte."""
+    pictures: NDArray[np.bool_]
+    """(N,), which of the pictures, byte for byte."""
     groups: int | None
     """Of how many of the other pictures' groups; None where it can't be known: names of groups mean
     something in their data alone."""
 
 
-def _seen(run: Path | None, pictures: Pictures) -> _Seen | None:
-    """What the run was trained and chosen on; None without a run to ask."""
+def _seen_in_training(run: Path | None, pictures: Pictures) -> _Seen | None:
+    """What the run was trained on; None without a run to ask."""
     if run is None:
         return None
     manifest = read_manifest(run / "manifest.csv")
-    usable = manifest[manifest["problem"] == ""]
-    trained, chosen = (usable[usable["split"] == split] for split in ("train", "val"))
+    trained = manifest[(manifest["split"] == "train") & (manifest["problem"] == "")]
     table = pictures.table
-    in_training, in_validation = (
-        table["sha256"].isin(set(rows["sha256"])).to_numpy() for rows in (trained, chosen)
-    )
+    seen = table["sha256"].isin(set(trained["sha256"])).to_numpy()
     config = _run_config(run)
     same = config is not None and config.data_sha256 == pictures.data_sha256
     groups = None
     if same and pictures.grouping in KNOWN_GROUPINGS:
-        groups = len(set(table["group"][~in_training]) & set(trained["group"]))
-    return _Seen(in_training=in_training, in_validation=in_validation, groups=groups)
+        groups = len(set(table["group"][~seen]) & set(trained["group"]))
+    return _Seen(pictures=seen, groups=groups)
 
 
 def _history(run: Path | None) -> list[Epoch]:

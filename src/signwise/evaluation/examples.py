@@ -50,7 +50,7 @@ def show_picture(
     """One of the N pictures, with what the model answered."""
     probabilities, known = answers.probabilities[row], answers.known[row]
     return ShownPicture(
-        pixels=pictures.pixels[row],
+        pixels=np.asarray(pictures.pixels[row]),
         path=str(pictures.table["path"].iloc[row]),
         label=str(pictures.table["label"].iloc[row]),
         answer=predictor.classes[int(probabilities.argmax())],

@@ -41,11 +41,9 @@ def measure(
     data: str,
     split: str,
     data_sha256: str | None,
-    model_sha256: str,
     unknown: UnknownFigures | None = None,
     corruptions: CorruptionFigures | None = None,
     seen_in_training: int | None = None,
-    seen_in_validation: int | None = None,
     groups_seen_in_training: int | None = None,
 ) -> Evaluation:
     """All figures of labels (N,), probabilities (N, K), known (N,) and groups (N,).
@@ -80,7 +78,6 @@ def measure(
         data=data,
         split=split,
         data_sha256=data_sha256,
-        model_sha256=model_sha256,
         classes=tuple(classes),
         n=len(labels),
         correct=correct,
@@ -102,7 +99,6 @@ def measure(
         unknown=unknown,
         corruptions=corruptions,
         seen_in_training=seen_in_training,
-        seen_in_validation=seen_in_validation,
         groups_seen_in_training=groups_seen_in_training,
     )
 

@@ -1,8 +1,7 @@
 """The pictures that a model is measured on: from prepared data, or straight from a folder."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,25 +14,6 @@ from signwise.data.pixels import load_pixels
 from signwise.data.scan import scan
 from signwise.errors import SignwiseError
 from signwise.results import Problem
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PixelRows:
-    """The pixels of N pictures, uint8 (N, S, S, 3), of a file that may be larger than the memory.
-
-    What is asked for is read, and nothing else.
-    """
-
-    file: NDArray[np.uint8]
-    """(M, S, S, 3), a memory map."""
-    rows: NDArray[np.intp]
-    """(N,), which of these they are."""
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int | slice | NDArray[np.intp]) -> NDArray[np.uint8]:
-        return np.asarray(self.file[self.rows[index]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +30,8 @@ class Pictures:
     """N rows with path, label, group, split and sha256; path as a person would open it."""
     labels: NDArray[np.int64]
     """(N,) index into the model's classes."""
-    pixels: PixelRows
+    pixels: NDArray[np.uint8]
+    """(N, S, S, 3)."""
     grouping: str
     """csv, regex, track or duplicates: what a group is."""
     data_sha256: str | None
@@ -64,8 +45,6 @@ class Pictures:
 class UnknownAnswers:
     """What the model answered to M pictures of none of its classes."""
 
-    folder: str
-    """The name of the folder that they lie in."""
     paths: list[str]
     sha256: list[str]
     probabilities: NDArray[np.float32]
@@ -85,15 +64,11 @@ class Answers:
     """(N,)."""
 
 
-@contextmanager
-def read_pictures(
-    data: str | Path, split: str, classes: Sequence[str], size: int
-) -> Iterator[Pictures]:
+def read_pictures(data: str | Path, split: str, classes: Sequence[str], size: int) -> Pictures:
     """Read the split of what `prepare` wrote, or of a folder with one sub-folder a class.
 
-    A folder without split folders is read whole; its pixels lie in a file that goes at the end of
-    the block. Raises SignwiseError for a class that the model does not know, and where there is no
-    picture to measure.
+    A folder without split folders is read whole. Raises SignwiseError for a class that the model
+    does not know, and where there is no picture to measure.
     """
     folder = Path(data)
     if not folder.is_dir():
@@ -101,11 +76,8 @@ def read_pictures(
             f"`data` {data} is no folder: give what prepare wrote, or class folders"
         )
     if (folder / "data.json").is_file() or (folder / "manifest.csv").is_file():
-        yield _prepared(folder, split, classes, size)
-        return
-    # Ignored are Windows' errors: there a file that is still mapped can't be deleted.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        yield _folder(folder, split, classes, size, Path(scratch) / "pixels.npy")
+        return _prepared(folder, split, classes, size)
+    return _folder(folder, split, classes, size)
 
 
 def _prepared(folder: Path, split: str, classes: Sequence[str], size: int) -> Pictures:
@@ -122,7 +94,7 @@ def _prepared(folder: Path, split: str, classes: Sequence[str], size: int) -> Pi
         classes=data.classes,
         table=table,
         labels=_indices(table, classes),
-        pixels=PixelRows(file=pixels, rows=rows),
+        pixels=pixels[rows],
         grouping=data.grouping,
         data_sha256=data.sha256,
         labels_by_sha256=dict(zip(data.table["sha256"], data.table["label"], strict=True)),
@@ -130,13 +102,15 @@ def _prepared(folder: Path, split: str, classes: Sequence[str], size: int) -> Pi
     )
 
 
-def _folder(folder: Path, split: str, classes: Sequence[str], size: int, decoded: Path) -> Pictures:
-    """`decoded`: where the pixels may be written."""
-    found = scan(folder, image_size=size, pixels=decoded)
-    _check_classes(found.classes, classes, folder)
-    has_splits = found.split_given
-    chosen = found.table.iloc[_of_split(found.table, split if has_splits else "all")]
-    usable = chosen[chosen["problem"] == ""]
+def _folder(folder: Path, split: str, classes: Sequence[str], size: int) -> Pictures:
+    with tempfile.TemporaryDirectory() as scratch:
+        decoded = Path(scratch) / "pixels.npy"
+        found = scan(folder, image_size=size, pixels=decoded)
+        _check_classes(found.classes, classes, folder)
+        has_splits = found.split_given
+        chosen = found.table.iloc[_of_split(found.table, split if has_splits else "all")]
+        usable = chosen[chosen["problem"] == ""]
+        pixels = np.load(decoded, mmap_mode="r")[usable.index.to_numpy()]
     if usable.empty:
         raise SignwiseError(
             f"{folder} has no usable picture"
@@ -150,7 +124,7 @@ def _folder(folder: Path, split: str, classes: Sequence[str], size: int, decoded
         classes=found.classes,
         table=table,
         labels=_indices(table, classes),
-        pixels=PixelRows(file=np.load(decoded, mmap_mode="r"), rows=usable.index.to_numpy()),
+        pixels=pixels,
         grouping=found.grouping,
         data_sha256=None,
         labels_by_sha256=dict(zip(found.table["sha256"], found.table["label"], strict=True)),

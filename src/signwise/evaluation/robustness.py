@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signwise.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from signwise.evaluation.pictures import PixelRows
 from signwise.inference.predictor import Predictor
 from signwise.metrics.rates import grouped_bootstrap, rate, wilson_interval
 from signwise.metrics.selective import accepted
@@ -38,7 +37,7 @@ JPEG compression, its rendered photos."""
 def measure_corruptions(
     predictor: Predictor,
     labels: NDArray[np.int64],
-    pixels: NDArray[np.uint8] | PixelRows,
+    pixels: NDArray[np.uint8],
     groups: Sequence[str] | None,
     seed: int,
 ) -> CorruptionFigures:

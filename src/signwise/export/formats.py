@@ -1,98 +1,85 @@
 """The formats that a model.onnx can be written in; a further one is one more entry in `FORMATS`."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
-from signwise.errors import require_extra
-from signwise.export.int8 import quantise
-from signwise.export.torch_program import read_program, write_program
-from signwise.export.triton import write_repository
-from signwise.inference.predictor import Predictor
-from signwise.model_file.read import OPENVINO_FILE, ModelFile
-from signwise.model_file.record import ModelRecord
-from signwise.runtime import openvino
+from signwise.errors import SignwiseError
+from signwise.files import atomic_path
+from signwise.model_file.read import MODEL_FILE, ModelFile
+from signwise.model_file.write import write_model
+from signwise.runtime import default_batch_size, onnx_runtime
 
 Pixels = NDArray[np.uint8]
+Format = Callable[[ModelFile, Path, Pixels], Path]
+"""Model, folder and pictures uint8 (N, S, S, 3), as the model's training saw; writes the file into
+the folder and gives its path."""
+
+QUANTISED = ("Conv", "Gemm", "Relu", "Add")
+"""What runs in integers. Normalisation, probabilities and `known` stay in float32."""
 
 
-class Scorer(Protocol):
-    """A model that runs; `inference.predictor.Predictor` is one."""
+def onnx_int8(model: ModelFile, out: Path, pixels: Pixels) -> Path:
+    """model.onnx with convolutions and head in int8: weights signed by channel, activations not.
 
-    @property
-    def threshold(self) -> float:
-        """`known` below it is answered `unknown`."""
+    The ranges of activations are those over `pixels`, a few hundred pictures of what the model is
+    for. Weights have 7 bits, so that sums of two products can't saturate 16 bits on processors
+    without VNNI. Raises SignwiseError without pictures.
+    """
+    if not len(pixels):
+        raise SignwiseError("onnx-int8: pictures are wanted, to learn the ranges from")
+    onnx_runtime()
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-    @property
-    def record(self) -> ModelRecord:
-        """What the file says of itself."""
-
-    def scores(self, pixels: Pixels, /) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities (N, K) and known (N,) of pictures uint8 (N, S, S, 3)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """What is exported."""
-
-    model: ModelFile
-    name: str
-    """What a server may call the model."""
-    run: Path | None
-    """The run that the model is of, where there is one."""
-    pixels: Pixels
-    """(N, S, S, 3), a few hundred pictures of the training."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Format:
-    """How a format is written, run, and judged."""
-
-    write: Callable[[Source, Path], Path]
-    """Writes its files into a folder; gives the path of the model."""
-    read: Callable[[Path], Scorer]
-    """The model at the path that `write` gave, in the runtime of the format."""
-    differing_share: float = 0.0
-    """Of the validation pictures, the share whose decision may differ from model.onnx."""
-    largest_difference: float | None = 1e-3
-    """Of a probability or of `known`, before the format counts as computing something else: what
-    float32 leaves is a hundred times smaller. None where it is no float format."""
-    packages: tuple[str, ...] = ("train", "torch", "onnx")
-    """The extra that it needs, and its modules."""
-
-
-def _openvino(source: Source, out: Path) -> Path:
-    """model.xml and model.bin, in float32; the metadata of the ONNX file go with it."""
-    module = openvino()
-    path = out / OPENVINO_FILE
-    # Not convert_model, which would tell OpenVINO's maker of it.
-    model = module.Core().read_model(source.model.content)
-    module.save_model(model, path, compress_to_fp16=False)
+    floating = onnx.load_model_from_string(model.content)
+    path = out / MODEL_FILE
+    with atomic_path(path) as temporary, _quiet():
+        quantize_static(
+            floating,
+            temporary,
+            _Pictures(pixels),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=[n.name for n in floating.graph.node if n.op_type not in QUANTISED],
+        )
+        # The quantiser keeps no metadata.
+        write_model(onnx.load(temporary), model.record, temporary)
     return path
 
 
-FORMATS: Mapping[str, Format] = {
-    "onnx-int8": Format(
-        write=lambda source, out: quantise(source.model, out, source.pixels),
-        read=Predictor,
-        differing_share=0.002,
-        largest_difference=None,
-    ),
-    "openvino": Format(write=_openvino, read=Predictor, packages=("openvino", "openvino")),
-    "torch": Format(
-        write=lambda source, out: write_program(source.model, source.run, out), read=read_program
-    ),
-    "triton": Format(
-        write=lambda source, out: write_repository(source.model, source.name, out), read=Predictor
-    ),
-}
+FORMATS: Mapping[str, Format] = {"onnx-int8": onnx_int8}
 """By name."""
 
 
-def require_format(name: str) -> None:
-    """Check that the packages of a format are there; raises SignwiseError."""
-    require_extra(*FORMATS[name].packages)
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings in the log: the quantiser advises a preparation that gains nothing here."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+
+
+class _Pictures:
+    """Batches for the quantiser, which asks for one after the other."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        size = default_batch_size(pixels.shape[1])
+        starts = range(0, len(pixels), size)
+        self.batches: Iterator[Pixels] = (pixels[start : start + size] for start in starts)
+
+    def get_next(self) -> dict[str, Pixels] | None:
+        """The next batch, or None after the last."""
+        batch = next(self.batches, None)
+        return None if batch is None else {"images": np.ascontiguousarray(batch)}

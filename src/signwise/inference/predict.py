@@ -12,7 +12,6 @@ from signwise.data.images import Source, Sources
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
 from signwise.inference.predictor import UNKNOWN, Prediction, Predictor, single_pictures
-from signwise.inference.session import Device
 from signwise.inference.tables import CsvWriter, open_table
 from signwise.progress import track
 from signwise.results import Problem, Row
@@ -40,7 +39,6 @@ def predict(
     out: Path | None = None,
     threshold: float | None = None,
     batch_size: int | None = None,
-    device: Device = "cpu",
     stream: TextIO | None = None,
     keep_rows: bool = True,
 ) -> PredictResult:
@@ -52,7 +50,7 @@ def predict(
     whatever the number of pictures. Raises SignwiseError for a model that can't be used, an `out`
     of another kind, and where there is no picture at all; a picture that can't be read is a row.
     """
-    predictor = Predictor(model, threshold=threshold, batch_size=batch_size, device=device)
+    predictor = Predictor(model, threshold=threshold, batch_size=batch_size)
     skipped: Counter[str] = Counter()
     sources, total = find_pictures(images, skipped)
     columns = column_names(predictor.classes)

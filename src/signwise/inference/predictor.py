@@ -1,30 +1,28 @@
-"""A model and pictures to predictions."""
+"""model.onnx and pictures to predictions, through ONNX Runtime."""
 
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from threading import Lock
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from PIL import Image
 
-from signwise.data.images import Source, Sources, read_image, strict_pillow
+from signwise.data.images import Source, Sources, read_image
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.files import Json, printable_path
-from signwise.inference.session import Device, Run, one_line, open_session
 from signwise.metrics.selective import accepted
 from signwise.model_file.read import ModelFile, read_model
-from signwise.runtime import available_cores, default_batch_size
+from signwise.runtime import available_cores, default_batch_size, onnx_runtime
 
 UNKNOWN = "unknown"
-PIECE = 32
-"""Pictures that a thread takes at once, on the CPU."""
+# Pictures that a decoding thread takes at once: enough to hide the cost of handing them over.
+PIECE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +43,21 @@ class Prediction:
     """Why the picture could not be used."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class _Decoded(NamedTuple):
     """Pictures that went through read_image, in order."""
 
     paths: list[str | None]
     errors: list[str | None]
-    """Why a picture could not be read; None where it could."""
     pixels: np.ndarray
     """uint8 (N, S, S, 3), only of the pictures without an error."""
 
 
-class _Scored(NamedTuple):
-    """Pictures that went through the model as well."""
-
-    batch: list[Decoded]
-    probabilities: np.ndarray
-    known: np.ndarray
-
-
 class Predictor:
-    """A model, ready to answer; its methods may be called from several threads.
+    """A model.onnx, ready to answer; its methods may be called from several threads.
 
-    `model`: a run directory, a .onnx file, a folder that `export` wrote, or the name of a model
-    that ships. `threshold` replaces the model's own; `batch_size`, unless given, goes by the image
-    size; `device` is cpu or cuda. Raises SignwiseError for a file or a device that can't be used.
+    `model`: a run directory, a .onnx file or the name of a model that ships. `threshold` replaces
+    the model's own; `batch_size`, unless given, goes by the image size. Raises SignwiseError for a
+    file that can't be used.
     """
 
     def __init__(
@@ -79,7 +67,6 @@ class Predictor:
         threshold: float | None = None,
         batch_size: int | None = None,
         threads: int | None = None,
-        device: Device = "cpu",
     ) -> None:
         if threshold is not None and not 0 <= threshold <= 1:
             raise SignwiseError(f"`threshold` must be between 0 and 1, not {threshold}")
@@ -96,15 +83,11 @@ class Predictor:
         self.metadata: dict[str, Json] = json.loads(file.metadata)
         self.batch_size = batch_size or default_batch_size(self.image_size)
         self.threads = threads or available_cores()
-        self.device = device
-        self._run = self._single = open_session(file, self.threads, device)
-        self._file: ModelFile | None = file
-        self._building = Lock()
+        self._session = _session(file, self.threads)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the model's path: a session can't travel between processes."""
-        path = self.path.absolute()
-        return _rebuild, (path, self.threshold, self.batch_size, self.threads, self.device)
+        return _rebuild, (self.path.absolute(), self.threshold, self.batch_size, self.threads)
 
     def scores(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities float32 (N, K) and known float32 (N,) of pixels uint8 (N, S, S, 3) RGB.
@@ -117,23 +100,20 @@ class Predictor:
             raise SignwiseError(
                 f"pixels must be uint8 (N, {side}, {side}, 3), not {pixels.dtype} {pixels.shape}"
             )
-        return self._scores(pixels, self._run)
-
-    def _scores(self, pixels: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
         count = len(pixels)
         probabilities = np.empty((count, len(self.classes)), dtype=np.float32)
         known = np.empty(count, dtype=np.float32)
         for start in range(0, count, self.batch_size):
             batch = slice(start, min(start + self.batch_size, count))
-            images = np.ascontiguousarray(pixels[batch])
+            feed = {"images": np.ascontiguousarray(pixels[batch])}
             try:
-                first, second = run(images)
-            except Exception as error:  # the runtimes' errors share no narrower class
-                raise SignwiseError(f"{self.path} fails on pictures ({one_line(error)})") from None
+                first, second = self._session.run(["probabilities", "known"], feed)
+            except Exception as error:  # ONNX Runtime's errors share no narrower class
+                raise SignwiseError(f"{self.path} fails on pictures ({_line(error)})") from None
             if first.shape != probabilities[batch].shape or second.shape != known[batch].shape:
                 raise SignwiseError(
                     f"{self.path} answers shapes {first.shape} and {second.shape} to"
-                    f" {len(images)} pictures of {len(self.classes)} classes: train again"
+                    f" {len(feed['images'])} pictures of {len(self.classes)} classes: train again"
                 )
             probabilities[batch], known[batch] = first, second
         return probabilities, known
@@ -146,78 +126,54 @@ class Predictor:
         return list(self.stream(single_pictures(images)))
 
     def stream(self, images: Iterable[Source]) -> Iterator[Prediction]:
-        """Yield the predictions in order, a piece at a time, in bounded memory.
+        """Yield the predictions in order, a batch at a time, in bounded memory.
 
-        Each thread decodes a piece and runs the model on it, on its own core: threads that share
-        one run of a small network wait for each other. A picture that can't be read becomes a
-        prediction with an `error`.
+        The next batches are decoded by threads (Pillow lets go of Python's lock) while the model
+        runs. A picture that can't be read becomes a prediction with an `error`.
         """
         source = iter(images)
-        size = self._piece_size()
-        first = list(islice(source, size))
-        if len(first) < size:  # a few pictures are not worth a pool of threads
-            decoded = self.decode(first)
-            yield from self.decide([decoded], *self.scores(decoded.pixels))
+        first = list(islice(source, PIECE))
+        if len(first) < PIECE:  # a few pictures are not worth a pool of threads
+            yield from self._answer([self._decode(first)])
             return
-        run = self._run_on_one_core()
-        pieces = chain([first], iter(lambda: list(islice(source, size)), []))
-        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="signwise-predict")
+        pieces = chain([first], iter(lambda: list(islice(source, PIECE)), []))
+        # While the model runs on one batch, the threads must find the whole next one to work on.
+        ahead = -(-self.batch_size // PIECE) + self.threads
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="signwise-decode")
         try:
-            waiting: deque[Future[_Scored]] = deque()
+            waiting: deque[Future[_Decoded]] = deque()
+            batch: list[_Decoded] = []
             for piece in pieces:
-                waiting.append(pool.submit(self._score, piece, run))
-                if len(waiting) > self.threads + 1:  # none waits for work while rows are written
-                    yield from self.decide(*waiting.popleft().result())
-            for future in waiting:
-                yield from self.decide(*future.result())
+                waiting.append(pool.submit(self._decode, piece))
+                if len(waiting) > ahead:
+                    batch.append(waiting.popleft().result())
+                    if sum(len(decoded.paths) for decoded in batch) >= self.batch_size:
+                        yield from self._answer(batch)
+                        batch = []
+            yield from self._answer([*batch, *(future.result() for future in waiting)])
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _piece_size(self) -> int:
-        """Pictures that a thread takes at once: enough to hide the cost of handing them over.
-
-        A GPU is fast with whole batches alone.
-        """
-        return self.batch_size if self.device == "cuda" else min(PIECE, self.batch_size)
-
-    def _run_on_one_core(self) -> Run:
-        """The model for threads that run it at the same time; built when first wanted."""
-        with self._building:
-            if self._file is not None:
-                if self.device == "cpu" and self.threads > 1:
-                    self._single = open_session(self._file, 1, self.device, at_once=self.threads)
-                self._file = None
-        return self._single
-
-    def _score(self, piece: list[Source], run: Run) -> _Scored:
-        decoded = self.decode(piece)
-        return _Scored([decoded], *self._scores(decoded.pixels, run))
-
-    def decode(self, piece: Sequence[Source]) -> Decoded:
-        """Read pictures as the model wants them; those that can't be read get an error."""
+    def _decode(self, piece: list[Source]) -> _Decoded:
         paths: list[str | None] = []
         errors: list[str | None] = []
         pixels = np.empty((len(piece), self.image_size, self.image_size, 3), dtype=np.uint8)
         readable = 0
-        with strict_pillow():
-            for image in piece:
-                path = printable_path(image) if isinstance(image, str | os.PathLike) else None
-                paths.append(path)
-                try:
-                    pixels[readable] = read_image(image, self.image_size)
-                    readable += 1
-                    errors.append(None)
-                except UnreadableImage as error:
-                    errors.append(str(error))
-        return Decoded(paths, errors, pixels[:readable])
+        for image in piece:
+            paths.append(printable_path(image) if isinstance(image, str | os.PathLike) else None)
+            try:
+                pixels[readable] = read_image(image, self.image_size)
+                readable += 1
+                errors.append(None)
+            except UnreadableImage as error:
+                errors.append(str(error))
+        return _Decoded(paths, errors, pixels[:readable])
 
-    def decide(
-        self, batch: Sequence[Decoded], probabilities: np.ndarray, known: np.ndarray
-    ) -> Iterator[Prediction]:
-        """Yield the predictions of decoded pictures, given the scores of all their pixels.
-
-        `probabilities` float32 (N, K) and `known` float32 (N,), as `scores` gives them.
-        """
+    def _answer(self, batch: list[_Decoded]) -> Iterator[Prediction]:
+        if not batch:
+            return
+        pixels = batch[0].pixels if len(batch) == 1 else np.concatenate([d.pixels for d in batch])
+        probabilities, known = self.scores(pixels)
         finite = np.isfinite(probabilities).all(axis=1) & np.isfinite(known)
         answered = accepted(known, self.threshold)
         best = probabilities.argmax(axis=1)
@@ -242,11 +198,6 @@ class Predictor:
                 at += 1
 
 
-def join_pixels(batch: Sequence[Decoded]) -> np.ndarray:
-    """The pixels uint8 (N, S, S, 3) of all readable pictures of a batch, which is not empty."""
-    return batch[0].pixels if len(batch) == 1 else np.concatenate([d.pixels for d in batch])
-
-
 def single_pictures(images: Sources) -> Iterable[Source]:
     """The pictures one by one; one that comes alone is one.
 
@@ -269,13 +220,56 @@ def _shortest(value: np.float32) -> float:
     return float(str(value))
 
 
-def _rebuild(
-    path: Path, threshold: float, batch_size: int, threads: int, device: Device
-) -> Predictor:
-    return Predictor(
-        path, threshold=threshold, batch_size=batch_size, threads=threads, device=device
-    )
+def _rebuild(path: Path, threshold: float, batch_size: int, threads: int) -> Predictor:
+    return Predictor(path, threshold=threshold, batch_size=batch_size, threads=threads)
 
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())
+
+
+def _session(file: ModelFile, threads: int) -> Any:
+    """Build the session from the bytes that were checked, and check what goes in and out.
+
+    Changes ONNX Runtime's own log level: its errors are raised, and need not be printed too.
+    """
+    runtime = onnx_runtime()
+    runtime.set_default_logger_severity(4)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Threads that spin while they wait take the cores from those that decode: a fifth slower here.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # errors are raised; what ONNX Runtime prints is for its makers
+    try:
+        session = runtime.InferenceSession(
+            file.content, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime's errors share no narrower class
+        raise SignwiseError(f"{file.path} can't be run ({_line(error)}): train again") from None
+    side, classes = file.record.image_size, len(file.record.classes)
+    wanted: dict[str, tuple[str, list[int | None]]] = {
+        "images": ("tensor(uint8)", [None, side, side, 3]),
+        "probabilities": ("tensor(float)", [None, classes]),
+        "known": ("tensor(float)", [None]),
+    }
+    found = {one.name: one for one in [*session.get_inputs(), *session.get_outputs()]}
+    for name, (kind, shape) in wanted.items():
+        if name not in found:
+            raise SignwiseError(f"{file.path} has no {name}: give the model.onnx of a run")
+        actual = found[name]
+        if actual.type != kind or not _fits(actual.shape, shape):
+            raise SignwiseError(
+                f"{file.path}: {name} is {actual.type} {actual.shape}, not {kind}"
+                f" {['N', *shape[1:]]}: give the model.onnx of a run"
+            )
+    if len(session.get_inputs()) != 1:
+        raise SignwiseError(f"{file.path} wants more than images: give the model.onnx of a run")
+    return session
+
+
+def _fits(shape: list[Any], wanted: list[int | None]) -> bool:
+    """Whether the shape is the wanted one: None wants any number; what has a name may be any."""
+    return len(shape) == len(wanted) and all(
+        not isinstance(actual, int) or (size is not None and actual == size)
+        for actual, size in zip(shape, wanted, strict=True)
+    )

@@ -58,17 +58,15 @@ def unknown_figures(
     unknown: ArrayLike,
     threshold: float,
     *,
-    folder: str = "",
     seen_in_training: int | None = None,
 ) -> UnknownFigures:
     """How the score tells pictures of the classes, `known` (N,), from others, `unknown` (M,).
 
-    Positive is a picture of the classes; n counts M. `folder` is the name of where they lie.
+    Positive is a picture of the classes; n counts M.
     """
     scores = np.asarray(unknown)
     count = int(accepted(scores, threshold).sum())
     return UnknownFigures(
-        folder=folder,
         n=len(scores),
         n_known=len(np.asarray(known)),
         auroc=auroc(known, scores),

@@ -1,6 +1,5 @@
-"""Finds a model and reads what it says of itself, without building a session."""
+"""Finds a model.onnx and reads what it says of itself, without building a session."""
 
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -19,22 +18,16 @@ from signwise.model_file.record import (
 from signwise.results import Problem
 
 MODEL_FILE = "model.onnx"
-OPENVINO_FILE = "model.xml"
-"""What `export --format openvino` writes, its weights beside it in model.bin."""
-TORCH_FILE = "model.pt2"
-"""What `export --format torch` writes; signwise itself never opens one."""
 SHIPPED_MODELS = Path(__file__).parents[1] / "models"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """A model whose metadata have been checked: ONNX or, where it ends in .xml, OpenVINO."""
+    """A model.onnx whose metadata have been checked."""
 
     path: Path
     content: bytes
     """The file itself: what has been checked is what is run."""
-    weights: bytes = b""
-    """Of OpenVINO, which keeps them in a file of their own."""
     record: ModelRecord
     metadata: str
     """The metadata entry as it stands in the file, JSON."""
@@ -89,9 +82,7 @@ def models() -> ModelsResult:
 
 
 def find_model(model: str | Path) -> Path:
-    """The path of the model meant by a run directory, a file or the name of a shipped model.
-
-    A folder that `export` wrote is a model, too.
+    """The path of the model.onnx meant by a run directory, a file or the name of a shipped model.
 
     What exists on disk goes before a shipped name. Raises SignwiseError that lists what ships.
     """
@@ -99,9 +90,13 @@ def find_model(model: str | Path) -> Path:
     if not str(model):  # Path("") would be the folder that one stands in
         raise SignwiseError("`model` is empty: give a run directory, a model.onnx, or a name")
     if path.is_dir():
-        return _in_folder(path)
-    if path.suffix == Path(TORCH_FILE).suffix and path.exists():
-        raise _never_opened(path)
+        if not (path / MODEL_FILE).is_file():
+            if (path / "data.json").is_file():
+                raise SignwiseError(f"{model} is prepared data, and no run: train on it first")
+            raise SignwiseError(
+                f"{model} holds no {MODEL_FILE}: finish its training (train --resume)"
+            )
+        return path / MODEL_FILE
     if path.exists():
         return path
     shipped = shipped_models()
@@ -114,70 +109,17 @@ def find_model(model: str | Path) -> Path:
     )
 
 
-def _in_folder(folder: Path) -> Path:
-    """The model of a run, or of a folder that `export` wrote."""
-    for name in (MODEL_FILE, OPENVINO_FILE):
-        if (folder / name).is_file():
-            return folder / name
-    if (folder / TORCH_FILE).is_file():
-        raise _never_opened(folder / TORCH_FILE)
-    if (folder / "data.json").is_file():
-        raise SignwiseError(f"{folder} is prepared data, and no run: train on it first")
-    served = sorted(folder.glob(f"*/1/{MODEL_FILE}"))  # a model repository of Triton
-    if len(served) == 1:
-        return served[0]
-    raise SignwiseError(f"{folder} holds no {MODEL_FILE}: finish its training (train --resume)")
-
-
-def _never_opened(path: Path) -> SignwiseError:
-    return SignwiseError(
-        f"{path} is for programs of your own: PyTorch would run code that such a file holds, so"
-        " signwise opens none; give the model.onnx that it was made of"
-    )
-
-
 def read_model(model: str | Path) -> ModelFile:
-    """Read a model and check its metadata.
+    """Read a model.onnx and check its metadata.
 
     Raises SignwiseError for a file that is no ONNX model, has data outside itself, was not written
     by signwise, or has a newer format.
     """
     path = find_model(model)
-    content = _read(path)
-    if path.suffix == Path(OPENVINO_FILE).suffix:
-        weights = _read(path.with_suffix(".bin"))
-        text = _openvino_metadata(path, content)
-        return ModelFile(
-            path=path, content=content, weights=weights, record=_record(path, text), metadata=text
-        )
-    text = _onnx_metadata(path, content)
-    return ModelFile(path=path, content=content, record=_record(path, text), metadata=text)
-
-
-def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise SignwiseError(f"{path} can't be read ({error.strerror})") from None
-
-
-def _openvino_metadata(path: Path, content: bytes) -> str:
-    """The record in a model.xml: OpenVINO keeps the metadata of the ONNX file that it was made of.
-
-    Python's parser opens no other file, and bounds what entities may grow to.
-    """
-    try:
-        found = ElementTree.fromstring(content).find(f"rt_info/framework/{METADATA_KEY}")
-    except ElementTree.ParseError as error:
-        raise SignwiseError(
-            f"{path} is not a model, or is cut off ({error}): export it again"
-        ) from None
-    if found is None:
-        raise SignwiseError(f"{path} is no model that signwise wrote: export one, or give a run")
-    return found.get("value", "")
-
-
-def _onnx_metadata(path: Path, content: bytes) -> str:
     try:
         entries = protobuf.metadata(content)
         external = protobuf.has_external_data(content)
@@ -194,12 +136,8 @@ def _onnx_metadata(path: Path, content: bytes) -> str:
         raise SignwiseError(
             f"{path} is an ONNX file that signwise did not write: give the model.onnx of a run"
         )
-    return entries[METADATA_KEY]
-
-
-def _record(path: Path, text: str) -> ModelRecord:
     try:
-        return parse_record(text)
+        record = parse_record(entries[METADATA_KEY])
     except NewerFormat as error:
         raise SignwiseError(
             f"{path} is of the newer format {error}, and this signwise reads up to {FORMAT}:"
@@ -209,3 +147,4 @@ def _record(path: Path, text: str) -> ModelRecord:
         raise SignwiseError(
             f"{path}: its metadata entry {METADATA_KEY!r} is broken ({error}): train again"
         ) from None
+    return ModelFile(path=path, content=content, record=record, metadata=entries[METADATA_KEY])

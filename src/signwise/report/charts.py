@@ -107,13 +107,13 @@ def curves(history: Sequence[Epoch], parts: Sequence[str] = ("loss", "accuracy")
                 low, high = axes.get_ylim()
                 axes.set_ylim(min(low, high - NARROWEST_ACCURACY), high + NARROWEST_ACCURACY / 20)
             else:
-                log_where_wide(axes, [*train, *val])
+                _log_where_wide(axes, [*train, *val])
 
     return draw(paint, 4.2 * len(parts), 3.1)
 
 
-def log_where_wide(axes: Axes, values: Sequence[float]) -> None:
-    """Draw by ratio what is far apart: a loss that falls a hundredfold would be a flat line."""
+def _log_where_wide(axes: Axes, values: Sequence[float]) -> None:
+    # A loss that falls a hundredfold is a flat line on a linear axis.
     positive = [value for value in values if value > 0]
     if positive and max(positive) > 30 * min(positive):
         axes.set_yscale("log")

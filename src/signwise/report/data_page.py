@@ -1,6 +1,5 @@
 """report.html of a data set: counts, samples, what is worth a look, what could not be used."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,11 +8,9 @@ from numpy.typing import NDArray
 
 from signwise.files import Json, printable_path
 from signwise.report.page import Thumbnail, photo, render, whole_pixels
-from signwise.report.words import group_name, plural
+from signwise.report.words import plural
 from signwise.results import Problem
 
-ARGUMENT = re.compile("`([a-z_]+)`")
-"""An argument as `errors` says that texts name it."""
 SPLITS = ("train", "val", "test")
 SHOWN_PROBLEMS = 500
 DARK = 16
@@ -38,7 +35,6 @@ class ClassCounts:
 
     name: str
     by_split: Mapping[str, int]
-    groups_by_split: Mapping[str, int]
     pictures: int
     groups: int
 
@@ -84,10 +80,6 @@ class DataPage:
     groups: int
     counts: Sequence[ClassCounts]
     """One a class, in order."""
-    total: ClassCounts
-    """Of all classes together."""
-    worth: str
-    """What a figure on the test set can be worth; empty where signs are not known."""
     grouping: str
     """csv, regex, track or duplicates."""
     split_given: bool
@@ -117,11 +109,9 @@ def data_page(page: DataPage) -> str:
         title=f"Data: {page.name}",
         lead=_lead(page, leak),
         leak=leak,
-        warnings=[ARGUMENT.sub(_as_flag, text) for text in page.warnings],
         page=page,
         splits=SPLITS,
-        rows=[*page.counts, page.total],
-        group=group_name(page.grouping),
+        rows=[*page.counts, _total(page)],
         grouping=GROUPINGS[page.grouping],
         samples=[
             (name, [_sample(sample) for sample in shown]) for name, shown in page.samples.items()
@@ -143,13 +133,18 @@ def _lead(page: DataPage, leak: str) -> str:
     return " ".join([*sentences, leak]).strip()
 
 
-def _as_flag(argument: re.Match[str]) -> str:
-    return "--" + argument[1].replace("_", "-")
-
-
 def _are(count: int, noun: str) -> str:
     """`1 group is`, `2 groups are`."""
     return f"{plural(count, noun)} {'is' if count == 1 else 'are'}"
+
+
+def _total(page: DataPage) -> ClassCounts:
+    return ClassCounts(
+        name="all classes",
+        by_split={name: sum(row.by_split[name] for row in page.counts) for name in SPLITS},
+        pictures=page.usable,
+        groups=page.groups,
+    )
 
 
 def _sample(sample: Sample) -> Thumbnail:

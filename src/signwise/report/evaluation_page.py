@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from signwise.files import Json
 from signwise.metrics.rates import rate
 from signwise.metrics.selective import RiskCoverage
-from signwise.metrics.thresholds import ThresholdChoice
 from signwise.report import charts, words
-from signwise.report.conclusion import conclusion
 from signwise.report.confusion_chart import FEW_CLASSES, class_label, most_confused
 from signwise.report.heat import overlay
 from signwise.report.page import PagePicture, Thumbnail, chart, photo, render, whole_pixels
@@ -99,8 +97,6 @@ class EvaluationPage:
     """(N,)."""
     known_of_unknown: NDArray[np.float32] | None
     """(M,); None where no pictures of no class were given."""
-    thresholds: Sequence[ThresholdChoice]
-    """The model's own threshold among others."""
     mistakes: Sequence[ShownPicture]
     """The surest mistakes or, where there is none, the least sure pictures."""
     wrong: int
@@ -124,12 +120,11 @@ def evaluation_page(page: EvaluationPage) -> str:
         title=f"Evaluation: {', '.join(names[:NAMES_IN_TITLE])}"
         + (" and others" if len(names) > NAMES_IN_TITLE else ""),
         lead=words.verdict(evaluation),
-        conclusion=conclusion(evaluation),
         page=page,
         evaluation=evaluation,
         group=words.group_name(evaluation.grouping),
         cautions=words.cautions(evaluation),
-        rates=_rate_rows(evaluation),
+        rejected=words.rejected_beside(evaluation),
         grouping_statement=words.grouping_statement(evaluation),
         confusion=chart(page.confusion_chart),
         pairs=_frequent_mistakes(evaluation),
@@ -156,46 +151,6 @@ def evaluation_page(page: EvaluationPage) -> str:
         | {f"version of {name}": version for name, version in page.origin.versions.items()},
         shown_problems=SHOWN_PROBLEMS,
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _RateRow:
-    name: str
-    rate: Rate
-    of: str
-    """What it is a share of, with the count; the count alone where it is a mean."""
-
-
-def _rate_rows(evaluation: Evaluation) -> list[_RateRow]:
-    """Every rate of the page but those by class, for the table with both intervals."""
-    selective, unknown = evaluation.selective, evaluation.unknown
-    corruptions = evaluation.corruptions
-
-    def row(name: str, rate: Rate, *, what: str = "pictures", counts: bool = True) -> _RateRow:
-        count = words.counted(rate.count, rate.n) if counts else f"{rate.n:,}"
-        return _RateRow(name=name, rate=rate, of=f"{count} {what}")
-
-    rows = [
-        row("accuracy", evaluation.accuracy),
-        row("balanced accuracy", evaluation.balanced_accuracy, counts=False),
-    ]
-    if selective.threshold > 0:
-        rows += [
-            row("coverage", selective.coverage),
-            row("rejected", words.rejection(selective)),
-            row("risk", selective.risk, what="answered"),
-        ]
-    if unknown is not None:
-        rows += [
-            row("false accept rate", unknown.acceptance, what="of no class"),
-            row("FPR at 95\u00a0% TPR", unknown.fpr_at_95_tpr, what="of no class"),
-        ]
-    if corruptions is not None:
-        rows += [
-            row("accuracy under corruption", corruptions.mean_accuracy, counts=False),
-            row("rejected under corruption", corruptions.mean_rejected, counts=False),
-        ]
-    return rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -376,16 +331,9 @@ def _origin_rows(page: EvaluationPage) -> dict[str, str]:
         groups = words.plural(evaluation.groups, words.group_name(evaluation.grouping))
     else:
         groups = f"{words.plural(evaluation.groups, 'group')} of near duplicates"
-    seen = {
-        name: "not known" if count is None else words.plural(count, "picture")
-        for name, count in (
-            ("training", evaluation.seen_in_training),
-            ("validation", evaluation.seen_in_validation),
-        )
-    }
+    seen = evaluation.seen_in_training
     return {
         "model": words.short_path(origin.model),
-        "model, SHA-256": evaluation.model_sha256[:HASH_LENGTH],
         "classes": f"{len(evaluation.classes):,}",
         "picture size": f"{origin.image_size} x {origin.image_size} pixels",
         "resize": origin.resize,
@@ -394,11 +342,7 @@ def _origin_rows(page: EvaluationPage) -> dict[str, str]:
         "training data, SHA-256": origin.trained_on[:HASH_LENGTH],
         "measured on": f"{words.plural(evaluation.n, 'picture')}: {evaluation.data}",
         "measured data, SHA-256": (evaluation.data_sha256 or "a folder")[:HASH_LENGTH],
-        "pictures of no class": "none"
-        if evaluation.unknown is None
-        else f"{evaluation.unknown.n:,}: {evaluation.unknown.folder}",
         "grouping": f"{evaluation.grouping}: {groups}",
-        "seen in training": seen["training"],
-        "seen in validation": seen["validation"],
+        "seen in training": "not known" if seen is None else words.plural(seen, "picture"),
         "signwise": origin.signwise_version,
     }

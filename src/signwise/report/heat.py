@@ -22,11 +22,10 @@ def overlay(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.
     """
     height, width = pixels.shape[:2]
     strength = _stretched(heat, width, height)
-    # Grey, so that red on a red sign can be told; light, since red on a dark one could not, and of
-    # full contrast, so that a dark sign is seen.
+    # Grey, so that red on a red sign can be told; of full contrast, so that a dark sign is seen.
     contrast = ImageOps.autocontrast(Image.fromarray(pixels).convert("L"), cutoff=1)
     grey = np.asarray(contrast, dtype=np.float32)[..., None]
-    return _coloured(strength, 0.5 * grey + 120, 0.85)
+    return _coloured(strength, 0.8 * grey + 45, 0.8)
 
 
 def sheet(

@@ -5,7 +5,6 @@ Whatever a template of HTML shows is escaped, so that a file or class name can't
 
 import base64
 import io
-import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -102,9 +101,6 @@ def _environment() -> jinja2.Environment:
         "printable": printable_path,
         "count": _count,
         "setting": _setting,
-        "interval": words.interval,
-        "threshold": _threshold,
-        "pieces": _pieces,
         "markdown": _markdown,
     }
     environment.globals |= {"counted": words.counted}
@@ -113,16 +109,6 @@ def _environment() -> jinja2.Environment:
 
 def _data_url(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
-def _threshold(value: float) -> str:
-    """A threshold that keeps what the exact one keeps, as far as it is written out."""
-    return f"{value:.9f}".rstrip("0").rstrip(".") if value else "0"
-
-
-def _pieces(text: str) -> list[str]:
-    """The text in pieces between which a line may break: after a slash, underscore or hyphen."""
-    return re.split(r"(?<=[/_-])", text)
 
 
 def _count(value: int) -> str:

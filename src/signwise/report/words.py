@@ -99,13 +99,6 @@ def intervals(rate: Rate, grouping: str) -> str:
     return f"{text}, {between(rate.ci95_grouped)} by {group_name(grouping)}"
 
 
-def interval(rate: Rate, grouping: str) -> str:
-    """The interval to trust: by group where groups are known, else by picture."""
-    if rate.ci95_grouped is None:
-        return f"{between(rate.ci95)} by picture"
-    return f"{between(rate.ci95_grouped)} by {group_name(grouping)}"
-
-
 def rejection(selective: SelectiveFigures) -> Rate:
     """The share that is answered `unknown`: the other side of coverage."""
     coverage = selective.coverage
@@ -194,12 +187,6 @@ def cautions(evaluation: Evaluation) -> list[str]:
             f"The model was trained on {evaluation.seen_in_training:,} of these {evaluation.n:,}"
             " pictures. The figures say little about new pictures."
         )
-    if evaluation.seen_in_validation:
-        found.append(
-            "Weights, temperature and threshold were chosen on"
-            f" {evaluation.seen_in_validation:,} of these {evaluation.n:,} pictures, the run's"
-            " validation set. The figures are better than they would be on new pictures."
-        )
     if evaluation.groups_seen_in_training:
         name = group_name(evaluation.grouping)
         found.append(
@@ -213,6 +200,18 @@ def cautions(evaluation: Evaluation) -> list[str]:
             " of no class. Its false accept rate on new ones is likely higher."
         )
     return found
+
+
+def rejected_beside(evaluation: Evaluation) -> str:
+    """What stands beside an accuracy, which counts rejected pictures too."""
+    selective = evaluation.selective
+    if selective.threshold <= 0:
+        return "nothing is rejected: the threshold is 0"
+    rate = rejection(selective)
+    return (
+        f"{counted(selective.rejected, selective.n)} rejected at the threshold"
+        f" ({percent(rate.value)}; {intervals(rate, evaluation.grouping)})"
+    )
 
 
 def grouping_statement(evaluation: Evaluation) -> str:

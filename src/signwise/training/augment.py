@@ -61,8 +61,7 @@ def batch_light(pixels: Tensor, config: AugmentationConfig, generator: torch.Gen
     ramp = torch.linspace(-1, 1, side, device=pixels.device)
     angle = uniform(count, 0, 2 * math.pi, generator)
     across = torch.cos(angle) * ramp + torch.sin(angle) * ramp[:, None]
-    middle_of_edge = uniform(count, -config.shadow_reach, config.shadow_reach, generator)
-    edge = torch.sigmoid((across - middle_of_edge) * config.shadow_sharpness)
+    edge = torch.sigmoid((across - uniform(count, -0.8, 0.8, generator)) * 12)
     depth = chosen(count, config.shadow_share, generator) * uniform(
         count, *config.shadow_depth, generator
     )
@@ -78,7 +77,7 @@ def batch_blur(pixels: Tensor, config: AugmentationConfig, generator: torch.Gene
     if len(subset) == 0:
         return pixels
     scale = side / 32
-    radius = max(2, round(config.blur_kernel * scale))
+    radius = max(2, round(3 * scale))
     offsets = torch.arange(-radius, radius + 1, device=pixels.device, dtype=torch.float32)
     along_y, along_x = torch.meshgrid(offsets, offsets, indexing="ij")
     many = len(subset)

@@ -9,11 +9,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from signwise.config import CalibrationConfig
-from signwise.metrics.classification import balanced_accuracy, confusion_matrix
 
 SMALL_VALIDATION_SET = 100
-STANDARD_ERRORS = 2.0
-"""A mean is above 0 where it is so many standard errors above."""
 SCORE_ROUNDING = 1e-6
 """For equal scores, where midway is the score itself."""
 
@@ -55,13 +52,11 @@ def calibrate(
     Bias-Corrected Calibration is Hard-To-Beat at Label Shift Adaptation", 2020). The targets are
     Platt's, (n + 1) / (n + 2) for a class's own n pictures ("Probabilistic Outputs for Support
     Vector Machines", 1999, section 2.2), so that a set without a mistake gives a confidence that
-    its size can back, and not certainty; each mistake tells more of that than the size does, and
-    so the doubt is divided by one more than there are.
+    its size can back, and not certainty.
     """
     count, classes = logits.shape
     own = np.bincount(labels, minlength=classes)[labels]
-    mistakes = int((logits.argmax(1) != labels).sum())
-    doubt = 1 / (own + 2) / (1 + mistakes)
+    doubt = 1 / (own + 2)
     targets = np.repeat((doubt / max(classes - 1, 1))[:, None], classes, 1)
     targets[np.arange(count), labels] = 1 - doubt
     added = np.log(np.asarray(class_weights, np.float64))
@@ -102,11 +97,11 @@ def fit_threshold(
     `keep_known`, or where there are no others, see `keep_share`.
     """
     if keep_known is not None or not len(unknown):
-        return keep_share(known, config.keep_alone if keep_known is None else keep_known, config)
+        return keep_share(known, 0.99 if keep_known is None else keep_known, config)
     own, other = _log_odds(known), _log_odds(unknown)
     high, low = float(np.median(own)), float(np.median(other))
-    if high <= low:  # the model tells nothing
-        return keep_share(known, config.keep_untold, config)
+    if high <= low:  # the model tells nothing: half of its own are kept
+        return keep_share(known, 0.5, config)
     below, above = _deviation(high - own), _deviation(other - low)
     middle = (high * above + low * below) / (above + below)
     return float(1 / (1 + np.exp(-middle)))
@@ -162,30 +157,15 @@ def notes_on(
             f"no mistake on {len(labels)} validation pictures: the temperature says how sure that "
             "many pictures allow to be, and could not be measured on mistakes"
         )
-    if not _tells_classes(calibration.probabilities(logits), labels):
+    frequent = np.bincount(labels, minlength=logits.shape[1]) / len(labels)
+    by_frequency = -float(np.log(frequent[labels]).mean())
+    of_truth = calibration.probabilities(logits)[np.arange(len(labels)), labels]
+    if len(labels) >= SMALL_VALIDATION_SET and -np.log(of_truth.clip(1e-12)).mean() >= by_frequency:
         notes.append(
-            f"on {len(labels)} validation pictures the model tells the classes no better than how "
-            "frequent they are does: check the labels, train longer, with a lower `learning_rate`, "
-            "or with `class_weights` none"
+            "the model tells the classes no better than how frequent they are does: train longer, "
+            "with a lower `learning_rate`, or with `class_weights` none"
         )
     low, high = config.temperature
     if not low * 1.01 < temperature < high * 0.99:
         notes.append(f"the temperature stopped at its bound, {temperature:.2f}")
     return tuple(notes)
-
-
-def _tells_classes(probabilities: Array, labels: NDArray[np.int64]) -> bool:
-    """Whether probabilities (N, K) are shown to be better than the frequencies of labels (N,).
-
-    Shown: by two standard errors, what each picture gains in likelihood is above 0 on average; or
-    the interval of the balanced accuracy lies above what guessing gives.
-    """
-    counts = np.bincount(labels, minlength=probabilities.shape[1])
-    of_truth = probabilities[np.arange(len(labels)), labels]
-    gain = np.log(of_truth.clip(1e-12)) - np.log(counts[labels] / len(labels))
-    error = float(gain.std(ddof=1)) / math.sqrt(len(gain)) if len(gain) > 1 else 0.0
-    if (counts > 0).sum() < 2 or gain.mean() > STANDARD_ERRORS * error:
-        return True
-    confusion = confusion_matrix(labels, probabilities.argmax(1), probabilities.shape[1])
-    interval = balanced_accuracy(confusion).ci95
-    return interval is not None and interval[0] > 1 / int((counts > 0).sum())

@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from signwise.config import HeadConfig, ResolvedConfig
@@ -38,6 +37,8 @@ from signwise.training.pools import Pool, TrainingData
 Batch = tuple[Tensor, Tensor]
 """Pictures (B, 3, S, S) in [0, 1] and labels (B,)."""
 
+BATCH = 128
+"""Pictures of known classes that go through the backbone at a time."""
 SMALLEST_DEVIATION = 1e-6
 VIEW_SEEDS = 1_000_000
 """Added to the number of a view, so that no epoch of fine-tuning draws the same."""
@@ -91,9 +92,8 @@ def fit_stage_one(
     start = time.perf_counter()
     backbone = _Backbone(network, device)
     count = views_of(len(data.train), config.head)
-    size = config.head.batch_size
-    steps = [steps_in_epoch(len(data.train), size)] * count
-    steps += [sum(math.ceil(len(pool) / size) for pool in (data.val, data.held_out))]
+    steps = [steps_in_epoch(len(data.train), BATCH)] * count
+    steps += [sum(math.ceil(len(pool) / BATCH) for pool in (data.val, data.held_out))]
     with track("batches of features", sum(steps)) as advance:
 
         def kept(part: str, make: Callable[[], Iterator[Batch]], batches: int) -> Features:
@@ -109,7 +109,7 @@ def fit_stage_one(
             for number in range(count)
         ]
         val = kept(
-            "validation", partial(_as_they_are, (data.val, data.held_out), size, device), steps[-1]
+            "validation", partial(_as_they_are, (data.val, data.held_out), device), steps[-1]
         )
     train = Features(
         values=np.concatenate([part.values for part in views]),
@@ -168,15 +168,13 @@ def _view(
         return augment(pixels, config.augmentation, generator) if number else pixels
 
     seed = config.seed * 1_000_003 + VIEW_SEEDS + number
-    return training_batches(
-        data, config.head.batch_size, seed, device, view=view, negatives=config.negatives
-    )
+    return training_batches(data, BATCH, seed, device, view=view, negatives=config.negatives)
 
 
-def _as_they_are(pools: tuple[Pool, ...], size: int, device: torch.device) -> Iterator[Batch]:
+def _as_they_are(pools: tuple[Pool, ...], device: torch.device) -> Iterator[Batch]:
     for pool in pools:
-        for start in range(0, len(pool), size):
-            rows = np.arange(start, min(start + size, len(pool)))
+        for start in range(0, len(pool), BATCH):
+            rows = np.arange(start, min(start + BATCH, len(pool)))
             yield pool.take(rows, device), torch.from_numpy(pool.labels[rows])
 
 
@@ -203,9 +201,7 @@ def fit_head(
 
     Its outputs are the K classes of `class_weights` and, where there is one more, unknown. Features
     are standardised for the fit, which L-BFGS brings to convergence; the head that is given takes
-    them as they are. A penalty makes logits small, which calibration will undo: so each head is
-    made as sharp as is best on `val`, and judged like that. Deterministic on one CPU and number of
-    threads.
+    them as they are. Deterministic on one CPU and number of threads.
     """
     classes = len(class_weights)
     mean = train.values.mean(0, dtype=np.float64)
@@ -227,37 +223,21 @@ def fit_head(
     for penalty in sorted(config.penalties, reverse=True):
         _minimise([weight, bias], train_loss, penalty, config.iterations)
         with torch.no_grad():
-            times, val_loss = _sharpness(other @ weight.T + bias, val_labels, even, config)
+            val_loss = float(loss_of(other @ weight.T + bias, val_labels, even, 0.0))
             if val_loss < best_loss or best is None:
-                logits = times * (own @ weight.T + bias)
                 known = labels < classes
-                right = logits[known, :classes].argmax(1) == labels[known]
-                scaled = times * weight / torch.from_numpy(deviation).float()
+                right = (own @ weight.T + bias)[known, :classes].argmax(1) == labels[known]
+                scaled = weight / torch.from_numpy(deviation).float()
                 best_loss = val_loss
                 best = Head(
-                    weight=scaled,
-                    bias=times * bias - scaled @ torch.from_numpy(mean).float(),
+                    weight=scaled.clone(),
+                    bias=bias - scaled @ torch.from_numpy(mean).float(),
                     penalty=penalty,
-                    train_loss=float(loss_of(logits, labels, class_weights, label_smoothing)),
+                    train_loss=float(train_loss()),
                     train_accuracy=float(right.float().mean()),
                 )
     assert best is not None, "there is a penalty"
     return best
-
-
-def _sharpness(
-    logits: Tensor, labels: Tensor, class_weights: Tensor, config: HeadConfig
-) -> tuple[float, float]:
-    """What logits (M, outputs) are best multiplied by, and their loss then."""
-
-    def loss(log_times: float) -> float:
-        return float(loss_of(math.exp(log_times) * logits, labels, class_weights, 0.0))
-
-    low, high = (math.log(limit) for limit in config.sharpness)
-    if low == high:
-        return math.exp(low), loss(low)
-    found = minimize_scalar(loss, bounds=(low, high), method="bounded")
-    return math.exp(found.x), float(found.fun)
 
 
 def _minimise(
@@ -286,7 +266,6 @@ def _name(key: str, config: ResolvedConfig, device: torch.device, part: str) -> 
     """A file name for features that hang on all that is named here."""
     names = ("image_size", "model", "seed", "unknown", "augmentation", "negatives", "pictures")
     settings = {name: value for name, value in config.to_json().items() if name in names}
-    settings["batch_size"] = config.head.batch_size
     # Another version draws other views; another device or number of threads has other last bits.
     made_by = [version("signwise"), version("torch"), device.type, torch.get_num_threads()]
     text = json.dumps([key, part, settings, made_by], sort_keys=True)

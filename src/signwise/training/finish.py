@@ -25,7 +25,6 @@ from signwise.training.calibration import Calibration, calibrate, fit_threshold,
 from signwise.training.graph import COMPARED_PICTURES, answers_of, export_onnx
 from signwise.training.loop import network_logits
 from signwise.training.pools import TrainingData
-from signwise.training.stages import still_improving
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +62,6 @@ def finish_run(
     own = logits[:, : data.classes].astype(np.float64)
     calibration = calibrate(own, labels, data.class_weights, config.calibration)
     warnings = list(notes_on(own, labels, calibration, config.calibration))
-    improving = still_improving(history)
-    if improving is not None:
-        warnings.append(improving)
     scale = config.calibration.known_scale
     probabilities, known = _answers(logits, calibration, scale)
     threshold = 0.0

@@ -21,6 +21,7 @@ from signwise.training.augment import view_of_epoch
 from signwise.training.batches import steps_in_epoch, training_batches
 from signwise.training.device import half_precision, layout
 from signwise.training.graph import Normalise
+from signwise.training.network import set_training_mode
 from signwise.training.optim import TrainState, learning_rate
 from signwise.training.pools import Pool, TrainingData
 
@@ -77,6 +78,7 @@ def train_one_epoch(
     *,
     classes: int,
     loss: Loss,
+    statistics_frozen: bool = False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Fit:
     """Train on every batch; gives the fit to the pictures as they came.
@@ -87,7 +89,7 @@ def train_one_epoch(
     network = state.network
     device = next(network.parameters()).device
     normalise = Normalise().to(device)
-    network.train()
+    set_training_mode(network, statistics_frozen=statistics_frozen)
     loss_sum = torch.zeros((), device=device)
     correct = torch.zeros((), device=device)
     known = torch.zeros((), device=device)
@@ -196,6 +198,7 @@ def run_epoch(
         rate,
         classes=data.classes,
         loss=loss or plain_loss(weights, config.label_smoothing),
+        statistics_frozen=config.pretrained,
         advance=advance,
     )
     validation = validate(state.averaged, data, device)

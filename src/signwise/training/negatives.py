@@ -237,7 +237,7 @@ def swap_centres(
     distance = torch.hypot(place, place[:, None])
     radius = uniform(len(pixels), *config.swap_radius, generator)
     # A soft edge: a sharp one would tell that something was put in.
-    middle = torch.sigmoid((radius - distance) * config.swap_sharpness)
+    middle = torch.sigmoid((radius - distance) * 12)
     own, other = ((part.mean(1, keepdim=True) * middle).sum((2, 3)) for part in (pixels, donors))
-    gain = (own / other.clamp_min(1e-3)).clamp(*config.swap_gain)[:, :, None, None]
+    gain = (own / other.clamp_min(1e-3)).clamp(0.2, 4)[:, :, None, None]
     return pixels * (1 - middle) + (donors * gain).clamp(0, 1) * middle

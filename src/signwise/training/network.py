@@ -96,6 +96,18 @@ def _takes(name: str, image_size: int) -> bool:
     return True
 
 
+def set_training_mode(network: nn.Module, *, statistics_frozen: bool) -> None:
+    """Training mode; batch norms may stay as in evaluation, with the statistics that they have.
+
+    A few pictures tell less of a batch norm's mean and variance than those that it was trained on.
+    """
+    network.train()
+    if statistics_frozen:
+        for layer in network.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.eval()
+
+
 def _imagenet_state(name: str) -> Mapping[str, Tensor]:
     weights = models.get_model_weights(name).DEFAULT
     file = Path(torch.hub.get_dir()) / "checkpoints" / os.path.basename(weights.url)  # noqa: PTH119

@@ -7,7 +7,7 @@ stage one. The best epoch is kept, whichever it is, so a run never ends worse th
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from signwise.errors import SignwiseError
 from signwise.files import write_text
 from signwise.progress import say, track
 from signwise.results import Epoch, history_csv
-from signwise.training.batch_renorm import renormalise
 from signwise.training.batches import steps_in_epoch
 from signwise.training.checkpoint import (
     BestFacts,
@@ -40,8 +39,6 @@ from signwise.training.tracking import Tracker
 LAST, BEST = "last.safetensors", "model.safetensors"
 CHECKPOINT_TIME_SHARE = 0.05
 """Of the time of a run that may go into checkpoints."""
-CLEARLY_BETTER = 0.02
-"""By this share an epoch's validation loss is below another's where it clearly improved."""
 FINISH_SECONDS = 15.0
 """What calibration, export and card take, for a time limit."""
 
@@ -55,7 +52,6 @@ def fit(
     out: Path,
     tracker: Tracker,
     began: float,
-    on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> list[Epoch]:
     """Run both stages, from the last checkpoint in `out` where there is one; gives the history.
 
@@ -65,10 +61,8 @@ def fit(
     Raises SignwiseError where the loss is no number any more.
     """
     staged = settings.pretrained and can_fit_head(network)
-    if settings.pretrained:
-        renormalise(network, settings.fine_tuning.statistics)
     body_share = settings.fine_tuning.body if staged else 1.0
-    log = _Log(out, settings, tracker, on_epoch)
+    log = _Log(out, settings, tracker)
     if (out / LAST).is_file():
         state = make_train_state(network, settings, body_share)
         log.load(state)
@@ -130,22 +124,6 @@ def is_done(history: Sequence[Epoch], settings: ResolvedConfig, *, staged: bool)
     return history[0].val_accuracy == 1 or last - best.epoch >= settings.fine_tuning.patience
 
 
-def still_improving(history: Sequence[Epoch]) -> str | None:
-    """What to say where the last epoch was the best, and was clearly better than the one before."""
-    if len(history) < 2:
-        return None
-    before, last = history[-2], history[-1]
-    best = min(row.val_loss for row in history)
-    if last.val_loss > best or last.val_accuracy == 1:
-        return None
-    if last.val_loss > (1 - CLEARLY_BETTER) * before.val_loss:
-        return None
-    return (
-        f"the last epoch, {last.epoch}, was the best, and it still improved (validation loss "
-        f"{before.val_loss:.4f} to {last.val_loss:.4f}): more `epochs` may make it better"
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Best:
     """The best weights since the last checkpoint."""
@@ -157,15 +135,8 @@ class _Best:
 class _Log:
     """The history of a run, and what of it is on disk."""
 
-    def __init__(
-        self,
-        out: Path,
-        settings: ResolvedConfig,
-        tracker: Tracker,
-        on_epoch: Callable[[Epoch], None],
-    ) -> None:
+    def __init__(self, out: Path, settings: ResolvedConfig, tracker: Tracker) -> None:
         self.history: list[Epoch] = []
-        self._on_epoch = on_epoch
         self._out, self._settings, self._tracker = out, settings, tracker
         self._best: _Best | None = None
         self._best_loss = float("inf")
@@ -200,7 +171,6 @@ class _Log:
             self._best = _Best(facts=facts, weights=copied)
         say(_line(epoch, self._settings.epochs, is_best=is_best))
         self._write_history()
-        self._on_epoch(epoch)
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint."""

@@ -50,7 +50,7 @@ class WandbAdapter:
         self._run.log(row.to_json(), step=row.epoch)
 
     def finish(self, outcome: Outcome) -> None:
-        """Chart, table and figures; if asked, pictures of mistakes and, an artifact, the model."""
+        """Pictures at the last step, figures in the summary, the model as an artifact."""
         wandb, run = self._wandb, self._run
         chart = Image.open(io.BytesIO(_chart(outcome)))
         table = wandb.Table(
@@ -60,19 +60,24 @@ class WandbAdapter:
                 for name, counts in zip(outcome.classes, outcome.confusion.tolist(), strict=True)
             ],
         )
-        shown = {"confusion_matrix": wandb.Image(chart), "confusion_counts": table}
-        mistakes = [wandb.Image(pixels, caption=caption) for pixels, caption in outcome.mistakes]
-        run.log(shown | ({"mistakes": mistakes} if mistakes else {}))
+        run.log(
+            {
+                "confusion_matrix": wandb.Image(chart),
+                "confusion_counts": table,
+                "mistakes": [
+                    wandb.Image(pixels, caption=caption) for pixels, caption in outcome.mistakes
+                ],
+            }
+        )
         run.summary.update(dict(outcome.figures))
-        if outcome.model is not None:
-            artifact = wandb.Artifact(f"model-{run.id}", type="model")
-            artifact.add_file(str(outcome.model), name="model.onnx")
-            run.log_artifact(artifact)
+        artifact = wandb.Artifact(f"model-{run.id}", type="model")
+        artifact.add_file(str(outcome.model), name="model.onnx")
+        run.log_artifact(artifact)
         run.finish()
 
 
 class TensorboardAdapter:
-    """Event files in the folder `tensorboard` of the run; if asked, with model.onnx beside them."""
+    """Event files, and model.onnx beside them, in the folder `tensorboard` of the run."""
 
     def __init__(self, out: Path, settings: dict[str, Json]) -> None:
         self._folder = out / "tensorboard"
@@ -106,7 +111,7 @@ class TensorboardAdapter:
         self._writer.flush()
 
     def finish(self, outcome: Outcome) -> None:
-        """Chart, figures and the hyper-parameters beside them; if asked, mistakes and model."""
+        """Pictures, figures and the hyper-parameters beside them."""
         chart = np.asarray(Image.open(io.BytesIO(_chart(outcome))).convert("RGB"))
         self._writer.add_image("confusion_matrix", chart, self._epoch, dataformats="HWC")
         for number, (pixels, caption) in enumerate(outcome.mistakes, 1):
@@ -119,8 +124,7 @@ class TensorboardAdapter:
         }
         self._writer.add_hparams(shown, dict(outcome.figures), run_name=".")
         self._writer.close()
-        if outcome.model is not None:
-            shutil.copyfile(outcome.model, self._folder / outcome.model.name)
+        shutil.copyfile(outcome.model, self._folder / outcome.model.name)
 
 
 class MlflowAdapter:
@@ -156,7 +160,7 @@ class MlflowAdapter:
             self._client.log_metric(self._run, name, value, step=row.epoch)
 
     def finish(self, outcome: Outcome) -> None:
-        """Figures as metrics, chart and table as artifacts; if asked, mistakes and model too."""
+        """Figures as metrics; pictures, table and model as artifacts."""
         client, run = self._client, self._run
         for name, value in outcome.figures.items():
             client.log_metric(run, name, value)
@@ -165,11 +169,8 @@ class MlflowAdapter:
         client.log_dict(run, counts, "confusion_matrix.json")
         for number, (pixels, _) in enumerate(outcome.mistakes, 1):
             client.log_image(run, pixels, f"mistakes/{number:02d}.png")
-        if outcome.mistakes:
-            texts = [text for _, text in outcome.mistakes]
-            client.log_dict(run, {"mistakes": texts}, "mistakes.json")
-        if outcome.model is not None:
-            client.log_artifact(run, str(outcome.model))
+        client.log_dict(run, {"mistakes": [text for _, text in outcome.mistakes]}, "mistakes.json")
+        client.log_artifact(run, str(outcome.model))
         client.set_terminated(run)
 
 

@@ -45,9 +45,9 @@ class Outcome:
     confusion: NDArray[np.int64]
     """(K, K), rows true, columns predicted."""
     mistakes: Sequence[tuple[NDArray[np.uint8], str]]
-    """Pictures (S, S, 3) and what they were taken for, the surest first; none unless asked for."""
-    model: Path | None
-    """model.onnx; None unless asked for."""
+    """Pictures (S, S, 3) and what they were taken for, the surest first."""
+    model: Path
+    """model.onnx."""
 
 
 class Adapter(Protocol):
@@ -146,13 +146,10 @@ def make_outcome(
     classes: Sequence[str],
     labels: NDArray[np.int64],
     probabilities: NDArray[np.floating[Any]],
-    pixels: NDArray[np.uint8] | None,
-    model: Path | None,
+    pixels: NDArray[np.uint8],
+    model: Path,
 ) -> Outcome:
-    """The outcome from labels (N,), probabilities (N, K) and pixels (N, S, S, 3) of validation.
-
-    Without pixels and model, the user's pictures and the model stay where they are.
-    """
+    """The outcome from labels (N,), probabilities (N, K) and pixels (N, S, S, 3) of validation."""
     from signwise.metrics.classification import confusion_matrix
 
     predicted = probabilities.argmax(axis=1)
@@ -166,9 +163,7 @@ def make_outcome(
             (np.asarray(pixels[row]), f"{classes[labels[row]]} taken for {classes[predicted[row]]}")
             for row in worst
             if predicted[row] != labels[row]
-        ]
-        if pixels is not None
-        else [],
+        ],
         model=model,
     )
 

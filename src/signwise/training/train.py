@@ -1,7 +1,6 @@
 """The verb train: prepared data -> a run directory with model.onnx, whole at every moment."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,15 +59,13 @@ def train(
     config: TrainConfig | None = None,
     *,
     resume: bool = False,
-    on_epoch: Callable[[Epoch], None] = lambda _: None,
     **changes: object,
 ) -> TrainResult:
     """Train, calibrate and export; gives what was written to the run directory `out`.
 
     `data` is a folder that `prepare` wrote; `changes` are fields of TrainConfig. With `resume` a
     run goes on from its last checkpoint, under its own settings, to the same bits on the same CPU
-    with the same number of threads. `on_epoch` is told of each epoch, and ends the run by an
-    exception, which is raised. Raises SignwiseError for a run that is there already, changed
+    with the same number of threads. Raises SignwiseError for a run that is there already, changed
     settings or data, and an architecture or weights that do not fit.
     """
     began = time.perf_counter()
@@ -94,7 +91,7 @@ def train(
             explain_memory_errors(),
         ):
             if not stored.is_file():
-                _write_config(out, settings, prepared, device)
+                _write_config(out, settings, prepared)
             gathered = gather(prepared, settings, seen)
             if gathered.unknown is not None:
                 _write_listing(out, gathered.unknown)
@@ -102,9 +99,7 @@ def train(
             try:
                 network.to(device).to(memory_format=layout(device))
                 on_device = to_device(gathered.data, device)
-                history = fit(
-                    network, on_device, settings, prepared, device, out, tracker, began, on_epoch
-                )
+                history = fit(network, on_device, settings, prepared, device, out, tracker, began)
                 network.load_state_dict(load_tensors(out / BEST))
                 best = load_facts(out / BEST, BestFacts)
                 finished = finish_run(
@@ -113,9 +108,7 @@ def train(
             except BaseException:
                 tracker.abandon()
                 raise
-    return _result(
-        out, prepared, gathered, history, finished, tracker, track_images=settings.track_images
-    )
+    return _result(out, prepared, gathered, history, finished, tracker)
 
 
 def _build(settings: ResolvedConfig, prepared: PreparedData, *, begun: bool) -> nn.Module:
@@ -137,8 +130,6 @@ def _result(
     history: list[Epoch],
     finished: Finished,
     tracker: Tracker,
-    *,
-    track_images: bool,
 ) -> TrainResult:
     data = gathered.data
     failed = tracker.finish(
@@ -147,8 +138,8 @@ def _result(
             prepared.classes,
             data.val.labels,
             finished.probabilities,
-            data.val.images(np.arange(len(data.val))) if track_images else None,
-            out / "model.onnx" if track_images else None,
+            data.val.images(np.arange(len(data.val))),
+            out / "model.onnx",
         )
     )
     return TrainResult(
@@ -199,9 +190,7 @@ def _check_run(
         raise SignwiseError(f"`resume`: {prepared.directory} changed since {out} was started")
 
 
-def _write_config(
-    out: Path, settings: ResolvedConfig, prepared: PreparedData, device: torch.device
-) -> None:
+def _write_config(out: Path, settings: ResolvedConfig, prepared: PreparedData) -> None:
     write_csv(out / "manifest.csv", prepared.table)
     record = RunConfig(
         settings=settings.to_json(),
@@ -211,8 +200,6 @@ def _write_config(
         data=str(prepared.directory),
         data_sha256=prepared.sha256,
         versions=versions(),
-        device=device.type,
-        threads=torch.get_num_threads(),
     )
     write_json(out / CONFIG, to_json(record))
 

@@ -1,1 +1,0 @@
-"""Models over HTTP: an API for programs, and a page for people."""
