@@ -30,7 +30,7 @@ from signwise.errors import SignwiseError
 from signwise.inference.predictor import Predictor
 from signwise.metrics.selective import accepted
 from signwise.results import Epoch
-from signwise.runtime import available_cores
+from signwise.runtime import default_threads
 from signwise.training import loop, optim, stages
 from signwise.training.calibration import calibrate
 from signwise.training.checkpoint import (
@@ -128,7 +128,7 @@ def test_what_a_run_was_computed_on_stands_beside_what_was_asked(trained_run: Pa
     config = json.loads((trained_run / "config.json").read_text())
     assert (config["settings"]["device"], config["settings"]["threads"]) == ("auto", None)
     assert config["device"] == choose_device("auto").type
-    assert config["threads"] == available_cores()
+    assert config["threads"] == default_threads()
 
 
 def test_history_has_a_row_an_epoch(trained_run: Path) -> None:
