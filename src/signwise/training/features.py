@@ -91,7 +91,7 @@ def fit_stage_one(
     """
     start = time.perf_counter()
     backbone = _Backbone(network, device)
-    count = views_of(len(data.train), config.head)
+    count = config.head.views_of(len(data.train))
     size = config.head.batch_size
     steps = [steps_in_epoch(len(data.train), size)] * count
     steps += [sum(math.ceil(len(pool) / size) for pool in (data.val, data.held_out))]
@@ -135,11 +135,6 @@ def fit_stage_one(
         val_accuracy=fit.accuracy,
         seconds=time.perf_counter() - start,
     )
-
-
-def views_of(pictures: int, config: HeadConfig) -> int:
-    """How many views of so many training pictures are fitted on."""
-    return int(np.clip(config.pictures // pictures, *config.views))
 
 
 class _Backbone:
