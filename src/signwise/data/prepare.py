@@ -202,13 +202,13 @@ def _check_classes(
             f"{did_you_mean(source)}"
         )
     usable = found.table[found.table["problem"] == ""]
-    only_split = set(usable["split"]) if found.split_given else set()
-    if len(only_split) == 1 and "train" not in only_split:
-        split = only_split.pop()
+    given = sorted(set(usable["split"])) if found.split_given else []
+    if given and "train" not in given:
+        where = " and ".join(given)
         raise SignwiseError(
-            f"all {len(usable):,} pictures of {source} are in {split}, and none is left to train "
+            f"all {len(usable):,} pictures of {source} are in {where}, and none is left to train "
             f"on: measure a model on them with signwise evaluate MODEL --data {source}, or leave "
-            f"out what says {split} to have them split"
+            f"out what says {where} to have them split"
         )
     if divided.any() or not found.split_given:
         counts = found.table[divided].groupby("label")["group"].nunique()
