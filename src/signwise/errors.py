@@ -19,7 +19,8 @@ class UnreadableImage(SignwiseError):
 
 def one_line(error: Exception) -> str:
     """What another library says was wrong, in one line, without what a terminal obeys."""
-    return printable(" ".join(str(error).split()))
+    text = (isinstance(error, OSError) and error.strerror) or str(error)  # without the path again
+    return printable(" ".join(text.split()))
 
 
 def printable(text: str) -> str:

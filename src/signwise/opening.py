@@ -82,6 +82,23 @@ def _json_bytes(path: str | os.PathLike[str]) -> bytes:
     return read_regular(path, MOST_JSON).removeprefix(codecs.BOM_UTF8)
 
 
+def is_no_input(path: str | os.PathLike[str]) -> str:
+    """Why a path is neither a folder nor a file to read, as the rest of a sentence about it."""
+    try:
+        os.stat(path)  # noqa: PTH116
+    except FileNotFoundError:
+        return "does not exist"
+    except (OSError, ValueError) as error:
+        return f"can't be opened ({_reason(error)})"
+    return "is no regular file"
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says, as the end of a sentence."""
+    text = error.strerror or "can't be read"
+    return text[:1].lower() + text[1:]
+
+
 def _check(path: str | os.PathLike[str], found: os.stat_result, most: int | None) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))

@@ -12,6 +12,7 @@ from PIL import Image
 
 from signwise.data.images import LargeImage, Pixels, decoded, hashed, resize
 from signwise.errors import UnreadableImage
+from signwise.opening import reason_of
 
 SIDE = 64
 SIGNATURE_SIDE = 16
@@ -98,7 +99,7 @@ def inspect_file(
     except LargeImage:
         raise
     except OSError as error:
-        return Inspection(problem=(error.strerror or "can't be read").lower()), None
+        return Inspection(problem=reason_of(error)), None
 
 
 def _measure(image: Image.Image, true_size: tuple[int, int], sha256: str) -> Inspection:

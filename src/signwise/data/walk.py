@@ -17,7 +17,7 @@ LEFTOVERS = frozenset({
     "@recycle", "@recently-snapshot", "@__thumb", "~snapshot",
     "network trash folder", "temporary items", "thevolumesettingsfolder",
     # Windows, Linux, and what synchronises folders.
-    "$recycle.bin", "recycler", "system volume information", "lost+found", "_gsdata_",
+    "$recycle.bin", "recycler", "recycled", "system volume information", "lost+found", "_gsdata_",
     # Editors of web pages, Python, notebooks that a visible copy was made of.
     "_vti_cnf", "_vti_pvt", "__pycache__", "ipynb_checkpoints",
 })  # fmt: skip

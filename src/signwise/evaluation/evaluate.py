@@ -34,7 +34,7 @@ from signwise.evaluation.pictures import (
     read_pictures,
 )
 from signwise.evaluation.robustness import measure_corruptions
-from signwise.files import Json, printable_path, sha256_file, write_bytes, write_text
+from signwise.files import Json, printable_path, real_path, sha256_file, write_bytes, write_text
 from signwise.folders import output_folder
 from signwise.inference.predictor import Predictor
 from signwise.inference.session import Device
@@ -252,7 +252,7 @@ def _warn(evaluation: Evaluation, earlier: Path | None) -> None:
 
 def _run_of(model: str | Path) -> Path | None:
     folder = find_model(model).parent
-    shipped = folder.resolve().is_relative_to(SHIPPED_MODELS.resolve())
+    shipped = real_path(folder).is_relative_to(real_path(SHIPPED_MODELS))
     return folder if (folder / "manifest.csv").is_file() and not shipped else None
 
 
@@ -299,7 +299,7 @@ def _unknown_answers(
         probabilities.append(first)
         known.append(second)
     return UnknownAnswers(
-        folder=printable_path(folder.resolve().name),
+        folder=printable_path(real_path(folder).name),
         paths=paths,
         sha256=hashes,
         probabilities=np.concatenate(probabilities),

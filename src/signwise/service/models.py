@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from signwise.data.images import read_for_people
 from signwise.errors import SignwiseError, UnreadableImage
-from signwise.files import printable_path
+from signwise.files import printable_path, real_path
 from signwise.inference.explain import occlusion_map
 from signwise.inference.predictor import Decoded, Prediction, Predictor, join_pixels
 from signwise.report.heat import PANEL, overlay
@@ -119,4 +119,4 @@ class ServedModel:
 
 def model_name(path: Path) -> str:
     """The name of a model.onnx: that of its folder, which a model that ships is named after."""
-    return printable_path(path.resolve().parent.name)
+    return printable_path(real_path(path).parent.name)

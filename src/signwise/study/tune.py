@@ -19,6 +19,7 @@ from signwise.evaluation.evaluate import evaluate
 from signwise.files import (
     Json,
     cache_folder,
+    real_path,
     sha256_bytes,
     write_json,
     write_text,
@@ -155,7 +156,7 @@ def _lock_of(out: Path) -> FileLock:
     """The lock that all processes of a study share; not in its folder, which it is to claim."""
     locks = cache_folder() / "studies"
     locks.mkdir(parents=True, exist_ok=True)
-    return FileLock(locks / f"{sha256_bytes(os.fsencode(out.resolve()))[:16]}.lock")
+    return FileLock(locks / f"{sha256_bytes(os.fsencode(real_path(out)))[:16]}.lock")
 
 
 def _trial_folder(folder: Path, number: int) -> Path:
