@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import peers
 import record
 from predict import INFERENCE
 from record import Record
@@ -19,6 +18,7 @@ from signwise.files import write_text
 from signwise.model_file.read import read_model, shipped_models
 from signwise.report.words import DASH, LEVEL, UNIT, between, counted, number, percent, score
 from transfer import TransferRow, means_of
+from transfer_peers import FASTAI_EPOCHS, TUTORIAL_EPOCHS
 from unknown import DEFAULT, PLAIN, REAL, UnknownRow
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -184,8 +184,8 @@ def transfer_section(measured: Record | None) -> tuple[str, ...]:
         " weights: ImageNet's of torchvision's `mobilenet_v2`, or `signs` for its ResNet-18."
         " signwise: `prepare`, `train` and `evaluate` with defaults, trained against rendered"
         " pictures besides. tutorial: PyTorch's tutorial of transfer learning,"
-        f" {peers.TUTORIAL_EPOCHS} epochs. logistic: scikit-learn's logistic regression on frozen"
-        f" features. fastai: `fine_tune({peers.FASTAI_EPOCHS})`. Seeds are splits by students and"
+        f" {TUTORIAL_EPOCHS} epochs. logistic: scikit-learn's logistic regression on frozen"
+        f" features. fastai: `fine_tune({FASTAI_EPOCHS})`. Seeds are splits by students and"
         " by tracks; ants and bees test the same 153 pictures each time, which count once in the"
         " interval. `signs` has seen frames of these road signs. Seconds are of whole commands,"
         " nothing kept from before, on a machine that others used too: there CPU seconds compare"
