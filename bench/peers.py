@@ -45,8 +45,7 @@ SURE = 0.9
 SMALL, LARGE, NONE, ONES = 2880, 12, 1000, 200
 """Pictures: PNGs, photos of 12 megapixels, of no class, and one by one."""
 SIDE, LARGE_SIDES = 32, (4000, 3000)
-ROUNDS = 3
-QUICK = {"SMALL": 200, "LARGE": 2, "NONE": 50, "ONES": 20, "ROUNDS": 1}
+QUICK = {"SMALL": 200, "LARGE": 2, "NONE": 50, "ONES": 20}
 IMAGENET = "mobilenet_v2_imagenet.pth"
 SHIPPED = {"signwise, as it ships": "priority-stop"}
 """Models that are not trained here."""
@@ -104,6 +103,8 @@ class Place:
     epochs: int | None
     pictures: int | None
     """To train on, of each class."""
+    rounds: int
+    """Whose medians count."""
 
     def python(self, tool: str) -> Path:
         """The Python that has the tool."""
@@ -270,7 +271,7 @@ def install(tool: str, place: Place) -> dict[str, float]:
 def first_import(tool: str, place: Place) -> dict[str, float]:
     """Python that imports the tool and ends: medians."""
     command = [place.python(tool), "-c", f"import {TOOLS_OF[tool].module}"]
-    return medians([run(command, place) for _ in range(ROUNDS)], "import")
+    return medians([run(command, place) for _ in range(place.rounds)], "import")
 
 
 def train(tool: str, place: Place) -> dict[str, float]:
@@ -302,7 +303,7 @@ def train(tool: str, place: Place) -> dict[str, float]:
 def small(tool: str, place: Place) -> dict[str, float]:
     """Rendered PNGs of 32 pixels, from paths to answers; and one by one."""
     pictures = listed(place, "small", walk(rendered(place)[0]))
-    found, _ = answered(tool, place, pictures, "--rounds", ROUNDS, "--ones", ONES)
+    found, _ = answered(tool, place, pictures, "--rounds", place.rounds, "--ones", ONES)
     ones = sorted(found["ones"])
     return rates(found, "small") | {
         "one_p50_ms": 1000 * statistics.median(ones),
@@ -316,12 +317,14 @@ def real(tool: str, place: Place) -> dict[str, float]:
     if place.data is None:
         return {}
     pictures = listed(place, "real", walk(place.data / "priority-stop" / "total"))
-    return rates(answered(tool, place, pictures, "--rounds", ROUNDS)[0], "real")
+    return rates(answered(tool, place, pictures, "--rounds", place.rounds)[0], "real")
 
 
 def photos12(tool: str, place: Place) -> dict[str, float]:
     """Photos of 12 megapixels."""
-    found, _ = answered(tool, place, listed(place, "large", walk(large(place))), "--rounds", ROUNDS)
+    found, _ = answered(
+        tool, place, listed(place, "large", walk(large(place))), "--rounds", place.rounds
+    )
     return rates(found, "large") | {"large_peak_mb": found["peak_mb"]}
 
 
@@ -330,9 +333,9 @@ def process(tool: str, place: Place) -> dict[str, float]:
     first = next(iter(walk(rendered(place)[0])))
     if TOOLS_OF[tool].package == "signwise":
         command = [sys.executable, "-m", "signwise", "predict", place.model(tool), first]
-        return medians([run(command, place) for _ in range(ROUNDS)], "process")
+        return medians([run(command, place) for _ in range(place.rounds)], "process")
     one = listed(place, "one", [first])
-    runs = [answered(tool, place, one)[1] for _ in range(ROUNDS)]
+    runs = [answered(tool, place, one)[1] for _ in range(place.rounds)]
     return medians(runs, "process")
 
 
@@ -357,13 +360,13 @@ def judge(tool: str, place: Place) -> dict[str, float]:
 
 CELLS: dict[str, Callable[[str, Place], dict[str, float]]] = {
     "install": install,
-    "import": first_import,
     "train": train,
     "judge": judge,
     "small": small,
     "real": real,
-    "large": photos12,
     "process": process,
+    "large": photos12,
+    "import": first_import,
 }
 
 
@@ -492,6 +495,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS))
     parser.add_argument("--pictures", type=int, help="to train on, of each class")
     parser.add_argument("--epochs", type=int, help="in place of each tool's own")
+    parser.add_argument("--rounds", type=int, default=3, help="whose medians count")
     parser.add_argument("--again", action="store_true", help="also the cells that are there")
     parser.add_argument("--quick", action="store_true", help="a few rendered pictures")
     options = parser.parse_args(arguments)
@@ -503,6 +507,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         data=None if options.quick or options.data is None else options.data.resolve(),
         epochs=1 if options.quick and options.epochs is None else options.epochs,
         pictures=options.pictures,
+        rounds=1 if options.quick else options.rounds,
     )
     place.out.mkdir(parents=True, exist_ok=True)
     ended = place.out / "cells.jsonl"
@@ -524,7 +529,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "peers",
         options,
         how="bench/peers.py --out OUT --peers PYTHON --data DATA"
-        + (f" --pictures {options.pictures}" if options.pictures else ""),
+        + (f" --pictures {options.pictures}" if options.pictures else "")
+        + f" --rounds {place.rounds}",
         n=photos,
         counted=(
             f"pictures to train on, one run; {len(cells)} cells, priority"
