@@ -72,6 +72,8 @@ class Tool:
     load: Callable[[Path], Loaded]
     package: str
     """Whose installation runs it."""
+    extras: tuple[str, ...] = ()
+    """Of the package, what training takes besides."""
     module: str
     """What a script imports."""
     deployed: str
@@ -535,6 +537,7 @@ def _ours(learns: str, **given: Any) -> Tool:
         train=_signwise(**given),
         load=_load_signwise,
         package="signwise",
+        extras=("train",),
         module="signwise",
         deployed="model.onnx",
         epochs=None,
@@ -597,6 +600,7 @@ TOOLS = {
         train=_train_hugging_face,
         load=_load_hugging_face,
         package="transformers",
+        extras=("torch",),
         module="transformers",
         deployed="model.safetensors",
         epochs=5,

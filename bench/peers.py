@@ -257,10 +257,11 @@ def listed(place: Place, name: str, paths: Iterable[object]) -> Path:
 def install(tool: str, place: Place) -> dict[str, float]:
     """What is installed to answer, and to train."""
     one = TOOLS_OF[tool]
+    training = () if tool in SHIPPED else one.extras
     # signwise answers without PyTorch; the others answer with what they train with.
-    extras = ["train"] if one.package == "signwise" and tool not in SHIPPED else []
+    answering = () if one.package == "signwise" else training
     values = {}
-    for what, extra in (("answering", []), ("training", extras)):
+    for what, extra in (("answering", answering), ("training", training)):
         command = [place.python(tool), BENCH / "installed.py", one.module, one.package, *extra]
         found = last_line(run(command, place))
         values[f"installed_mb_{what}"] = found["bytes"] / 1e6
@@ -320,7 +321,7 @@ def real(tool: str, place: Place) -> dict[str, float]:
     return rates(answered(tool, place, pictures, "--rounds", place.rounds)[0], "real")
 
 
-def photos12(tool: str, place: Place) -> dict[str, float]:
+def phone_photos(tool: str, place: Place) -> dict[str, float]:
     """Photos of 12 megapixels."""
     found, _ = answered(
         tool, place, listed(place, "large", walk(large(place))), "--rounds", place.rounds
@@ -365,7 +366,7 @@ CELLS: dict[str, Callable[[str, Place], dict[str, float]]] = {
     "small": small,
     "real": real,
     "process": process,
-    "large": photos12,
+    "large": phone_photos,
     "import": first_import,
 }
 
@@ -433,6 +434,12 @@ def read_cells(path: Path) -> dict[tuple[str, str], Cell]:
         return {}
     cells = [msgspec.json.decode(line, type=Cell) for line in path.read_bytes().splitlines()]
     return {(cell.tool, cell.cell): cell for cell in cells}
+
+
+def add_cell(path: Path, cell: Cell) -> None:
+    """Add a line."""
+    with path.open("ab") as file:
+        file.write(msgspec.json.encode(cell) + b"\n")
 
 
 def summarise(cells: Iterable[Cell]) -> list[PeerRow]:
@@ -519,8 +526,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 continue
             found = measure(tool, cell, place)
             print(found, flush=True)
-            with ended.open("ab") as file:
-                file.write(msgspec.json.encode(found) + b"\n")
+            add_cell(ended, found)
     cells = list(read_cells(ended).values())
     rows = summarise(cells)
     loads, levels = [cell.load for cell in cells], {cell.nice for cell in cells}
