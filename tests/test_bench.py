@@ -15,7 +15,7 @@ from record import Figure, Machine, Record
 from signwise.model_file.read import shipped_models
 from signwise.opening import read_record
 
-HELPERS = ("record", "resnet", "peers", "photo_sets")
+HELPERS = ("record", "resnet", "photo_sets", "peer_tables")
 BENCHMARKS = sorted(
     path.stem for path in Path(record.__file__).parent.glob("*.py") if path.stem not in HELPERS
 )

@@ -16,7 +16,16 @@ from signwise.model_file.read import ModelsResult
 from signwise.model_file.record import ModelFigures
 from signwise.report import comparison_words, study_words
 from signwise.report.conclusion import conclusion
-from signwise.report.words import between, counted, group_name, percent, rates, score, verdict
+from signwise.report.words import (
+    LEVEL,
+    between,
+    counted,
+    group_name,
+    percent,
+    rates,
+    score,
+    verdict,
+)
 from signwise.results import Problem
 
 if TYPE_CHECKING:
@@ -223,6 +232,7 @@ def export(result: "ExportResult") -> list[RenderableType]:
     return [
         f"[bold]{found.decisions_differ:,} decisions differ[/] from those of model.onnx on"
         f" {pictures}; largest difference of an answer {difference:.1g}",
+        f"of other such pictures {between(found.differing_share_ci95)} may differ ({LEVEL})",
         f"{found.images_per_second:,.0f} images/s, model.onnx"
         f" {found.images_per_second_of_model_onnx:,.0f} in the same run (decoded pictures)",
         _wrote(result.out, ", ".join(result.files)),
