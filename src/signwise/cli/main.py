@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import UnionType
@@ -22,7 +22,8 @@ from signwise.cli.signals import STOPPED, Stopped, stopping
 from signwise.cli.verbs import VERBS
 from signwise.config import Config
 from signwise.config.meant import meant
-from signwise.errors import SignwiseError, printable
+from signwise.errors import SignwiseError, ToldElsewhere, printable
+from signwise.runtime import launched
 
 SHELLS = ("bash", "zsh")
 
@@ -37,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     shown = warnings.showwarning
     warnings.showwarning = partial(_one_line_warning, verb=_verb(arguments))
     try:
-        return _run(arguments)
+        with _silence(sys.stdout if _another_says_it(arguments) else None):
+            return _run(arguments)
     finally:
         warnings.showwarning = shown
 
@@ -49,6 +51,8 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         _discard_output()  # the reader has seen enough, as `head` does
         return 0
+    except ToldElsewhere:
+        return 2
     except SignwiseError as error:
         return _fail(in_flags(str(error), _verb(arguments)))
     except OSError as error:
@@ -82,13 +86,35 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in VERBS:
         raise SignwiseError(f"no verb {name!r}{meant(name, VERBS)}: signwise --help lists them")
 
+    silent = _another_says_it(arguments)
     try:
-        call = _parse(name, rest)
+        with _silence(sys.stderr if silent else None):
+            call = _parse(name, rest)
+    except SignwiseError as error:
+        raise (ToldElsewhere(str(error)) if silent else error) from None
     except SystemExit as stop:  # tyro has printed the help, or what it can't parse
+        if silent:
+            return _status(stop)
         for line in unknown_flags(rest, VERBS[name]):
             print(line, file=sys.stderr)
         return _status(stop)
     return call()
+
+
+def _another_says_it(arguments: list[str]) -> bool:
+    """Whether this is one of several processes that train, and not the one that speaks."""
+    return arguments[:1] == ["train"] and launched().rank > 0
+
+
+@contextlib.contextmanager
+def _silence(stream: object) -> Iterator[None]:
+    """Let what the block writes to this of the two streams go nowhere."""
+    if stream is None:
+        yield
+        return
+    turned = contextlib.redirect_stdout if stream is sys.stdout else contextlib.redirect_stderr
+    with open(os.devnull, "w") as nowhere, turned(nowhere):  # noqa: PTH123 (a device, not a path)
+        yield
 
 
 def _status(stop: SystemExit) -> int:
