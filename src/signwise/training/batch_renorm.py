@@ -31,7 +31,8 @@ class BatchRenorm2d(nn.BatchNorm2d):
         found = None if ranks.count() == 1 else batch_statistics(input)
         with torch.no_grad():
             if found is None:
-                variance, mean = torch.var_mean(input.float(), (0, 2, 3), correction=0)
+                wide = input.to(torch.promote_types(input.dtype, torch.float32))
+                variance, mean = torch.var_mean(wide, (0, 2, 3), correction=0)
             else:
                 variance, mean = found.variance, found.mean
             sharpness = (self.running_var + self.eps).rsqrt()

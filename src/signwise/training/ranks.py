@@ -8,6 +8,7 @@ process is gone or silent for `SILENT_SECONDS`. Words go through the launcher's 
 patient: one process may read pictures for an hour while the others wait.
 """
 
+import contextlib
 import itertools
 import json
 import time
@@ -37,6 +38,8 @@ SILENT_SECONDS = 50.0
 """A step that waits for another process longer than this fails."""
 GATHER_SECONDS = 600.0
 """In this time all processes must have begun."""
+PARTING_SECONDS = 5.0
+"""So long the writer, which may hold the store, waits for the others to hear of an error."""
 GRACE_SECONDS = 1.0
 """So much later than the writer the others end, since launchers then stop it in mid-sentence."""
 
@@ -74,8 +77,10 @@ def joined() -> Iterator[None]:
     try:
         with muted(job.rank > 0):
             yield
-        _part(job)
+        _part(job, SILENT_SECONDS)
     except BaseException as error:
+        with contextlib.suppress(RuntimeError, TimeoutError):  # others may be gone
+            _part(job, PARTING_SECONDS)
         if job.rank:
             time.sleep(GRACE_SECONDS)
         if _is_of_torch(error):
@@ -118,12 +123,12 @@ def _meet(rank: int, size: int, local: int) -> _Job:
     return job
 
 
-def _part(job: _Job) -> None:
+def _part(job: _Job, seconds: float) -> None:
     """Leave: the writer last, since it may hold the store that the others still read."""
     _tell(job, "left", b"")
     if job.rank == 0:
-        until = time.monotonic() + SILENT_SECONDS
-        _wait(job, [f"left/{each}" for each in range(job.size)], until=until)
+        keys = [f"left/{each}" for each in range(job.size)]
+        _wait(job, keys, until=time.monotonic() + seconds)
 
 
 def count() -> int:
@@ -159,7 +164,7 @@ def parallel(network: nn.Module) -> nn.Module:
     device = next(network.parameters()).device
     with warnings.catch_warnings():
         # The name of an option is another since PyTorch 2.14, which still takes this one.
-        warnings.filterwarnings("ignore", "broadcast_buffers is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", ".*broadcast_buffers", FutureWarning)
         return DistributedDataParallel(
             network,
             device_ids=[device] if device.type == "cuda" else None,
@@ -241,14 +246,14 @@ def writer_first() -> Iterator[None]:
         yield
         return
     job = _jobs[-1]
-    key = f"turn/{next(job.turns)}"
+    first, then = (f"turn/{next(job.turns)}" for _ in range(2))
     if not writes():
-        _heard(job, key, 0)
-    with together():
-        with _told_if_it_fails(job, key):
+        _heard(job, first, 0)
+    with _in_all(job, then):
+        with _told_if_it_fails(job, first):
             yield
         if writes():
-            _tell(job, key, b"{}")
+            _tell(job, first, b"{}")
 
 
 @contextmanager
@@ -258,7 +263,12 @@ def together() -> Iterator[None]:
         yield
         return
     job = _jobs[-1]
-    key = f"turn/{next(job.turns)}"
+    with _in_all(job, f"turn/{next(job.turns)}"):
+        yield
+
+
+@contextmanager
+def _in_all(job: _Job, key: str) -> Iterator[None]:
     with _told_if_it_fails(job, key):
         yield
     _tell(job, key, b"{}")
