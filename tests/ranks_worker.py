@@ -118,6 +118,7 @@ def worker(out: Path, ports: list[str], arguments: list[str]) -> dict[str, Any]:
     with toy_architecture():
         found["train"] = command(ports[1], *arguments)
         found["again"] = command(ports[2], *arguments)
+        vars(sys.modules[main.__module__])["HEARD_SECONDS"] = 0  # nobody stops these
         found["bad value"] = command(ports[3], *arguments, "--epochs", "0")
         found["bad flag"] = command(ports[3], *arguments, "--epochs", "none")
     return found

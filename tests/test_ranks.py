@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,9 +19,11 @@ import signwise
 from signwise.cli.main import main
 from signwise.config import Traits
 from signwise.errors import SignwiseError
+from signwise.inference.predictor import Predictor
 from signwise.runtime import Launched, launched
 from signwise.training import ranks, train
 from signwise.training.device import choose_device
+from toy import toy_folder
 from toy_training import QUICK
 
 TESTS = Path(__file__).parent
@@ -248,3 +251,79 @@ def test_a_launcher_that_is_not_there_is_named(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(SignwiseError, match=r"process 0 of 2, .* MASTER_ADDR .* torchrun"):
         signwise.train(prepared, tmp_path / "run", QUICK)
+
+
+@pytest.mark.nightly
+@pytest.mark.usefixtures("toy_net")
+def test_four_processes_and_a_class_of_fewer_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole run comes to what one process comes to, by interval."""
+    photos = toy_folder(tmp_path / "photos", per_class=60, frames=1)
+    for path in sorted((photos / "stop").iterdir())[5:]:
+        path.unlink()
+    signwise.prepare(photos, tmp_path / "data", image_size=16)
+    table = (tmp_path / "data" / "manifest.csv").read_text()
+    assert 0 < len(re.findall(r"stop,.*,train,", table)) < 4
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(QUICK.to_json()))
+    arguments = ["train", str(tmp_path / "data"), "--config", str(config), "--epochs", "8"]
+    four = start(4, tmp_path, [*arguments, "--out", str(tmp_path / "run")])
+    assert [each["train"]["status"] for each in four] == [0] * 4
+    assert len({each["train"]["out"] for each in four}) == 2
+    assert len({json.dumps(each["float64"]) for each in four}) == 1
+    alone = ranks_worker.measured(tmp_path)
+    assert np.array(four[0]["float64"]) == pytest.approx(np.array(alone["float64"]), abs=1e-4)
+    assert main([*arguments, "--out", str(tmp_path / "one"), "--json"]) == 0
+    one = json.loads(capsys.readouterr().out)["figures"]["validation"]
+    many = Predictor(tmp_path / "run").record.figures.validation
+    assert many is not None
+    assert one["accuracy_ci95"][0] <= many.accuracy <= one["accuracy_ci95"][1]
+    assert many.accuracy_ci95[0] <= one["accuracy"] <= many.accuracy_ci95[1]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("flags", [["--epochs", "0"], ["--batch-size", "2"]])
+def test_torchrun_ends_with_one_error(prepared: Path, tmp_path: Path, flags: list[str]) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "3"]
+    torchrun += ["--master-port", free_ports(1)[0], "-m", "signwise"]
+    arguments = ["train", str(prepared), "--out", str(tmp_path / "run"), "--weights", "none"]
+    done = subprocess.run(
+        [*torchrun, *arguments, *flags],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert flags[0] in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("weights", ["none", "signs"])
+def test_a_gpu_trains(prepared: Path, tmp_path: Path, weights: str) -> None:
+    """On CUDA, in both stages, to a model.onnx that the certificate of equal answers let pass."""
+    run = tmp_path / "run"
+    small = QUICK.negatives
+    result = signwise.train(
+        prepared, run, weights=weights, epochs=2, device="cuda", negatives=small, image_size=32
+    )
+    assert json.loads((run / "config.json").read_text())["device"] == "cuda"
+    assert all(np.isfinite(row.train_loss) for row in result.history)
+    assert Predictor(run).image_size == 32
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="no GPU, or but one")
+def test_two_gpus_train_as_one_does(prepared: Path, tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node"]
+    losses = []
+    for number in ("1", "2"):
+        arguments = ["train", str(prepared), "--out", str(tmp_path / number), "--weights", "none"]
+        arguments += ["--epochs", "2", "--device", "cuda", "--learning-rate", "0.002"]
+        command = [*torchrun, number, "--master-port", free_ports(1)[0], "-m", "signwise"]
+        subprocess.run([*command, *arguments], env=environment(), check=True, timeout=600)
+        rows = np.loadtxt(tmp_path / number / "history.csv", delimiter=",", skiprows=1)
+        losses.append(rows[:, 2])
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)  # in bfloat16

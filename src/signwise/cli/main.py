@@ -10,6 +10,7 @@ import io
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -26,6 +27,9 @@ from signwise.errors import SignwiseError, ToldElsewhere, printable
 from signwise.runtime import launched
 
 SHELLS = ("bash", "zsh")
+HEARD_SECONDS = 5.0
+"""So much later than the process that says what is wrong the others end, since a launcher then
+stops all."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,9 +95,13 @@ def _dispatch(arguments: list[str]) -> int:
         with _silence(sys.stderr if silent else None):
             call = _parse(name, rest)
     except SignwiseError as error:
-        raise (ToldElsewhere(str(error)) if silent else error) from None
+        if not silent:
+            raise
+        time.sleep(HEARD_SECONDS)
+        raise ToldElsewhere(str(error)) from None
     except SystemExit as stop:  # tyro has printed the help, or what it can't parse
         if silent:
+            time.sleep(HEARD_SECONDS)
             return _status(stop)
         for line in unknown_flags(rest, VERBS[name]):
             print(line, file=sys.stderr)
