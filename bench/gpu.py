@@ -4,10 +4,10 @@
 
 DATA is what `signwise prepare` wrote of GTSRB's 43 classes. `signwise.train` runs from scratch and
 from the weights `signs` until its validation accuracy reaches the goal; time starts with the call,
-so that rendering and stage one count, whose features are deleted. Pictures a second are those of the classes, in a
-whole epoch with its negatives and its validation. The peak is that of the card's own bfloat16
-product of two large matrices; a step is taken for thrice the arithmetic of a forward pass. The last
-line is one JSON document.
+so that stage one counts, whose features are deleted first. Pictures a second are those of the
+classes, in a whole epoch with its negatives and its validation. The peak is that of the card's own
+bfloat16 product of two large matrices; a step is taken for thrice the arithmetic of a forward pass.
+The last line is one JSON document.
 """
 
 import argparse

@@ -123,7 +123,7 @@ def fit_stage_one(
     layer = network.get_submodule(head_name(network))
     assert isinstance(layer, nn.Linear), "can_fit_head says so"
     fitted = ranks.from_writer(lambda: _fit_layer(layer, views, val, data, config), Epoch)
-    return replace(fitted, seconds=time.perf_counter() - start)
+    return ranks.agreed(replace(fitted, seconds=time.perf_counter() - start))
 
 
 def _fit_layer(

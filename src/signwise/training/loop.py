@@ -151,7 +151,9 @@ def validate(network: nn.Module, data: TrainingData, device: torch.device) -> Fi
     if len(data.held_out):
         logits = np.concatenate((logits, _shared_logits(network, data.held_out, device)))
         labels = np.concatenate((labels, data.held_out.labels))
-    return fit_of(torch.from_numpy(logits), torch.from_numpy(labels), len(data.val), data.classes)
+    fit = fit_of(torch.from_numpy(logits), torch.from_numpy(labels), len(data.val), data.classes)
+    # What is decided by it must be the same everywhere, the last bit too.
+    return ranks.agreed(fit)
 
 
 def _shared_logits(network: nn.Module, pool: Pool, device: torch.device) -> NDArray[np.float32]:
