@@ -66,7 +66,8 @@ def _run(arguments: list[str]) -> int:
     except MemoryError:
         return _fail("out of memory: try smaller pictures, or fewer at a time")
     except KeyboardInterrupt as stop:
-        print("interrupted", file=sys.stderr)
+        if not _another_says_it(arguments):
+            print("interrupted", file=sys.stderr)
         return stop.status if isinstance(stop, Stopped) else STOPPED + signal.SIGINT
     except Exception as error:
         if os.environ.get("SIGNWISE_TRACEBACK"):

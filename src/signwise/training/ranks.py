@@ -78,6 +78,7 @@ def joined() -> Iterator[None]:
         with muted(job.rank > 0):
             yield
         _part(job, SILENT_SECONDS)
+        dist.destroy_process_group()
     except BaseException as error:
         with contextlib.suppress(RuntimeError, TimeoutError):  # others may be gone
             _part(job, PARTING_SECONDS)
@@ -92,7 +93,7 @@ def joined() -> Iterator[None]:
     finally:
         _jobs.clear()
         # What NCCL has begun with a process that is gone never ends, and would be waited for.
-        if dist.is_initialized() and not torch.cuda.is_available():
+        if dist.is_initialized() and dist.get_backend() == "gloo":
             dist.destroy_process_group()
 
 
