@@ -13,6 +13,10 @@ class SignwiseError(ValueError):
     """What was asked for can't be done: one line that names the file or argument, and the fix."""
 
 
+class ToldElsewhere(SignwiseError):
+    """The same, where another process of the run tells the user."""
+
+
 class UnreadableImage(SignwiseError):
     """One picture can't be used; the text is the reason."""
 

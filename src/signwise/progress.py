@@ -15,10 +15,23 @@ PLAIN_INTERVAL_SECONDS = 10.0
 
 _shown: list["Console"] = []
 """The consoles of the bars that are shown now."""
+_muted: list[bool] = []
+
+
+@contextmanager
+def muted(really: bool = True) -> Iterator[None]:
+    """Show and say nothing in the block, since another process does."""
+    _muted.append(really)
+    try:
+        yield
+    finally:
+        _muted.pop()
 
 
 def say(text: str) -> None:
     """A line on standard error, above the bar where one is shown."""
+    if any(_muted):
+        return
     if _shown:
         _shown[-1].print(text, highlight=False, markup=False)
     else:
@@ -46,7 +59,9 @@ def _on_terminal() -> bool:
 @contextmanager
 def track(description: str, total: int) -> Iterator[Callable[[int], None]]:
     """Give `advance(n)`: a bar on standard error where it is a terminal, plain lines elsewhere."""
-    if _on_terminal():
+    if any(_muted):
+        yield lambda _: None
+    elif _on_terminal():
         yield from _bar(description, total)
     else:
         yield from _lines(description, total)

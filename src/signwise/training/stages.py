@@ -22,6 +22,8 @@ from signwise.errors import SignwiseError
 from signwise.files import write_text
 from signwise.progress import say, track
 from signwise.results import Epoch, history_csv
+from signwise.training import ranks
+from signwise.training.batch_norm import share_statistics
 from signwise.training.batch_renorm import renormalise
 from signwise.training.batches import steps_in_epoch
 from signwise.training.checkpoint import (
@@ -71,6 +73,8 @@ def fit(
     staged = settings.pretrained and can_fit_head(network)
     if settings.pretrained:
         renormalise(network, settings.fine_tuning.statistics)
+    else:
+        share_statistics(network)
     body_share = settings.fine_tuning.body if staged else 1.0
     log = _Log(out, settings, tracker, on_epoch)
     start: Mapping[str, Tensor] = {}
@@ -83,11 +87,14 @@ def fit(
             epoch = fit_stage_one(
                 network, data, settings, device, kept_in=prepared.directory, key=key
             )
-            log.add(epoch, network.state_dict())
-            start = {name: value.clone() for name, value in network.state_dict().items()}
+            with ranks.together():
+                log.add(epoch, network.state_dict())
         state = make_train_state(network, settings, body_share)
         if staged:
-            log.save(state, start)
+            # Of several processes the others have the fitted head only now.
+            start = {name: value.clone() for name, value in network.state_dict().items()}
+            with ranks.together():
+                log.save(state, start)
     steps = steps_in_epoch(len(data.train), settings.batch_size)
     done = log.history[-1].epoch if log.history else 0
     if is_done(log.history, settings, staged=staged):
@@ -96,7 +103,8 @@ def fit(
         # An epoch of the whole network takes about thrice what its features took.
         views = settings.head.views_of(len(data.train))
         guess = 3 * log.history[0].seconds / views if staged else 0
-        if time.perf_counter() - began + guess + FINISH_SECONDS > settings.time_limit:
+        needed = time.perf_counter() - began + guess + FINISH_SECONDS
+        if ranks.agreed(needed > settings.time_limit):
             return log.history
     saved_at, cost = time.perf_counter(), 0.0
     with track("training", settings.epochs * steps) as advance:
@@ -118,16 +126,19 @@ def fit(
                 epoch = replace(
                     epoch, val_loss=fit.loss, val_accuracy=fit.accuracy, seconds=seconds
                 )
-            log.add(epoch, weights)
+            epoch = ranks.agreed(epoch)
+            with ranks.together():
+                log.add(epoch, weights)
             now = time.perf_counter()
-            ends = is_done(log.history, settings, staged=staged) or (
-                settings.time_limit is not None
-                and now - began + epoch.seconds + FINISH_SECONDS > settings.time_limit
+            late = settings.time_limit is not None and (
+                now - began + epoch.seconds + FINISH_SECONDS > settings.time_limit
             )
-            if ends or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
-                log.save(state, start)
-                saved_at = time.perf_counter()
-                cost = saved_at - now
+            ends = is_done(log.history, settings, staged=staged) or ranks.agreed(late)
+            with ranks.together():
+                if ends or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
+                    log.save(state, start)
+                    saved_at = time.perf_counter()
+                    cost = saved_at - now
             if ends:
                 advance((settings.epochs - number) * steps)
                 break
@@ -176,7 +187,7 @@ class _Best:
 
 
 class _Log:
-    """The history of a run, and what of it is on disk."""
+    """The history of a run, and what of it is on disk; of several processes the writer's."""
 
     def __init__(
         self,
@@ -213,6 +224,8 @@ class _Log:
                 "a new run"
             )
         self.history.append(epoch)
+        if not ranks.writes():
+            return
         self._tracker.epoch(epoch)
         is_best = epoch.val_loss < self._best_loss
         if is_best:
@@ -228,6 +241,8 @@ class _Log:
 
     def save(self, state: TrainState, start: Mapping[str, Tensor]) -> None:
         """Write a checkpoint, with the weights of stage one."""
+        if not ranks.writes():
+            return
         if self._best is not None:
             save_tensors(self._out / BEST, self._best.weights, self._best.facts)
             self._best = None
@@ -237,6 +252,8 @@ class _Log:
         save_tensors(self._out / LAST, saved.tensors | first, facts)
 
     def _write_history(self) -> None:
+        if not ranks.writes():
+            return
         write_text(self._out / "history.csv", history_csv(self.history))
 
 
