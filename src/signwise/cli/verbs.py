@@ -196,21 +196,24 @@ def predict(
     images: tuple[str, ...],
     /,
     *,
-    out: Path | None = None,
+    out: str | None = None,
     threshold: float | None = None,
     batch_size: int | None = None,
     device: Literal["cpu", "cuda"] = "cpu",
+    cluster: str | None = None,
     json: bool = False,
 ) -> int:
     """Answer one row a picture: its class, or `unknown`.
 
     Args:
         model: Run folder, model.onnx, what export wrote, or the name of one that ships.
-        images: Pictures, and folders of pictures.
-        out: File to write: .csv, .jsonl or .parquet; CSV on standard output unless given.
+        images: Pictures, folders, lists (.csv, .parquet), shards (.tar); also s3:// and gs://.
+        out: File to write: .csv, .jsonl or .parquet; any other name is a folder of parts, which a
+            second start goes on with. CSV on standard output unless given.
         threshold: Least `known` that is no `unknown`, unless the model's own.
         batch_size: Pictures in one pass through the network, unless by their size.
         device: Where the model runs; cuda wants onnxruntime-gpu.
+        cluster: A Ray cluster's address, or auto: the one that runs, else one of this machine.
         json: Print the result as one JSON document on standard output.
     """
     stream = None if out or json else sys.stdout
@@ -224,6 +227,7 @@ def predict(
             threshold=threshold,
             batch_size=batch_size,
             device=device,
+            cluster=cluster,
             stream=stream,
             keep_rows=json,
         ),
