@@ -64,14 +64,15 @@ def connected(address: str) -> Iterator[None]:
                 raise SignwiseError(
                     f"`cluster` {address}: no Ray cluster answers there ({one_line(error)[:200]})"
                 ) from None
-            _start(
-                address="local",
-                num_cpus=available_cores(),
-                include_dashboard=False,
-                object_store_memory=OBJECTS,
-                _temp_dir=_short(stack.enter_context(scratch_folder())),
-                **common,
-            )
+            with _on_loopback():
+                _start(
+                    address="local",
+                    num_cpus=available_cores(),
+                    include_dashboard=False,
+                    object_store_memory=OBJECTS,
+                    _temp_dir=_short(stack.enter_context(scratch_folder())),
+                    **common,
+                )
         stack.callback(ray.shutdown)
         yield
 
@@ -157,6 +158,19 @@ def _start(**settings: Any) -> None:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, kept)
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let Ray listen where no other machine can ask: by itself it does so on macOS and Windows."""
+    from ray._private import ray_constants
+
+    kept = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = kept
 
 
 def _short(folder: Path) -> str | None:

@@ -8,11 +8,12 @@ import csv
 import hashlib
 import io
 import os
+import platform
 import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any, BinaryIO, Literal
 
 from signwise.data.images import Source, image_suffixes
@@ -40,8 +41,12 @@ class Portion:
     """The pictures, or the one table that holds them."""
     groups: tuple[int, ...] = ()
     """Row groups of a Parquet file."""
+    root: str = field(default_factory=os.getcwd)
+    """The folder that a path of this machine counts from; it need not be the worker's."""
     key: str
     """64 hexadecimal digits: other ones where names, sizes or times of change are others."""
+    seen: bool = True
+    """Whether one of the files was there when they were listed."""
 
     @property
     def count(self) -> int | None:
@@ -85,13 +90,22 @@ def cut(images: object, skipped: Counter[str], most: int = MOST) -> Iterator[Por
 
 
 def read(portion: Portion) -> Iterator[tuple[str, Source]]:
-    """Each picture's name, and the picture itself or, of a file, its path."""
+    """Each picture's name, and the picture itself or, of a file, its path.
+
+    Raises SignwiseError where this machine sees none of the files, though another one saw them.
+    """
+    places = [join(portion.root, path) for path in portion.paths]
+    if portion.seen and not any(is_remote(place) or os.path.lexists(place) for place in places):
+        raise SignwiseError(
+            f"{printable_path(portion.paths[0])} is not seen by {platform.node()}: give pictures on"
+            " storage that all machines of the cluster share, or in a store, as s3://BUCKET/FOLDER"
+        )
     if portion.kind == "files":
-        yield from ((printable_path(path), path) for path in portion.paths)
+        yield from zip(map(printable_path, portion.paths), places, strict=True)
     elif portion.kind == "tar":
-        yield from _members(portion.paths[0])
+        yield from _members(portion.paths[0], places[0])
     else:
-        yield from _bytes_of(portion.paths[0], portion.groups)
+        yield from _bytes_of(portion.paths[0], places[0], portion.groups)
 
 
 def is_table(path: object) -> bool:
@@ -180,7 +194,12 @@ def _tables_in(folder: str) -> list[str]:
 
 
 def _files(files: list[tuple[str, str]]) -> Portion:
-    return Portion(kind="files", paths=tuple(path for path, _ in files), key=_key(files))
+    return Portion(
+        kind="files",
+        paths=tuple(path for path, _ in files),
+        key=_key(files),
+        seen=any(stamp for _, stamp in files),
+    )
 
 
 def _key(items: Iterable[tuple[object, ...]]) -> str:
@@ -264,8 +283,8 @@ def _bytes_column(schema: Any) -> str | None:
     return None
 
 
-def _bytes_of(path: str, groups: Sequence[int]) -> Iterator[tuple[str, Source]]:
-    with _parquet(path) as file:
+def _bytes_of(path: str, place: str, groups: Sequence[int]) -> Iterator[tuple[str, Source]]:
+    with _parquet(place) as file:
         name = _bytes_column(file.schema_arrow)
         columns = [name, *(["path"] if "path" in file.schema_arrow.names else [])]
         number = sum(file.metadata.row_group(i).num_rows for i in range(groups[0]))
@@ -293,11 +312,11 @@ def _parquet(path: str) -> Iterator[Any]:
         raise _broken(path, error) from None
 
 
-def _members(path: str) -> Iterator[tuple[str, Source]]:
+def _members(path: str, place: str) -> Iterator[tuple[str, Source]]:
     """The pictures of a tar; where it is cut off, a row says so."""
     suffixes = image_suffixes()
     try:
-        with _opened(path) as file, tarfile.open(fileobj=file, mode="r|*") as shard:
+        with _opened(place) as file, tarfile.open(fileobj=file, mode="r|*") as shard:
             for member in shard:
                 name = member.name
                 if not member.isfile() or os.path.splitext(name)[1].lower() not in suffixes:  # noqa: PTH122

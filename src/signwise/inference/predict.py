@@ -16,7 +16,8 @@ from signwise.data.images import Source, Sources
 from signwise.data.portions import Portion, cut, is_table, read
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
-from signwise.files import printable_path, scratch_folder
+from signwise.files import printable_path
+from signwise.inference.far import FarPredictor, far_predictor
 from signwise.inference.parts import (
     Origin,
     Parts,
@@ -31,7 +32,7 @@ from signwise.inference.parts import (
 from signwise.inference.predictor import Prediction, Predictor, single_pictures
 from signwise.inference.session import Device
 from signwise.inference.tables import CsvWriter, open_table
-from signwise.model_file.read import ModelFile, read_model
+from signwise.model_file.read import read_model
 from signwise.names import UNKNOWN
 from signwise.places import is_remote
 from signwise.progress import track
@@ -145,8 +146,7 @@ def _predict_parts(
 ) -> PredictResult:
     predictor = Predictor(model, threshold=threshold, batch_size=batch_size, device=device)
     columns = column_names(predictor.classes)
-    file = read_model(model)
-    origin = origin_of(file, predictor.threshold, columns)
+    origin = origin_of(read_model(predictor.path), predictor.threshold, columns)
     skipped: Counter[str] = Counter()
     portions = _at_least_one(cut(images, skipped), skipped)
     total = Total()
@@ -156,11 +156,7 @@ def _predict_parts(
             _write(map(partial(_numbered_part, predictor, origin), left), parts, total, advance)
         else:
             with connected(cluster):
-                # On a CPU, a worker a core: each computes with one thread.
-                threads = 1 if device == "cpu" else None
-                build = partial(
-                    _build_worker, file, predictor.threshold, batch_size, threads, device, origin
-                )
+                build = partial(_build_worker, far_predictor(predictor), origin)
                 _write(spread(build, left, gpu=device == "cuda"), parts, total, advance)
         if total.remade:
             warnings.warn(
@@ -213,23 +209,9 @@ def _numbered_part(
 
 
 def _build_worker(
-    file: ModelFile,
-    threshold: float,
-    batch_size: int | None,
-    threads: int | None,
-    device: Device,
-    origin: Origin,
+    far: FarPredictor, origin: Origin
 ) -> Callable[[tuple[int, Portion]], tuple[int, tuple[Any, Summary]]]:
-    """What a worker of a cluster does: a predictor of its own, from bytes that came along."""
-    with scratch_folder() as folder:
-        path = folder / file.path.name
-        path.write_bytes(file.content)
-        if file.weights:
-            path.with_suffix(".bin").write_bytes(file.weights)
-        predictor = Predictor(
-            path, threshold=threshold, batch_size=batch_size, threads=threads, device=device
-        )
-    return partial(_numbered_part, predictor, origin)
+    return partial(_numbered_part, far.build(), origin)
 
 
 def _predictions(
