@@ -63,7 +63,8 @@ def prepare(
 ) -> PrepareResult:
     """Make DATA at `out` from the pictures in `source`; `changes` replace fields of `config`.
 
-    `cluster`: auto, or the address of a Ray cluster, whose workers read the pictures. Raises SignwiseError where SOURCE can't be split or `out` can't be written.
+    `cluster`: auto, or the address of a Ray cluster, whose workers read the pictures.
+    Raises SignwiseError where SOURCE can't be split or `out` can't be written.
     """
     source, out = Path(source), Path(out)
     config = dataclasses.replace(config or PrepareConfig(), **changes)

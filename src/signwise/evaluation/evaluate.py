@@ -112,9 +112,9 @@ def evaluate(
     of pictures of no class, `unknown`, predictions_unknown.csv. An evaluation of another model or
     of other pictures that `out` holds is kept below it, in `earlier`. `device`: cpu or cuda.
     `cluster`: auto, or the address of a Ray cluster, whose workers read and score the labelled
-    pictures. `seed`: of the bootstrap and the corruptions. Raises SignwiseError for a model or data that
-    can't be used, for a class that the model does not know, and without `out` where the model is no
-    run.
+    pictures. `seed`: of the bootstrap and the corruptions. Raises SignwiseError for a model or data
+    that can't be used, for a class that the model does not know, and without `out` where the model
+    is no run.
     """
     if split not in get_args(Split):
         raise SignwiseError(f"`split` must be train, val, test or all, not {split}")
