@@ -9,6 +9,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ OBJECTS = 512 * 2**20
 LONGEST_FOLDER = 40
 """Letters: Ray keeps sockets some folders below, and a socket's path can't have many more than
 100."""
+PATIENCE_SECONDS = 5
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
@@ -56,14 +58,9 @@ def connected(address: str) -> Iterator[None]:
         if ray.is_initialized():  # by whoever calls us
             yield
             return
+        there = _running() if address == AUTO else address
         common: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-        try:
-            _start(address=address, **common)
-        except Exception as error:  # of many kinds, a plain RuntimeError among them
-            if address != AUTO or not isinstance(error, ConnectionError):
-                raise SignwiseError(
-                    f"`cluster` {address}: no Ray cluster answers there ({one_line(error)[:200]})"
-                ) from None
+        if there is None:
             with _on_loopback():
                 _start(
                     address="local",
@@ -73,6 +70,17 @@ def connected(address: str) -> Iterator[None]:
                     _temp_dir=_short(stack.enter_context(scratch_folder())),
                     **common,
                 )
+        else:
+            if not _listens(there):  # Ray itself would ask for minutes
+                raise SignwiseError(
+                    f"`cluster`: nothing listens at {there}: see ray status, or take auto"
+                )
+            try:
+                _start(address=there, **common)
+            except Exception as error:  # of many kinds, a plain RuntimeError among them
+                raise SignwiseError(
+                    f"`cluster`: no Ray answers at {there} ({one_line(error)[:200]})"
+                ) from None
         stack.callback(ray.shutdown)
         yield
 
@@ -146,6 +154,32 @@ def _cause(error: Exception) -> Exception:
     while isinstance(inner := getattr(error, "cause", None) or error.__cause__, Exception):
         error = inner
     return error
+
+
+def _running() -> str | None:
+    """The cluster that RAY_ADDRESS names or that `ray start` began here; None where it is gone.
+
+    Ray's own `auto` would take any that it sees, the passing one of another command, too.
+    """
+    from ray._private.utils import read_ray_address
+
+    named = os.environ.get("RAY_ADDRESS")
+    if named:
+        return named
+    begun: str | None = read_ray_address()
+    return begun if begun and _listens(begun) else None
+
+
+def _listens(address: str) -> bool:
+    """Whether something does there; what is no host and port is for Ray to judge."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdecimal():
+        return True
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def _start(**settings: Any) -> None:
