@@ -18,4 +18,4 @@ if __name__ == "__main__":
             break
         cluster.remove_node(second, allow_graceful=False)
         print("killed", flush=True)
-    cluster.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]

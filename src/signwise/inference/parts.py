@@ -84,8 +84,8 @@ def is_parts(out: str | Path) -> bool:
         return False
     if suffix in (".json", ".txt", ".tsv", ".gz", ".zip", ".xlsx", ".html", ".feather"):
         raise SignwiseError(
-            f"`out` {out}: a file's name must end in one of .csv, .jsonl, .parquet; a folder of"
-            f" parts has no suffix"
+            f"`out` {out}: its name must end in one of .csv, .jsonl, .parquet, or in no suffix"
+            " for a folder of parts"
         )
     return True
 
