@@ -14,6 +14,7 @@ import msgspec
 
 from signwise.errors import SignwiseError
 from signwise.files import Json
+from signwise.places import is_remote, open_remote
 
 Record = TypeVar("Record")
 
@@ -30,7 +31,12 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def open_regular(path: str | os.PathLike[str], most: int | None = None) -> BinaryIO:
-    """The file, opened to read bytes; raises OSError where it is none, or has more than `most`."""
+    """The file, opened to read bytes; raises OSError where it is none, or has more than `most`.
+
+    One in a store (see `places`) is fetched as a whole.
+    """
+    if is_remote(path):
+        return open_remote(os.fspath(path), most)
     try:
         _check(path, os.stat(path), most)  # noqa: PTH116  (a Path costs 7 % of a picture)
         descriptor = os.open(path, _FLAGS)

@@ -199,10 +199,12 @@ def predict(result: "PredictResult") -> list[RenderableType]:
     labels = sorted(result.labels.items(), key=lambda item: -item[1])
     found = [f"{count:,} {escape(name)}" for name, count in labels if count]
     more = f" and {len(found) - SHOWN_CLASSES} more" if len(found) > SHOWN_CLASSES else ""
+    parts, kept = result.counts.get("parts"), result.counts.get("parts_kept")
+    there = f", {kept:,} of them there already" if kept else ""
     return [
         f"{result.counts['predicted']:,} pictures: {', '.join(found[:SHOWN_CLASSES])}{more}",
         *_problems(result.problems, str(result.out)),
-        _wrote(result.out),
+        _wrote(result.out) if parts is None else _wrote(result.out, f"{parts:,} parts{there}"),
     ]
 
 
@@ -295,7 +297,7 @@ def _line(markup: str) -> Text:
     return Text.from_markup(markup)
 
 
-def _wrote(path: Path | None, what: str = "") -> Text:
+def _wrote(path: Path | str | None, what: str = "") -> Text:
     note = f" [dim]({what})[/]" if what else ""
     return _line(f"[bold green]wrote[/] {escape(str(path))}{note}")
 

@@ -25,6 +25,7 @@ from signwise.errors import SignwiseError
 from signwise.files import atomic_path, real_path, sha256_file, write_json, write_text
 from signwise.folders import output_folder
 from signwise.names import class_name
+from signwise.parallel import working_on
 from signwise.report.data_page import data_page
 from signwise.results import Problem, to_json
 
@@ -53,17 +54,23 @@ class PrepareResult:
 
 
 def prepare(
-    source: str | Path, out: str | Path, config: PrepareConfig | None = None, **changes: Any
+    source: str | Path,
+    out: str | Path,
+    config: PrepareConfig | None = None,
+    *,
+    cluster: str | None = None,
+    **changes: Any,
 ) -> PrepareResult:
     """Make DATA at `out` from the pictures in `source`; `changes` replace fields of `config`.
 
+    `cluster`: auto, or the address of a Ray cluster, whose workers read the pictures.
     Raises SignwiseError where SOURCE can't be split or `out` can't be written.
     """
     source, out = Path(source), Path(out)
     config = dataclasses.replace(config or PrepareConfig(), **changes)
     _check_apart(source, out)
     try:
-        with output_folder(out, "data"):
+        with output_folder(out, "data"), working_on(cluster):
             return _prepare(source, out, config)
     except OSError as error:
         place = Path(os.fsdecode(error.filename or out))

@@ -63,8 +63,18 @@ def inspect_batch(batch: Batch) -> list[Inspection | None]:
     None for a picture that takes more memory than `most_memory`.
     """
     array = None if batch.pixels is None else np.load(batch.pixels, mmap_mode="r+")
+    return _inspect(batch, batch.rows, array)
+
+
+def inspect_far(batch: Batch) -> tuple[list[Inspection | None], Pixels]:
+    """As `inspect_batch`, where the array file is not seen: the pixels (N, S, S, 3) come along."""
+    pixels = np.zeros((len(batch.rows), batch.size, batch.size, 3), np.uint8)
+    return _inspect(batch, range(len(pixels)), pixels), pixels
+
+
+def _inspect(batch: Batch, rows: range, array: Pixels | None) -> list[Inspection | None]:
     found: list[Inspection | None] = []
-    for row, path in zip(batch.rows, batch.paths, strict=True):
+    for row, path in zip(rows, batch.paths, strict=True):
         try:
             inspection, pixels = inspect_file(path, batch.size, batch.max_pixels, batch.most_memory)
         except LargeImage:
