@@ -49,7 +49,7 @@ class Batch:
     """Files for one worker: rows in the array file `pixels`, and where the pictures lie."""
 
     rows: range
-    paths: list[Path]
+    paths: list[str]
     pixels: Path | None
     size: int
     max_pixels: int
@@ -87,7 +87,7 @@ def _inspect(batch: Batch, rows: range, array: Pixels | None) -> list[Inspection
 
 
 def inspect_file(
-    path: Path, size: int, max_pixels: int, most_memory: int | None = None
+    path: str | Path, size: int, max_pixels: int, most_memory: int | None = None
 ) -> tuple[Inspection, Pixels | None]:
     """The figures of one file, and its pixels at this size (size, size, 3).
 

@@ -23,6 +23,7 @@ from signwise.data.split import group_pictures
 from signwise.errors import SignwiseError
 from signwise.names import nearly_the_same
 from signwise.parallel import map_chunks, on_cluster
+from signwise.places import join
 from signwise.runtime import available_cores
 
 CHUNK = 64
@@ -117,7 +118,7 @@ def scan(
 def _inspect(
     listing: pd.DataFrame, root: Path, size: int, max_pixels: int, pixels: Path | None
 ) -> list[Inspection]:
-    paths = [root / name for name in listing["path"]]
+    paths = [join(str(root), name) for name in listing["path"]]
 
     def batch(start: int, end: int, most_memory: int | None) -> Batch:
         return Batch(
