@@ -23,7 +23,14 @@ from signwise.data.shards import remove_shards, write_shards
 from signwise.data.signs import few_signs, group_counts, worth_of_test
 from signwise.data.split import Leaks, assign_splits, count_leaks
 from signwise.errors import SignwiseError
-from signwise.files import atomic_path, real_path, sha256_file, write_json, write_text
+from signwise.files import (
+    atomic_path,
+    real_path,
+    saying_what_is_full,
+    sha256_file,
+    write_json,
+    write_text,
+)
 from signwise.folders import output_folder
 from signwise.names import class_name
 from signwise.opening import MOST_PICTURE, read_regular
@@ -319,7 +326,9 @@ def _copy_split(out: Path, found: Scan, *, copy: bool) -> list[Path]:
         for path, label, split in zip(rows["path"], rows["label"], rows["split"], strict=True):
             target = _free_path(partial / split / label / _name_in_class(path, label))
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(read_regular(join(str(found.root), path), MOST_PICTURE))
+            content = read_regular(join(str(found.root), path), MOST_PICTURE)
+            with saying_what_is_full(target):
+                target.write_bytes(content)
     written = []
     for split in SPLITS:
         if (out / split).is_dir():
