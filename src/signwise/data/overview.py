@@ -86,7 +86,9 @@ def _samples(
 def _flagged(
     table: pd.DataFrame, flagged: pd.DataFrame, array: NDArray[np.uint8]
 ) -> list[FlaggedGroup]:
-    row_of = dict(zip(table["path"], table.index, strict=True))
+    every = flagged.groupby("reason", sort=False).head(SHOWN)
+    wanted = {*every["path"], *every["other"]}
+    row_of = {path: row for row, path in enumerate(table["path"]) if path in wanted}
     groups = []
     for reason, rows in flagged.groupby("reason", sort=False):
         shown = rows.head(SHOWN)

@@ -48,7 +48,9 @@ class Batch:
     """Files for one worker: rows in the array file `pixels`, and where the pictures lie."""
 
     rows: range
-    paths: list[Path]
+    root: Path
+    names: list[str]
+    """Paths relative to `root`; as text, since a million Paths take half a gigabyte."""
     pixels: Path | None
     size: int
     max_pixels: int
@@ -63,7 +65,8 @@ def inspect_batch(batch: Batch) -> list[Inspection | None]:
     """
     array = None if batch.pixels is None else np.load(batch.pixels, mmap_mode="r+")
     found: list[Inspection | None] = []
-    for row, path in zip(batch.rows, batch.paths, strict=True):
+    for row, name in zip(batch.rows, batch.names, strict=True):
+        path = batch.root / name
         try:
             inspection, pixels = inspect_file(path, batch.size, batch.max_pixels, batch.most_memory)
         except LargeImage:
