@@ -82,16 +82,19 @@ def scan(
     table = listing.assign(
         width=pd.arrays.IntegerArray(found.width, found.width == 0),
         height=pd.arrays.IntegerArray(found.height, found.height == 0),
-        sha256=found.sha256,
-        problem=np.where(listing["problem"] == "", found.problem, listing["problem"]),
+        # As objects: of pandas' own strings every look at the column would make new ones.
+        sha256=pd.Series(found.sha256, dtype=object),
+        problem=listing["problem"].where(listing["problem"] != "", found.problem),
     )
     _mark_conflicts(table)
     pairs = _near_pairs(table, found.fingerprints, found.signatures)
+    looks = pd.DataFrame(found.looks, columns=list(LOOKS))
+    del found  # its signatures take as much memory as the table
     grouping, notes = group_pictures(table, pairs, group)
     return Scan(
         root=root,
         table=table.drop(columns="within"),
-        looks=pd.DataFrame(found.looks, columns=list(LOOKS)),
+        looks=looks,
         pairs=pairs,
         classes=labels,
         grouping=grouping,
@@ -205,7 +208,7 @@ def _near_pairs(
     usable = np.flatnonzero(table["problem"] == "")
     # In the order of the content, so that renaming files changes no pair.
     order = usable[np.argsort(table["sha256"].to_numpy()[usable].astype(HASH), kind="stable")]
-    return order[near_pairs(fingerprints[order], signatures[order])]
+    return near_pairs(fingerprints, signatures, order)
 
 
 def _mark_conflicts(table: pd.DataFrame) -> None:
@@ -219,4 +222,4 @@ def _mark_conflicts(table: pd.DataFrame) -> None:
             problems[row] = (
                 f"conflict: the same picture is labelled {labels[other]} as {paths[other]}"
             )
-    table["problem"] = problems
+    table["problem"] = pd.Series(problems, table.index, dtype=object)
