@@ -27,6 +27,8 @@ from scale_parts import PARTS, Place, Step, make_pictures, run_part
 
 SIZES = [1_000, 10_000, 100_000]
 LARGEST_EPOCH = 100_000
+NEED_FILES = ("prepare", "predict", "cache", "hash", "quality")
+"""Without `prepare`, evaluate and an epoch take what was drawn."""
 WATCH_SECONDS = 0.05
 LEAST_SECONDS = 0.3
 """A step that takes less on the larger set is too short to tell how it grows."""
@@ -153,6 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--work", type=Path, help="keeps the pictures, by default a temporary one")
+    parser.add_argument("--rows", type=Path, help="rows.jsonl of earlier runs: measure nothing")
     parser.add_argument("--most", type=float, help="the largest exponent that passes")
     # For the processes that this one starts: a part, its folder and its number of pictures.
     parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
@@ -162,16 +165,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         steps = run_part(part, Place(folder=Path(folder), count=int(count)))
         print(msgspec.json.encode(steps).decode())
         return
-    with tempfile.TemporaryDirectory() as temporary:
-        rows = measure_all(options.work or Path(temporary), sorted(options.sizes), options.parts)
+    if options.rows:
+        lines = options.rows.read_text(encoding="utf-8").splitlines()
+        rows = [msgspec.json.decode(line, type=ScaleRow) for line in lines]
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            work = options.work or Path(temporary)
+            rows = measure_all(work, sorted(options.sizes), options.parts)
+    sizes = sorted({row.n for row in rows})
     for (part, step), slope in exponents(rows).items():
         print(f"{part} {step}: exponent {slope:.2f}")
     record.finish(
         "scale",
         options,
-        how=f"bench/scale.py --sizes {' '.join(map(str, sorted(options.sizes)))}",
-        n=max(options.sizes),
-        counted=f"pictures of 32 x 32 pixels at most, in {len(options.sizes)} sizes, one run each",
+        how=f"bench/scale.py --sizes {' '.join(map(str, sizes))}",
+        n=max(sizes),
+        counted=f"pictures of 32 x 32 pixels at most, in {len(sizes)} sizes, one run each",
         figures=figures_of(rows),
         rows=rows,
     )
@@ -185,9 +194,9 @@ def measure_all(work: Path, sizes: Sequence[int], parts: Sequence[str]) -> list[
     rows: list[ScaleRow] = []
     for count in sizes:
         place = Place(folder=work / str(count), count=count)
-        if not place.photos.exists():
-            make_pictures(place)
         for part in parts:
+            if part in NEED_FILES and not place.photos.exists():
+                make_pictures(place)
             if part == "epoch" and count > LARGEST_EPOCH:
                 continue
             for row in measure(part, place):

@@ -11,21 +11,27 @@ import importlib
 import io
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
 from signwise.config import IMAGE_SIZE, MAX_PIXELS, TrainConfig
-from signwise.files import write_text
+from signwise.files import sha256_bytes, write_text
 from signwise.parallel import map_chunks
+
+if TYPE_CHECKING:
+    from signwise.data.scan import _Inspections
+    from signwise.data.sources import Listing
 
 SIDE = 32
 CLASSES = tuple(f"colour{number}" for number in range(10))
@@ -52,6 +58,11 @@ PREPARE_STEPS = {
     "report": ["data.prepare:data_overview", "data.prepare:data_page"],
     "seal the cache": ["data.prepare:seal"],
     "write the tables": ["data.prepare:write_csv"],
+}
+DRAWN_STEPS = {
+    name: places
+    for name, places in PREPARE_STEPS.items()
+    if name not in ("list the files", "read: hash, decode, measure, cache")
 }
 EVALUATE_STEPS = {
     "read the table": ["evaluation.pictures:load_data"],
@@ -195,7 +206,11 @@ def write_model(path: Path) -> None:
 def run_part(name: str, place: Place) -> list[Step]:
     """Run one part; the last step is the whole of it."""
     steps: list[Step] = []
-    named = {"prepare": PREPARE_STEPS, "evaluate": EVALUATE_STEPS}.get(name, {})
+    named = {
+        "prepare": PREPARE_STEPS,
+        "prepare, drawn": DRAWN_STEPS,
+        "evaluate": EVALUATE_STEPS,
+    }.get(name, {})
     with timed_calls(named, steps):
         work = PARTS[name](place)  # imports, and what is there before, are not the part's
         with timed(name, steps):
@@ -224,6 +239,87 @@ def inspect_all(place: Place) -> Callable[[], None]:
             inspect_file(place.path(index), IMAGE_SIZE, MAX_PIXELS)
 
     return work
+
+
+def prepare_drawn(place: Place) -> Callable[[], None]:
+    """`signwise prepare` without the files: the pictures are drawn, and not read.
+
+    All that looks at every picture at once is as it is; the rest is the same for each picture.
+    """
+    import signwise
+    from signwise.data import scan
+
+    (place.folder / "drawn").mkdir(parents=True, exist_ok=True)
+
+    def work() -> None:
+        instead: dict[str, Callable[..., Any]] = {
+            "list_source": _list_drawn,
+            "_inspect": _inspect_drawn,
+        }
+        replaced = {name: getattr(scan, name) for name in instead}
+        for name, function in instead.items():
+            setattr(scan, name, partial(function, place))
+        signwise.prepare(place.folder / "drawn", place.data)
+        for name, function in replaced.items():
+            setattr(scan, name, function)
+
+    return work
+
+
+def _list_drawn(place: Place, source: Path, **_: object) -> "Listing":
+    """What lies there if the pictures were written, in the order of the paths."""
+    from signwise.data.sources import COLUMNS, Listing
+
+    each = place.count // len(CLASSES)
+    labels = [label for label in CLASSES for _ in range(each)]
+    paths = [
+        str(place.path(number * len(CLASSES) + kind).relative_to(place.photos))
+        for kind in range(len(CLASSES))
+        for number in range(each)
+    ]
+    within = [path.partition("/")[2] for path in paths]
+    columns: dict[str, object] = dict.fromkeys(COLUMNS, "")
+    columns |= {"path": paths, "label": labels, "within": within}
+    table = pd.DataFrame(columns, dtype=object)
+    return Listing(table=table, root=source.resolve(), skipped=Counter())
+
+
+def _inspect_drawn(
+    place: Place, listing: pd.DataFrame, root: Path, size: int, max_pixels: int, pixels: Path
+) -> "_Inspections":
+    """What reading them would find, and their pixels in the array file."""
+    from signwise.data.quality import SIGNATURE_SIDE, Inspection, fingerprint
+    from signwise.data.scan import _Inspections
+
+    assert (root.name, size, max_pixels) == ("drawn", SIDE, MAX_PIXELS)
+    found = _Inspections(len(listing))
+    array = np.lib.format.open_memmap(pixels, mode="r+")
+    each, half = place.count // len(CLASSES), SIDE // SIGNATURE_SIDE
+    for start in range(0, place.count, CHUNK):
+        pictures = draw(start // CHUNK)[: place.count - start]
+        grey = pictures.mean(axis=3, dtype=np.float32)
+        small = grey.reshape(-1, SIGNATURE_SIDE, half, SIGNATURE_SIDE, half).mean(axis=(2, 4))
+        looks = [
+            Inspection(
+                problem="truncated" if (start + at) % BROKEN == BROKEN - 1 else "",
+                sha256=sha256_bytes(pictures[at].tobytes()),
+                width=SIDE,
+                height=SIDE,
+                brightness=0.5,
+                contrast=0.2,
+                sharpness=0.4,
+                fingerprint=fingerprint(small[at]),
+                signature=small[at].astype(np.uint8).tobytes(),
+            )
+            for at in range(len(pictures))
+        ]
+        for kind in range(len(CLASSES)):
+            row = kind * each + start // len(CLASSES)
+            block = pictures[kind :: len(CLASSES)]
+            found.put(row, looks[kind :: len(CLASSES)])
+            array[row : row + len(block)] = block
+    array.flush()
+    return found
 
 
 def prepare_all(place: Place) -> Callable[[], None]:
@@ -310,6 +406,7 @@ def evaluate_all(place: Place) -> Callable[[], None]:
 
 
 PARTS: dict[str, Callable[[Place], Callable[[], None]]] = {
+    "prepare, drawn": prepare_drawn,
     "prepare": prepare_all,
     "predict": predict_all,
     "evaluate": evaluate_all,

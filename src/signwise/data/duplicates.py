@@ -43,7 +43,8 @@ def near_pairs(
             near = _correlation(signatures[one], signatures[two]) >= MIN_CORRELATION
             found.append(block[near])
         known = np.sort(np.concatenate(found))
-    return order[np.stack(np.divmod(known, count), axis=1)]
+    pairs: NDArray[np.intp] = order[np.stack(np.divmod(known, count), axis=1)]
+    return pairs
 
 
 def first_rivals(hashes: Sequence[str], labels: Sequence[str]) -> list[int | None]:
