@@ -43,6 +43,8 @@ COPY, BROKEN = 50, 1000
 COARSE = 8
 NOISE = 40.0
 """Of the coarse grid, standard deviation in grey levels."""
+WAVE = 1.2
+"""What the model adds to its logits, all but by chance, so that it makes mistakes."""
 OTHER_SIZE = 24
 """Of the cache that is made by itself."""
 NETWORK = "squeezenet1_1"
@@ -172,16 +174,26 @@ def write_model(path: Path) -> None:
     from signwise.model_file.record import ModelRecord
     from signwise.model_file.write import write_model as write
 
-    spread = (NOISE / COARSE) ** 2
-    weights = 2 * colours().T / spread / 4
-    offset = -np.square(colours()).sum(axis=1) / spread / 4
-    names = {"weights": weights, "offset": offset, "axes": np.array([1, 2])}
+    spread = 1000.0
+    waves = np.random.default_rng(0).normal(0, 1, (3, len(CLASSES)))
+    constants = {
+        "weights": 2 * colours().T / spread,
+        "offset": -np.square(colours()).sum(axis=1) / spread,
+        "waves": waves,
+        "height": np.array(WAVE),
+        "axes": np.array([1, 2]),
+        "last": np.array([-1]),
+    }
     graph = helper.make_graph(
         [
             helper.make_node("Cast", ["images"], ["values"], to=TensorProto.FLOAT),
             helper.make_node("ReduceMean", ["values", "axes"], ["mean"], keepdims=0),
             helper.make_node("MatMul", ["mean", "weights"], ["scores"]),
-            helper.make_node("Add", ["scores", "offset"], ["logits"]),
+            helper.make_node("Add", ["scores", "offset"], ["by_colour"]),
+            helper.make_node("MatMul", ["mean", "waves"], ["phase"]),
+            helper.make_node("Sin", ["phase"], ["sine"]),
+            helper.make_node("Mul", ["sine", "height"], ["chance"]),
+            helper.make_node("Add", ["by_colour", "chance"], ["logits"]),
             helper.make_node("Softmax", ["logits"], ["probabilities"], axis=-1),
             helper.make_node("ReduceMax", ["probabilities", "last"], ["known"], keepdims=0),
         ],
@@ -195,7 +207,7 @@ def write_model(path: Path) -> None:
             numpy_helper.from_array(
                 value.astype(np.int64 if name in ("axes", "last") else np.float32), name
             )
-            for name, value in (names | {"last": np.array([-1])}).items()
+            for name, value in constants.items()
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
