@@ -11,14 +11,15 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import peers
+import peer_tables
 import record
 from predict import INFERENCE
 from record import Record
-from signwise.files import write_text
+from signwise.files import write_bytes, write_text
 from signwise.model_file.read import read_model, shipped_models
 from signwise.report.words import DASH, LEVEL, UNIT, between, counted, number, percent, score
 from transfer import TransferRow, means_of
+from transfer_peers import FASTAI_EPOCHS, TUTORIAL_EPOCHS
 from unknown import DEFAULT, PLAIN, REAL, UnknownRow
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -42,7 +43,7 @@ def page(records: Sequence[Record]) -> str:
     """The whole page, Markdown."""
     by_name = {one.name: one for one in records}
     speed = [one for bench in SPEED for one in records if one.bench == bench]
-    rest = [one for one in records if one.bench not in (*SPEED, "unknown", "transfer")]
+    rest = [one for one in records if one.bench not in (*SPEED, "unknown", "transfer", "peers")]
     return "\n\n".join(
         (
             INTRODUCTION,
@@ -54,6 +55,7 @@ def page(records: Sequence[Record]) -> str:
             "## Unknown, from scratch",
             unknown_table(by_name["unknown"]),
             *transfer_section(by_name.get("transfer")),
+            *peers_section(by_name.get("peers")),
             "## Speed",
             figures_table(speed),
             "## Everything else",
@@ -184,14 +186,26 @@ def transfer_section(measured: Record | None) -> tuple[str, ...]:
         " weights: ImageNet's of torchvision's `mobilenet_v2`, or `signs` for its ResNet-18."
         " signwise: `prepare`, `train` and `evaluate` with defaults, trained against rendered"
         " pictures besides. tutorial: PyTorch's tutorial of transfer learning,"
-        f" {peers.TUTORIAL_EPOCHS} epochs. logistic: scikit-learn's logistic regression on frozen"
-        f" features. fastai: `fine_tune({peers.FASTAI_EPOCHS})`. Seeds are splits by students and"
+        f" {TUTORIAL_EPOCHS} epochs. logistic: scikit-learn's logistic regression on frozen"
+        f" features. fastai: `fine_tune({FASTAI_EPOCHS})`. Seeds are splits by students and"
         " by tracks; ants and bees test the same 153 pictures each time, which count once in the"
         " interval. `signs` has seen frames of these road signs. Seconds are of whole commands,"
         " nothing kept from before, on a machine that others used too: there CPU seconds compare"
         " better."
     )
     return ("## Transfer", table(heads, rows), f"{text} {origin(measured)}")
+
+
+def peers_section(measured: Record | None) -> tuple[str, ...]:
+    """signwise beside other tools; nothing where it is not measured."""
+    if measured is None:
+        return ()
+    figures = "; ".join(f"{one.what}: {one.in_words()}" for one in measured.figures)
+    last = (
+        f"signwise to the best of the others, above 1 where signwise is ahead. {figures}."
+        f" {origin(measured)} `{measured.name}`: {measured.n:,} {measured.counted}."
+    )
+    return (*peer_tables.section(measured), last)
 
 
 def figures_table(records: Sequence[Record]) -> str:
@@ -234,7 +248,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write the page, and the rows of README.md."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.parse_args(arguments)
-    write_text(PAGE, page(record.newest(record.RESULTS)) + "\n")
+    records = record.newest(record.RESULTS)
+    write_text(PAGE, page(records) + "\n")
+    for one in records:
+        if one.name == "peers":
+            write_bytes(PAGE.with_name(peer_tables.PLOT), peer_tables.plot(one))
     write_text(README, with_shipped(README.read_text(encoding="utf-8")))
     print(PAGE)
 

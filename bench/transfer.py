@@ -4,12 +4,12 @@
         [--only SET...] [--methods METHOD...] [--seeds 0 1 2 3 4] [--again]
 
 Each cell, one method with one seed on one set, is a row of whole commands: signwise prepare, train
-and evaluate with nothing kept from runs before, or one of bench/peers.py, in the environment of
-bench/peers.txt. All methods get the same training, validation and test pictures, the same weights,
-and wait for threads in the same way, which counts where a machine is shared. A cell that ends is a
-line of OUT/cells.jsonl, so that the benchmark can be stopped and goes on; --again measures cells
-anew. Seeds are splits by groups, but ants-bees tests the pictures of its own val/ each time, and
-draws validation pictures from its train/. The last line is one JSON document.
+and evaluate with nothing kept from runs before, or one of bench/transfer_peers.py, in the
+environment of bench/peers.txt. All methods get the same training, validation and test pictures, the
+same weights, and wait for threads in the same way, which counts where a machine is shared. A cell
+that ends is a line of OUT/cells.jsonl, so that the benchmark can be stopped and goes on; --again
+measures cells anew. Seeds are splits by groups, but ants-bees tests the pictures of its own val/
+each time, and draws validation pictures from its train/. The last line is one JSON document.
 """
 
 import argparse
@@ -156,8 +156,8 @@ def run_signwise(
 def run_peer(
     method: str, python: Path, one: Set, seed: int, photos: Path, weights: Path, work: Path
 ) -> list[Spent]:
-    """A method of bench/peers.py as one command; leaves `ANSWERS`."""
-    command = [python, ROOT / "bench" / "peers.py", method, photos.parent]
+    """A method of bench/transfer_peers.py as one command; leaves `ANSWERS`."""
+    command = [python, ROOT / "bench" / "transfer_peers.py", method, photos.parent]
     command += ["--model", one.model, "--weights", weights, "--size", one.size, "--seed", seed]
     command += ["--scenes"] if one.folder == "ants-bees" else []
     environment = dict(os.environ) | OPENMP_WAITING

@@ -28,7 +28,7 @@ from signwise.data.manifest import load_data
 from signwise.model_file.read import shipped_models
 from signwise.opening import read_record
 
-HELPERS = ("record", "resnet", "peers", "photo_sets", "scale_parts")
+HELPERS = ("record", "resnet", "photo_sets", "peer_tables", "scale_parts")
 BENCHMARKS = sorted(
     path.stem for path in Path(record.__file__).parent.glob("*.py") if path.stem not in HELPERS
 )

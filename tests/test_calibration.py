@@ -163,7 +163,9 @@ def test_a_model_that_knows_frequencies_alone_is_told(count: int) -> None:
     labels = (np.arange(count) % 20 == 0).astype(np.int64)
     logits = np.random.default_rng(0).normal(0, 40, (count, 2))
     found = calibrate(logits, labels, np.ones(2), USUAL)
-    assert "no better than how frequent" in " ".join(notes_on(logits, labels, found, USUAL))
+    assert "do not show that the model tells the classes" in " ".join(
+        notes_on(logits, labels, found, USUAL)
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -175,7 +177,18 @@ def test_what_60_pictures_can_tell_of_learning(seed: int) -> None:
         logits = 2.0 * np.eye(2)[shown] + rng.normal(0, 0.3, (60, 2))
         found = calibrate(logits, labels, np.ones(2), USUAL)
         notes = " ".join(notes_on(logits, labels, found, USUAL))
-        assert ("on 60 validation pictures the model tells" in notes) == (not learned)
+        assert ("60 validation pictures do not show that the model tells" in notes) == (not learned)
+
+
+@pytest.mark.parametrize(("right", "told"), [(10, True), (14, True), (16, False)])
+def test_of_few_pictures_it_is_said_what_they_do_not_show(right: int, told: bool) -> None:
+    """14 of 20 may be luck, and may be learned: neither is claimed."""
+    labels = np.arange(20) % 2
+    shown = np.where(np.arange(20) < right, labels, 1 - labels)
+    logits = 2.0 * np.eye(2)[shown]
+    found = calibrate(logits, labels, np.ones(2), USUAL)
+    notes = " ".join(notes_on(logits, labels, found, USUAL))
+    assert ("20 validation pictures do not show that" in notes) == told
 
 
 def test_a_model_that_knows_a_little_more_than_frequencies_is_not_told_so() -> None:

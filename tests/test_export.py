@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import signwise
 from console import failure
+from serving import predict, running
 from signwise.cli import verbs
 from signwise.cli.main import main
 from signwise.errors import SignwiseError
@@ -28,6 +29,7 @@ from signwise.export.formats import FORMATS, Format, Source
 from signwise.export.torch_program import read_program
 from signwise.folders import MARKER
 from signwise.inference.predictor import Predictor
+from signwise.metrics.rates import wilson_interval
 from signwise.model_file.read import ModelFile, read_model
 from signwise.model_file.record import ModelRecord
 from signwise.training.restore import load_graph
@@ -83,6 +85,7 @@ def test_every_format_decides_as_model_onnx(name: str, exported: Exported, prepa
     found = json.loads((result.out / CERTIFICATE).read_text(encoding="utf-8"))
     assert found["format"] == name
     assert (found["pictures"], found["decisions_differ"]) == (pictures, 0)
+    assert found["differing_share_ci95"] == list(wilson_interval(0, pictures) or ())
     assert 0 <= found["largest_difference"] < (0.2 if name == "onnx-int8" else 1e-4)
     assert found["images_per_second"] > 0 < found["images_per_second_of_model_onnx"]
     assert set(found["files"]) == FILES[name]
@@ -124,6 +127,20 @@ def test_evaluate_takes_what_was_exported(
     )
     assert found.confusion_matrix == wanted.confusion_matrix
     assert found.selective.accepted == wanted.selective.accepted
+
+
+@pytest.mark.parametrize("name", RUN_BY_SIGNWISE)
+def test_serve_takes_what_was_exported(
+    name: str, exported: Exported, trained_run: Path, prepared: Path
+) -> None:
+    table = signwise.load_data(prepared).table
+    paths = [prepared.parent / "photos" / path for path in table["path"][:20]]
+    wanted = signwise.predict(trained_run, paths).rows
+    with running(exported(name).out) as service:
+        # A model repository is called as the folder in it.
+        assert service.models == ("run" if name == "triton" else name,)
+        found = predict(service, *((path.name, path.read_bytes()) for path in paths)).json()
+    assert [row["label"] for row in found["predictions"]] == [row["label"] for row in wanted]
 
 
 def test_predictions_of_many_threads_are_openvinos_own(
@@ -333,6 +350,7 @@ def test_int8_may_change_two_decisions_in_a_thousand(
     found = Comparison(
         pictures=pictures,
         decisions_differ=differ,
+        differing_share_ci95=(0, 1),
         largest_difference=0.5,
         largest_difference_of_known=0.5,
         images_per_second=1,

@@ -209,7 +209,7 @@ def test_a_head_can_be_fitted_where_it_is_linear(model: str, can: bool) -> None:
     ("pictures", "count"), [(1, 5), (199, 5), (200, 5), (201, 4), (400, 2), (9999, 2)]
 )
 def test_fewer_pictures_have_more_views(pictures: int, count: int) -> None:
-    assert features.views_of(pictures, HeadConfig(views=(2, 5), pictures=1000)) == count
+    assert HeadConfig(views=(2, 5), pictures=1000).views_of(pictures) == count
 
 
 # Stage one of a whole network.

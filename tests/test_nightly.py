@@ -10,9 +10,10 @@ import pytest
 pytestmark = pytest.mark.nightly
 
 
-def test_runs_killed_at_random_times_resume_to_the_same_bits() -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_runs_killed_at_random_times_resume_to_the_same_bits(processes: int) -> None:
     script = Path(__file__).parents[1] / "bench" / "kill_resume.py"
-    command = [sys.executable, str(script), "--kills", "10"]
+    command = [sys.executable, str(script), "--kills", "10", "--processes", str(processes)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout.splitlines()[-1])

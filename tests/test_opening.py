@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from signwise.cli.main import main
 from signwise.errors import SignwiseError
 from signwise.files import write_json
 from signwise.opening import MOST_PICTURE, open_regular, read_json, read_record, read_regular
+from toy import toy_folder, toy_model
 
 posix = pytest.mark.skipif(os.name == "nt", reason="another operating system")
 
@@ -97,6 +99,59 @@ def test_what_is_no_regular_file_is_refused_at_once(
         with pytest.raises(OSError, match=reason) as caught:
             read(path, MOST_PICTURE)
         assert reason in str(caught.value.strerror), "and not in its name alone"
+
+
+GIVEN = {
+    "SOURCE": ("prepare", "a", "--out", "out"),
+    "--out": ("prepare", "photos", "--out", "a"),
+    "--exclude": ("prepare", "photos", "--out", "out", "--exclude", "a"),
+    "--config": ("prepare", "photos", "--out", "out", "--config", "a"),
+    "--data": ("evaluate", "toy.onnx", "--data", "a", "--out", "out"),
+    "--unknown": ("evaluate", "toy.onnx", "--data", "photos", "--unknown", "a", "--out", "out"),
+    "MODEL": ("predict", "a", "photos"),
+    "DATA": ("train", "a", "--out", "out"),
+    "IMAGES": ("predict", "toy.onnx", "a"),
+    "IMAGES of explain": ("explain", "toy.onnx", "a", "--out", "out"),
+}
+"""Every argument that names what a verb opens."""
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("work")
+    toy_folder(folder / "photos", per_class=9)
+    toy_model(folder / "toy.onnx")
+    return folder
+
+
+@posix
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("kind", sorted(STRANGE.keys() - {"folder", "no name", "sparse"}))
+@pytest.mark.parametrize("argument", GIVEN)
+def test_no_argument_that_is_no_file_hangs_a_verb_or_is_a_bug(
+    work: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    argument: str,
+    kind: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos", "toy.onnx"):
+        Path(name).symlink_to(work / name)
+    STRANGE[kind][0](Path("a"))
+    if (argument, kind) == ("--out", "missing"):
+        return
+    found = main(GIVEN[argument])
+    told = capsys.readouterr()
+    row = argument.startswith("IMAGES")
+    assert found == 2 or (row and found == 1), told
+    assert row or told.err.startswith("error: "), told
+    assert "bug" not in told.err
+    assert "a" in told.err + told.out
+    assert not Path("out", "metrics.json").exists()
+    there = kind not in ("missing", "link to itself")
+    assert not (there and "does not exist" in told.err), "it is there, but no file"
 
 
 def test_a_file_is_read_up_to_the_limit_and_not_beyond(tmp_path: Path) -> None:

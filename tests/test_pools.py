@@ -14,6 +14,7 @@ from PIL import Image
 
 import signwise
 from signwise.config import (
+    HeadConfig,
     Kind,
     LossConfig,
     NegativesConfig,
@@ -270,6 +271,22 @@ def test_how_many_are_rendered(
     assert data.has_negatives
     assert data.rendered.pixels is data.held_out.pixels
     assert not set(data.rendered.rows) & set(data.held_out.rows)
+
+
+def test_from_pre_trained_weights_little_more_is_rendered_than_stage_one_draws(
+    prepared: PreparedData, plain_renderer: list[frozenset[str]]
+) -> None:
+    table = prepared.table.copy()
+    table["split"] = ["train", "val"] * 24
+    negatives = NegativesConfig(rendered=0.5, rendered_each_draw=2.0, own_share=0.5)
+    head = HeadConfig(views=(1, 3), pictures=1000)
+    config = resolved(
+        prepared, unknown="synthetic", weights="signs", image_size=8, negatives=negatives, head=head
+    )
+    data = gather(replace(prepared, table=table), config, NOTHING).data
+    assert plain_renderer
+    # 24 pictures in 3 views draw 36; twice that, a third of which may be the classes' own.
+    assert (len(data.rendered) + len(data.held_out), len(data.held_out)) == (48 + 16, 16)
 
 
 @pytest.mark.parametrize("kind", ["signs", "photos"])

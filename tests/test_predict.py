@@ -162,7 +162,7 @@ def test_a_name_that_is_not_utf8_is_read_and_written_legibly(model: Path, tmp_pa
     assert r"caf\xe9.png,stop" in (tmp_path / "o.csv").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["rows", "rows.txt", "rows.csv.gz", "rows.json"])
+@pytest.mark.parametrize("name", ["rows.txt", "rows.csv.gz", "rows.json"])
 def test_an_out_of_another_kind_is_refused(model: Path, folder: Path, name: str) -> None:
     with pytest.raises(SignwiseError, match=r"^`out` rows.*\.csv, \.jsonl, \.parquet"):
         predict(model, folder, out=Path(name))

@@ -285,14 +285,22 @@ def test_a_missing_val_is_taken_from_train_by_groups(tmp_path: Path) -> None:
     assert "no pictures in val" in none.warnings
 
 
-def test_a_source_of_test_pictures_alone_says_what_to_do(source: Path, tmp_path: Path) -> None:
-    rows = [f"{path},{path.parent.name},test" for path in sorted(source.rglob("*.png"))]
+@pytest.mark.parametrize("splits", [("test",), ("val", "test")])
+def test_a_source_with_nothing_to_train_on_says_what_to_do(
+    source: Path, tmp_path: Path, splits: tuple[str, ...]
+) -> None:
+    paths = sorted(source.rglob("*.png"))
+    rows = [
+        f"{path},{path.parent.name},{splits[number % len(splits)]}"
+        for number, path in enumerate(paths)
+    ]
     listing = tmp_path / "t.csv"
     listing.write_text("\n".join(["path,label,split", *rows]))
     with pytest.raises(
         SignwiseError,
-        match=rf"all {COUNT} pictures of .*t\.csv are in test, and none is left to train on: "
-        r"measure a model on them with signwise evaluate MODEL --data .*t\.csv, or leave out what",
+        match=rf"all {COUNT} pictures of .*t\.csv are in {' and '.join(sorted(splits))}, and none "
+        r"is left to train on: measure a model on them with signwise evaluate MODEL "
+        r"--data .*t\.csv, or leave out what",
     ):
         prepare(listing, tmp_path / "data")
 

@@ -23,7 +23,7 @@ from toy_training import QUICK, settings
 
 pytestmark = [pytest.mark.usefixtures("toy_net"), pytest.mark.numeric]
 
-STAGED = replace(QUICK, epochs=None, threads=1)
+STAGED = replace(QUICK, epochs=None, threads=1, fine_tuning=FineTuningConfig(mixtures=()))
 """The epochs are not given, so that the validation loss says how many."""
 HEAD = {"5.weight", "5.bias"}
 SMALL = "shufflenet_v2_x0_5"
@@ -106,7 +106,7 @@ def test_it_ends_after_epochs_that_did_not_help(
     last: int,
 ) -> None:
     script(monkeypatch, losses)
-    patient = FineTuningConfig(patience=patience)
+    patient = FineTuningConfig(patience=patience, mixtures=())
     history = begin(prepared, tmp_path / "run", weights=str(start), fine_tuning=patient)
     assert numbers(history) == list(range(last + 1))
 
@@ -172,7 +172,9 @@ def test_a_run_killed_after_stage_one_goes_on_to_the_same_bits(
 ) -> None:
     """Stage one is not done again, nor are the weights needed that it began from."""
     whole, halted = tmp_path / "whole", tmp_path / "halted"
-    begin(prepared, whole, weights=str(start), epochs=2)
+    mixed = replace(STAGED, weights=str(start), epochs=2, fine_tuning=FineTuningConfig())
+    assert mixed.fine_tuning.mixtures
+    begin(prepared, whole, **vars(mixed))
 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -180,7 +182,7 @@ def test_a_run_killed_after_stage_one_goes_on_to_the_same_bits(
     with monkeypatch.context() as patch:
         patch.setattr(stages, "run_epoch", stop)
         with pytest.raises(KeyboardInterrupt):
-            signwise.train(prepared, halted, replace(STAGED, weights=str(start), epochs=2))
+            signwise.train(prepared, halted, mixed)
     assert numbers(read_history(halted / "history.csv")) == [0]
     start.unlink()
     monkeypatch.setattr(stages, "fit_stage_one", stop)
@@ -194,6 +196,23 @@ def test_a_run_killed_after_stage_one_goes_on_to_the_same_bits(
     ]
     assert rows[0] == rows[1]
     assert numbers(rows[0]) == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("unfinished")
+def test_an_epoch_comes_to_the_best_mixture_with_stage_one(
+    prepared: Path, start: Path, tmp_path: Path
+) -> None:
+    """Far too high a rate ruins the weights themselves; next to stage one they are still good."""
+
+    def losses(name: str, *mixtures: float) -> list[float]:
+        gentle = FineTuningConfig(learning_rate=5.0, mixtures=mixtures)
+        history = begin(prepared, tmp_path / name, weights=str(start), epochs=2, fine_tuning=gentle)
+        return [row.val_loss for row in history]
+
+    alone, mixed = losses("alone"), losses("mixed", 0.001)
+    assert mixed[0] == alone[0]
+    assert len(mixed) == len(alone) == 3
+    assert all(one < other for one, other in zip(mixed[1:], alone[1:], strict=True))
 
 
 @pytest.mark.usefixtures("unfinished")

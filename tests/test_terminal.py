@@ -59,6 +59,7 @@ def test_an_export_says_what_its_certificate_does() -> None:
         comparison=Comparison(
             pictures=1200,
             decisions_differ=2,
+            differing_share_ci95=(0.0005, 0.0061),
             largest_difference=0.0123,
             largest_difference_of_known=0.0345,
             images_per_second=2501.4,
@@ -80,6 +81,7 @@ def test_an_export_says_what_its_certificate_does() -> None:
     text = joined(terminal.export(result))
     assert "2 decisions differ from those of model.onnx on 1,200 validation pictures" in text
     assert "largest difference of an answer 0.03" in text
+    assert "of other such pictures 0.1 to 0.6 % may differ (95 % interval)" in text
     assert "2,501 images/s, model.onnx 1,002 in the same run" in text
     assert text.endswith(f"wrote {OUT} (model.onnx, certificate.json)")
 

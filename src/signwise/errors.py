@@ -13,13 +13,18 @@ class SignwiseError(ValueError):
     """What was asked for can't be done: one line that names the file or argument, and the fix."""
 
 
+class ToldElsewhere(SignwiseError):
+    """The same, where another process of the run tells the user."""
+
+
 class UnreadableImage(SignwiseError):
     """One picture can't be used; the text is the reason."""
 
 
 def one_line(error: Exception) -> str:
     """What another library says was wrong, in one line, without what a terminal obeys."""
-    return printable(" ".join(str(error).split()))
+    text = (isinstance(error, OSError) and error.strerror) or str(error)  # without the path again
+    return printable(" ".join(text.split()))
 
 
 def printable(text: str) -> str:

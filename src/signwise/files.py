@@ -183,6 +183,11 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def real_path(path: str | os.PathLike[str]) -> Path:
+    """Where the path leads, links followed; one to itself stays, which Path.resolve would not."""
+    return Path(os.path.realpath(path))
+
+
 def printable_path(path: str | os.PathLike[str]) -> str:
     r"""The path as valid text: bytes of a file name that are not UTF-8 become \xNN."""
     text = os.fspath(path)

@@ -14,6 +14,7 @@ import msgspec
 
 from signwise.errors import SignwiseError
 from signwise.files import Json
+from signwise.places import is_remote, open_remote
 
 Record = TypeVar("Record")
 
@@ -30,7 +31,12 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def open_regular(path: str | os.PathLike[str], most: int | None = None) -> BinaryIO:
-    """The file, opened to read bytes; raises OSError where it is none, or has more than `most`."""
+    """The file, opened to read bytes; raises OSError where it is none, or has more than `most`.
+
+    One in a store (see `places`) is fetched as a whole.
+    """
+    if is_remote(path):
+        return open_remote(os.fspath(path), most)
     try:
         _check(path, os.stat(path), most)  # noqa: PTH116  (a Path costs 7 % of a picture)
         descriptor = os.open(path, _FLAGS)
@@ -80,6 +86,23 @@ def read_record(path: str | os.PathLike[str], kind: type[Record]) -> Record:
 def _json_bytes(path: str | os.PathLike[str]) -> bytes:
     """The content without the mark that some editors put before UTF-8."""
     return read_regular(path, MOST_JSON).removeprefix(codecs.BOM_UTF8)
+
+
+def is_no_input(path: str | os.PathLike[str]) -> str:
+    """Why a path is neither a folder nor a file to read, as the rest of a sentence about it."""
+    try:
+        os.stat(path)  # noqa: PTH116
+    except FileNotFoundError:
+        return "does not exist"
+    except (OSError, ValueError) as error:
+        return f"can't be opened ({_reason(error)})"
+    return "is no regular file"
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says, as the end of a sentence."""
+    text = error.strerror or "can't be read"
+    return text[:1].lower() + text[1:]
 
 
 def _check(path: str | os.PathLike[str], found: os.stat_result, most: int | None) -> None:

@@ -1,4 +1,4 @@
-"""One function over many items: in this process, or in several, in the order of the items."""
+"""One function over many items: in this process, in several, or on a cluster, in their order."""
 
 import multiprocessing
 import os
@@ -6,9 +6,12 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, partial
 from typing import TypeVar
 
+from signwise.cluster import connected, spread
 from signwise.errors import SignwiseError
 from signwise.progress import track
 from signwise.runtime import available_cores
@@ -22,6 +25,28 @@ IDLE_SECONDS = 10
 WATCH_SECONDS = 0.5
 MOST_WORKERS = 60
 """Windows can't wait for many more."""
+CHUNKS_AT_ONCE = 16
+"""That one worker of a cluster gets: what is handed over costs some milliseconds."""
+_on_cluster = ContextVar("on_cluster", default=False)
+
+
+@contextmanager
+def working_on(cluster: str | None) -> Iterator[None]:
+    """While the block runs, `map_chunks` works on this cluster, if any: see `cluster.connected`."""
+    if cluster is None:
+        yield
+        return
+    with connected(cluster):
+        token = _on_cluster.set(True)
+        try:
+            yield
+        finally:
+            _on_cluster.reset(token)
+
+
+def on_cluster() -> bool:
+    """Whether `map_chunks` works on other machines now, which see no temporary file of this one."""
+    return _on_cluster.get()
 
 
 def map_chunks(
@@ -33,16 +58,20 @@ def map_chunks(
     description: str | None = None,
     workers: int | None = None,
     worth_a_process: int = WORTH_A_PROCESS,
+    here: bool = False,
 ) -> Iterator[Result]:
     """The results of `function` in the order of the chunks.
 
     `total` counts pictures, `chunk_size` of them a chunk. Without a number of workers there are as
     many as the work is worth, `worth_a_process` pictures each, at most one a core; one is this very
-    process. A description shows progress. Raises SignwiseError where a worker dies, as when the
-    memory runs out.
+    process. `here`: on this machine in any case. A description shows progress. Raises SignwiseError
+    where a worker dies, as when the memory runs out.
     """
     count = workers or min(available_cores(), max(1, total // worth_a_process))
-    results = _results(function, chunks, min(count, max(1, len(chunks)), MOST_WORKERS))
+    if on_cluster() and not here:
+        results = _far_results(function, chunks)
+    else:
+        results = _results(function, chunks, min(count, max(1, len(chunks)), MOST_WORKERS))
     if description is None:
         yield from results
         return
@@ -50,6 +79,24 @@ def map_chunks(
         for number, result in enumerate(results):
             advance(min(chunk_size, total - number * chunk_size))
             yield result
+
+
+def _far_results(function: Callable[[Item], Result], chunks: Sequence[Item]) -> Iterator[Result]:
+    several = [
+        chunks[start : start + CHUNKS_AT_ONCE] for start in range(0, len(chunks), CHUNKS_AT_ONCE)
+    ]
+    for results in spread(partial(_for_each, function), several, ordered=True):
+        yield from results
+
+
+def _for_each(
+    function: Callable[[Item], Result],
+) -> Callable[[Sequence[Item]], list[Result]]:
+    return partial(_list_of, function)
+
+
+def _list_of(function: Callable[[Item], Result], chunks: Sequence[Item]) -> list[Result]:
+    return [function(chunk) for chunk in chunks]
 
 
 def _results(

@@ -15,10 +15,23 @@ PLAIN_INTERVAL_SECONDS = 10.0
 
 _shown: list["Console"] = []
 """The consoles of the bars that are shown now."""
+_muted: list[bool] = []
+
+
+@contextmanager
+def muted(really: bool = True) -> Iterator[None]:
+    """Show and say nothing in the block, since another process does."""
+    _muted.append(really)
+    try:
+        yield
+    finally:
+        _muted.pop()
 
 
 def say(text: str) -> None:
     """A line on standard error, above the bar where one is shown."""
+    if any(_muted):
+        return
     if _shown:
         _shown[-1].print(text, highlight=False, markup=False)
     else:
@@ -44,15 +57,20 @@ def _on_terminal() -> bool:
 
 
 @contextmanager
-def track(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Give `advance(n)`: a bar on standard error where it is a terminal, plain lines elsewhere."""
-    if _on_terminal():
+def track(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Give `advance(n)`: a bar on standard error where it is a terminal, plain lines elsewhere.
+
+    Without a total, where it is known only at the end, what is done is counted.
+    """
+    if any(_muted):
+        yield lambda _: None
+    elif _on_terminal():
         yield from _bar(description, total)
     else:
         yield from _lines(description, total)
 
 
-def _bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
+def _bar(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -77,18 +95,19 @@ def _bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
             _shown.pop()
 
 
-def _lines(description: str, total: int) -> Iterator[Callable[[int], None]]:
+def _lines(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
     done, begun = 0, time.monotonic()
     last = begun
+    of_all = "" if total is None else f" of {total}"
 
     def advance(n: int) -> None:
         nonlocal done, last
         done += n
-        if time.monotonic() - last >= PLAIN_INTERVAL_SECONDS and done < total:
+        if time.monotonic() - last >= PLAIN_INTERVAL_SECONDS and (total is None or done < total):
             last = time.monotonic()
-            _print(f"{description}: {done} of {total}")
+            _print(f"{description}: {done}{of_all}")
 
     yield advance
     # Short work stays silent: a pipeline's log is not a terminal.
-    if time.monotonic() - begun >= PLAIN_INTERVAL_SECONDS or done != total:
-        _print(f"{description}: {done} of {total}")
+    if time.monotonic() - begun >= PLAIN_INTERVAL_SECONDS or (total is not None and done != total):
+        _print(f"{description}: {done}{of_all}")

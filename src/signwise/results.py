@@ -390,6 +390,8 @@ class RunConfig:
     """Where it was computed, whatever `settings` ask for; None from older versions."""
     threads: int | None = None
     """CPU threads that it was computed with, likewise."""
+    processes: int = 1
+    """That trained together, as torchrun starts them."""
 
 
 def history_csv(history: Sequence[Epoch]) -> str:

@@ -11,6 +11,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -93,6 +94,26 @@ def default_threads() -> int:
     if asked.isdecimal() and 1 <= int(asked) <= MOST_THREADS:
         return int(asked)
     return available_cores()
+
+
+@dataclass(frozen=True)
+class Launched:
+    """Which of the processes that a launcher started together this one is."""
+
+    rank: int = 0
+    size: int = 1
+    local: int = 0
+    """Its number on its machine."""
+
+
+def launched() -> Launched:
+    """What the launcher, torchrun or one like it, says by the environment; else one process."""
+    numbers = [os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE")]
+    if not all(map(str.isdecimal, numbers)) or int(numbers[1]) < 2:
+        return Launched()
+    local = os.environ.get("LOCAL_RANK", "")
+    rank, size = map(int, numbers)
+    return Launched(rank, size, int(local) if local.isdecimal() else rank)
 
 
 def _quotas() -> Iterator[float]:

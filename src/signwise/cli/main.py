@@ -10,8 +10,9 @@ import io
 import os
 import signal
 import sys
+import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import UnionType
@@ -22,9 +23,13 @@ from signwise.cli.signals import STOPPED, Stopped, stopping
 from signwise.cli.verbs import VERBS
 from signwise.config import Config
 from signwise.config.meant import meant
-from signwise.errors import SignwiseError, printable
+from signwise.errors import SignwiseError, ToldElsewhere, printable
+from signwise.runtime import launched
 
 SHELLS = ("bash", "zsh")
+HEARD_SECONDS = 5.0
+"""So much later than the process that says what is wrong the others end, since a launcher then
+stops all."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     shown = warnings.showwarning
     warnings.showwarning = partial(_one_line_warning, verb=_verb(arguments))
     try:
-        return _run(arguments)
+        with _silence(sys.stdout if _another_says_it(arguments) else None):
+            return _run(arguments)
     finally:
         warnings.showwarning = shown
 
@@ -49,6 +55,8 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         _discard_output()  # the reader has seen enough, as `head` does
         return 0
+    except ToldElsewhere:
+        return 2
     except SignwiseError as error:
         return _fail(in_flags(str(error), _verb(arguments)))
     except OSError as error:
@@ -58,7 +66,8 @@ def _run(arguments: list[str]) -> int:
     except MemoryError:
         return _fail("out of memory: try smaller pictures, or fewer at a time")
     except KeyboardInterrupt as stop:
-        print("interrupted", file=sys.stderr)
+        if not _another_says_it(arguments):
+            print("interrupted", file=sys.stderr)
         return stop.status if isinstance(stop, Stopped) else STOPPED + signal.SIGINT
     except Exception as error:
         if os.environ.get("SIGNWISE_TRACEBACK"):
@@ -82,13 +91,39 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in VERBS:
         raise SignwiseError(f"no verb {name!r}{meant(name, VERBS)}: signwise --help lists them")
 
+    silent = _another_says_it(arguments)
     try:
-        call = _parse(name, rest)
+        with _silence(sys.stderr if silent else None):
+            call = _parse(name, rest)
+    except SignwiseError as error:
+        if not silent:
+            raise
+        time.sleep(HEARD_SECONDS)
+        raise ToldElsewhere(str(error)) from None
     except SystemExit as stop:  # tyro has printed the help, or what it can't parse
+        if silent:
+            time.sleep(HEARD_SECONDS)
+            return _status(stop)
         for line in unknown_flags(rest, VERBS[name]):
             print(line, file=sys.stderr)
         return _status(stop)
     return call()
+
+
+def _another_says_it(arguments: list[str]) -> bool:
+    """Whether this is one of several processes that train, and not the one that speaks."""
+    return arguments[:1] == ["train"] and launched().rank > 0
+
+
+@contextlib.contextmanager
+def _silence(stream: object) -> Iterator[None]:
+    """Let what the block writes to this of the two streams go nowhere."""
+    if stream is None:
+        yield
+        return
+    turned = contextlib.redirect_stdout if stream is sys.stdout else contextlib.redirect_stderr
+    with open(os.devnull, "w") as nowhere, turned(nowhere):  # noqa: PTH123 (a device, not a path)
+        yield
 
 
 def _status(stop: SystemExit) -> int:

@@ -16,7 +16,16 @@ from signwise.model_file.read import ModelsResult
 from signwise.model_file.record import ModelFigures
 from signwise.report import comparison_words, study_words
 from signwise.report.conclusion import conclusion
-from signwise.report.words import between, counted, group_name, percent, rates, score, verdict
+from signwise.report.words import (
+    LEVEL,
+    between,
+    counted,
+    group_name,
+    percent,
+    rates,
+    score,
+    verdict,
+)
 from signwise.results import Problem
 
 if TYPE_CHECKING:
@@ -190,10 +199,12 @@ def predict(result: "PredictResult") -> list[RenderableType]:
     labels = sorted(result.labels.items(), key=lambda item: -item[1])
     found = [f"{count:,} {escape(name)}" for name, count in labels if count]
     more = f" and {len(found) - SHOWN_CLASSES} more" if len(found) > SHOWN_CLASSES else ""
+    parts, kept = result.counts.get("parts"), result.counts.get("parts_kept")
+    there = f", {kept:,} of them there already" if kept else ""
     return [
         f"{result.counts['predicted']:,} pictures: {', '.join(found[:SHOWN_CLASSES])}{more}",
         *_problems(result.problems, str(result.out)),
-        _wrote(result.out),
+        _wrote(result.out) if parts is None else _wrote(result.out, f"{parts:,} parts{there}"),
     ]
 
 
@@ -223,6 +234,7 @@ def export(result: "ExportResult") -> list[RenderableType]:
     return [
         f"[bold]{found.decisions_differ:,} decisions differ[/] from those of model.onnx on"
         f" {pictures}; largest difference of an answer {difference:.1g}",
+        f"of other such pictures {between(found.differing_share_ci95)} may differ ({LEVEL})",
         f"{found.images_per_second:,.0f} images/s, model.onnx"
         f" {found.images_per_second_of_model_onnx:,.0f} in the same run (decoded pictures)",
         _wrote(result.out, ", ".join(result.files)),
@@ -285,7 +297,7 @@ def _line(markup: str) -> Text:
     return Text.from_markup(markup)
 
 
-def _wrote(path: Path | None, what: str = "") -> Text:
+def _wrote(path: Path | str | None, what: str = "") -> Text:
     note = f" [dim]({what})[/]" if what else ""
     return _line(f"[bold green]wrote[/] {escape(str(path))}{note}")
 

@@ -93,6 +93,7 @@ def prepare(
     out: Path,
     config: Path | None = None,  # noqa: ARG001 (cli reads it before, for the defaults)
     settings: PrepareConfig = PrepareConfig(),
+    cluster: str | None = None,
     json: bool = False,
 ) -> int:
     """Scan a folder of photos, report on it, split it, cache it.
@@ -101,9 +102,10 @@ def prepare(
         source: Folder with one sub-folder a class, or train/ val/ test/ of these, or a CSV.
         out: Folder to write; data that is there already is replaced.
         config: JSON file of settings; flags override it.
+        cluster: A Ray cluster's address, or auto: the one that runs, else one of this machine.
         json: Print the result as one JSON document on standard output.
     """
-    return _run(prepare, json, lambda api: api.prepare(source, out, settings))
+    return _run(prepare, json, lambda api: api.prepare(source, out, settings, cluster=cluster))
 
 
 def train(
@@ -161,6 +163,7 @@ def evaluate(
     unknown: Path | None = None,
     corruptions: bool = False,
     device: Literal["cpu", "cuda"] = "cpu",
+    cluster: str | None = None,
     out: Path | None = None,
     json: bool = False,
 ) -> int:
@@ -173,6 +176,7 @@ def evaluate(
         unknown: Folder of pictures of no class, to measure how many are wrongly accepted.
         corruptions: Also measure under 15 common corruptions at 5 severities each.
         device: Where the model runs; cuda wants onnxruntime-gpu.
+        cluster: A Ray cluster's address, or auto: the one that runs, else one of this machine.
         out: Folder to write, unless into the run; an evaluation there already is replaced.
         json: Print the result as one JSON document on standard output.
     """
@@ -186,6 +190,7 @@ def evaluate(
             unknown=unknown,
             corruptions=corruptions,
             device=device,
+            cluster=cluster,
             out=out,
         ),
     )
@@ -196,21 +201,24 @@ def predict(
     images: tuple[str, ...],
     /,
     *,
-    out: Path | None = None,
+    out: str | None = None,
     threshold: float | None = None,
     batch_size: int | None = None,
     device: Literal["cpu", "cuda"] = "cpu",
+    cluster: str | None = None,
     json: bool = False,
 ) -> int:
     """Answer one row a picture: its class, or `unknown`.
 
     Args:
         model: Run folder, model.onnx, what export wrote, or the name of one that ships.
-        images: Pictures, and folders of pictures.
-        out: File to write: .csv, .jsonl or .parquet; CSV on standard output unless given.
+        images: Pictures, folders, lists (.csv, .parquet), shards (.tar); also s3:// and gs://.
+        out: File to write: .csv, .jsonl or .parquet; any other name is a folder of parts, which a
+            second start goes on with. CSV on standard output unless given.
         threshold: Least `known` that is no `unknown`, unless the model's own.
         batch_size: Pictures in one pass through the network, unless by their size.
         device: Where the model runs; cuda wants onnxruntime-gpu.
+        cluster: A Ray cluster's address, or auto: the one that runs, else one of this machine.
         json: Print the result as one JSON document on standard output.
     """
     stream = None if out or json else sys.stdout
@@ -224,6 +232,7 @@ def predict(
             threshold=threshold,
             batch_size=batch_size,
             device=device,
+            cluster=cluster,
             stream=stream,
             keep_rows=json,
         ),

@@ -59,6 +59,10 @@ class HeadConfig(Config):
         super().__post_init__()
         check(len(self.penalties) > 0, self._part + "penalties", "one or more")
 
+    def views_of(self, pictures: int) -> int:
+        """How many views of so many training pictures are fitted on."""
+        return min(max(self.pictures // pictures, self.views[0]), self.views[1])
+
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuningConfig(Config):
@@ -70,6 +74,9 @@ class FineTuningConfig(Config):
     """Peak of the head's, as a share of `learning_rate`."""
     body: Amount = 1.0
     """The body's, as a share of the head's; with less it learned nothing (LOG.md)."""
+    mixtures: tuple[ShareAbove0, ...] = (0.125, 0.25, 0.5)
+    """Shares of an epoch's weights in mixtures with stage one's: the best of them, and of the
+    weights themselves, is what the epoch came to."""
     statistics: Share = 0.1
     """By how much batch norms' running statistics move towards the batch's at a step."""
     always: bool | None = None
@@ -205,6 +212,8 @@ class NegativesConfig(Config):
     """Rendered negatives in all, to each training picture."""
     rendered_range: Range[CountFrom0] = (1000, 20_000)
     """Least and most rendered negatives in all."""
+    rendered_each_draw: Amount = 1.5
+    """From pre-trained weights at most so many rendered pictures, to each that stage one draws."""
     own_share: Amount = 0.5
     """Rendered pictures of the user's own signs to each rendered negative."""
     held_out_share: Amount = 0.25

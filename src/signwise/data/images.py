@@ -33,7 +33,8 @@ from signwise.data.limits import (
 from signwise.data.strict_pillow import strict_pillow
 from signwise.errors import UnreadableImage
 from signwise.files import sha256_bytes
-from signwise.opening import MOST_PICTURE, open_regular
+from signwise.opening import MOST_PICTURE, open_regular, reason_of
+from signwise.places import Unreachable
 
 Pixels = NDArray[np.uint8]
 Source = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any]
@@ -153,7 +154,7 @@ def _decode(
             if not isinstance(source, io.BytesIO | io.BufferedReader) or source.tell():
                 source = io.BytesIO(source.read())
             return _decode_file(source, size, max_pixels, taken, most_memory)
-    except UnreadableImage:
+    except (UnreadableImage, Unreachable):
         raise
     except Exception as error:  # a decoder given hostile bytes may raise anything
         raise UnreadableImage(_reason(error, max_pixels)) from None
@@ -278,7 +279,7 @@ def _reason(error: Exception, max_pixels: int) -> str:
     if isinstance(error, PermissionError):
         return "no permission to read it"
     if isinstance(error, OSError) and error.errno is not None:
-        return (error.strerror or "can't be read").lower()
+        return reason_of(error)
     if isinstance(error, MemoryError):
         return "too large for the memory"
     if isinstance(error, EOFError) or re.search(

@@ -136,8 +136,9 @@ def _fill(data: "PreparedData", size: int, path: Path, key: str) -> None:
         ]
         large: list[int] = []
         for left in map_chunks(
-            _fill_chunk, chunks, total=count, chunk_size=CHUNK, description=f"Pixels at {size}"
-        ):
+            _fill_chunk, chunks, total=count, chunk_size=CHUNK, description=f"Pixels at {size}",
+            here=True,  # they write into a file of this machine
+        ):  # fmt: skip
             large += left
         # As in `scan`: what takes much memory is read by this process alone.
         with ThreadPoolExecutor(available_cores()) as pool:

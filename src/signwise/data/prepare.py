@@ -22,9 +22,10 @@ from signwise.data.scan import Scan, scan
 from signwise.data.signs import few_signs, group_counts, worth_of_test
 from signwise.data.split import Leaks, assign_splits, count_leaks
 from signwise.errors import SignwiseError
-from signwise.files import atomic_path, sha256_file, write_json, write_text
+from signwise.files import atomic_path, real_path, sha256_file, write_json, write_text
 from signwise.folders import output_folder
 from signwise.names import class_name
+from signwise.parallel import working_on
 from signwise.report.data_page import data_page
 from signwise.results import Problem, to_json
 
@@ -53,17 +54,23 @@ class PrepareResult:
 
 
 def prepare(
-    source: str | Path, out: str | Path, config: PrepareConfig | None = None, **changes: Any
+    source: str | Path,
+    out: str | Path,
+    config: PrepareConfig | None = None,
+    *,
+    cluster: str | None = None,
+    **changes: Any,
 ) -> PrepareResult:
     """Make DATA at `out` from the pictures in `source`; `changes` replace fields of `config`.
 
+    `cluster`: auto, or the address of a Ray cluster, whose workers read the pictures.
     Raises SignwiseError where SOURCE can't be split or `out` can't be written.
     """
     source, out = Path(source), Path(out)
     config = dataclasses.replace(config or PrepareConfig(), **changes)
     _check_apart(source, out)
     try:
-        with output_folder(out, "data"):
+        with output_folder(out, "data"), working_on(cluster):
             return _prepare(source, out, config)
     except OSError as error:
         place = Path(os.fsdecode(error.filename or out))
@@ -111,7 +118,7 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
         )
     manifest = out / "manifest.csv"
     written = [manifest, out / "data.json", cache, out / "report.html", out / "flagged.csv"]
-    if config.exclude is None or config.exclude.resolve() != written[-1].resolve():
+    if config.exclude is None or real_path(config.exclude) != real_path(written[-1]):
         # Else it is the user's now: written anew, it would forget what was excluded.
         write_csv(out / "flagged.csv", flagged)
     write_text(out / "report.html", data_page(overview))
@@ -162,7 +169,7 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
 
 
 def _check_apart(source: Path, out: Path) -> None:
-    here, there = source.resolve(), out.resolve()
+    here, there = real_path(source), real_path(out)
     if here == there or here in there.parents:
         raise SignwiseError(f"`out` {out} lies in {source}: give a folder elsewhere")
     if source.is_dir() and there in here.parents:
@@ -202,13 +209,13 @@ def _check_classes(
             f"{did_you_mean(source)}"
         )
     usable = found.table[found.table["problem"] == ""]
-    only_split = set(usable["split"]) if found.split_given else set()
-    if len(only_split) == 1 and "train" not in only_split:
-        split = only_split.pop()
+    given = sorted(set(usable["split"])) if found.split_given else []
+    if given and "train" not in given:
+        where = " and ".join(given)
         raise SignwiseError(
-            f"all {len(usable):,} pictures of {source} are in {split}, and none is left to train "
+            f"all {len(usable):,} pictures of {source} are in {where}, and none is left to train "
             f"on: measure a model on them with signwise evaluate MODEL --data {source}, or leave "
-            f"out what says {split} to have them split"
+            f"out what says {where} to have them split"
         )
     if divided.any() or not found.split_given:
         counts = found.table[divided].groupby("label")["group"].nunique()

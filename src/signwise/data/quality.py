@@ -12,6 +12,7 @@ from PIL import Image
 
 from signwise.data.images import LargeImage, Pixels, decoded, hashed, resize
 from signwise.errors import UnreadableImage
+from signwise.opening import reason_of
 
 SIDE = 64
 SIGNATURE_SIDE = 16
@@ -64,8 +65,18 @@ def inspect_batch(batch: Batch) -> list[Inspection | None]:
     None for a picture that takes more memory than `most_memory`.
     """
     array = None if batch.pixels is None else np.load(batch.pixels, mmap_mode="r+")
+    return _inspect(batch, batch.rows, array)
+
+
+def inspect_far(batch: Batch) -> tuple[list[Inspection | None], Pixels]:
+    """As `inspect_batch`, where the array file is not seen: the pixels (N, S, S, 3) come along."""
+    pixels = np.zeros((len(batch.rows), batch.size, batch.size, 3), np.uint8)
+    return _inspect(batch, range(len(pixels)), pixels), pixels
+
+
+def _inspect(batch: Batch, rows: range, array: Pixels | None) -> list[Inspection | None]:
     found: list[Inspection | None] = []
-    for row, name in zip(batch.rows, batch.names, strict=True):
+    for row, name in zip(rows, batch.names, strict=True):
         path = batch.root / name
         try:
             inspection, pixels = inspect_file(path, batch.size, batch.max_pixels, batch.most_memory)
@@ -101,7 +112,7 @@ def inspect_file(
     except LargeImage:
         raise
     except OSError as error:
-        return Inspection(problem=(error.strerror or "can't be read").lower()), None
+        return Inspection(problem=reason_of(error)), None
 
 
 def _measure(image: Image.Image, true_size: tuple[int, int], sha256: str) -> Inspection:

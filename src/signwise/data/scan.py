@@ -2,9 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,18 @@ from signwise.data.duplicates import HASH, first_rivals, near_pairs
 from signwise.data.limits import WORKER_MEMORY
 from signwise.data.manifest import read_table
 from signwise.data.pixels import create
-from signwise.data.quality import SIGNATURE_SIDE, Batch, Inspection, inspect_batch
+from signwise.data.quality import (
+    SIGNATURE_SIDE,
+    Batch,
+    Inspection,
+    inspect_batch,
+    inspect_far,
+)
 from signwise.data.sources import list_source
 from signwise.data.split import group_pictures
 from signwise.errors import SignwiseError
 from signwise.names import nearly_the_same
-from signwise.parallel import map_chunks
+from signwise.parallel import map_chunks, on_cluster
 from signwise.runtime import available_cores
 
 CHUNK = 64
@@ -149,9 +156,11 @@ def _inspect(
     batches = [
         batch(start, min(start + CHUNK, count), WORKER_MEMORY) for start in range(0, count, CHUNK)
     ]
-    results = map_chunks(
-        inspect_batch, batches, total=count, chunk_size=CHUNK, description="Pictures"
-    )
+    work = partial(map_chunks, total=count, chunk_size=CHUNK, description="Pictures")
+    if pixels is not None and on_cluster():
+        results = _written(pixels, batches, work(inspect_far, batches))
+    else:
+        results = work(inspect_batch, batches)
     found, large = _Inspections(count), []
     for part, result in zip(batches, results, strict=True):
         found.put(part.rows.start, [one or Inspection() for one in result])
@@ -162,6 +171,19 @@ def _inspect(
         for row, result in zip(large, again, strict=True):
             found.put(row, [one for one in result if one is not None])
     return found
+
+
+def _written(
+    path: Path,
+    batches: list[Batch],
+    results: Iterable[tuple[list[Inspection | None], NDArray[np.uint8]]],
+) -> Iterator[list[Inspection | None]]:
+    """Write the pixels that came from afar to their rows of the array file."""
+    array = np.load(path, mmap_mode="r+")
+    for batch, (found, pixels) in zip(batches, results, strict=True):
+        array[batch.rows.start : batch.rows.stop] = pixels
+        yield found
+    array.flush()
 
 
 def _excluded(

@@ -16,8 +16,9 @@ from signwise.data.class_folders import list_folder
 from signwise.data.manifest import SPLITS
 from signwise.data.split_names import split_of
 from signwise.errors import SignwiseError, one_line
+from signwise.files import real_path
 from signwise.names import UNKNOWN, class_name, wrong_class_name
-from signwise.opening import MOST_TABLE, open_regular
+from signwise.opening import MOST_TABLE, is_no_input, open_regular
 
 _ARCHIVES = (
     b"PK\x03\x04",
@@ -53,14 +54,14 @@ def list_source(source: Path, *, classes: Collection[str] | None = None) -> List
     """
     skipped: Counter[str] = Counter()
     if source.is_file():
-        root = source.resolve().parent
+        root = real_path(source).parent
         table = _list_csv(source, root, skipped)
     elif source.is_dir():
-        root = source.resolve()
+        root = real_path(source)
         columns = vars(list_folder(source, skipped, classes=classes)) | {"group": ""}
         table = pd.DataFrame({name: columns[name] for name in COLUMNS}, dtype=object)
     else:
-        raise SignwiseError(f"{source} does not exist: give a folder of pictures, or a CSV")
+        raise SignwiseError(f"{source} {is_no_input(source)}: give a folder of pictures, or a CSV")
     _check_labels(source, table)
     return Listing(table=table, root=root, skipped=skipped)
 

@@ -13,6 +13,7 @@ from signwise.data.images import hashed, read_image
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.files import printable_path
+from signwise.opening import reason_of
 from signwise.progress import track
 from signwise.results import Problem
 
@@ -74,7 +75,7 @@ def iter_unknown(
         except UnreadableImage as error:
             return Problem(path=printable_path(path), problem=str(error))
         except OSError as error:
-            reason = (error.strerror or "can't be read").lower()
+            reason = reason_of(error)
             return Problem(path=printable_path(path), problem=reason)
 
     with ThreadPoolExecutor() as pool, track("pictures of no class", len(paths)) as advance:

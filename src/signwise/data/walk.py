@@ -8,6 +8,7 @@ from pathlib import Path
 
 from signwise.data.images import image_suffixes
 from signwise.errors import SignwiseError
+from signwise.places import Entry, is_remote, list_remote
 
 LEFTOVERS = frozenset({
     # Archives of macOS and of tar.
@@ -17,7 +18,7 @@ LEFTOVERS = frozenset({
     "@recycle", "@recently-snapshot", "@__thumb", "~snapshot",
     "network trash folder", "temporary items", "thevolumesettingsfolder",
     # Windows, Linux, and what synchronises folders.
-    "$recycle.bin", "recycler", "system volume information", "lost+found", "_gsdata_",
+    "$recycle.bin", "recycler", "recycled", "system volume information", "lost+found", "_gsdata_",
     # Editors of web pages, Python, notebooks that a visible copy was made of.
     "_vti_cnf", "_vti_pvt", "__pycache__", "ipynb_checkpoints",
 })  # fmt: skip
@@ -58,10 +59,30 @@ def walk(root: str | Path, skipped: Counter[str] | None = None) -> Iterator[str]
 
     Hidden entries, `LEFTOVERS` and files whose suffix is no picture's are left out, and counted in
     `skipped` under "hidden", their name and the suffix ("no suffix" for none). Links are followed,
-    each folder only once on a way down. Raises SignwiseError for a folder that can't be listed.
+    each folder only once on a way down. A folder of a store, as `s3://bucket/folder`, is walked by
+    the same rules. Raises SignwiseError for a folder that can't be listed.
     """
     counts = Counter() if skipped is None else skipped
+    if is_remote(root):
+        yield from (path for path, _ in walk_remote(str(root), counts))
+        return
     yield from _walk(os.fspath(root), image_suffixes(), counts, frozenset())
+
+
+def walk_remote(root: str, skipped: Counter[str]) -> Iterator[tuple[str, Entry]]:
+    """As `walk`, in a folder of a store, with what its listing says of each picture."""
+    folder, suffixes = root.rstrip("/"), image_suffixes()
+    for entry in list_remote(folder):
+        reason = left_out(entry.name)
+        suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122
+        if reason is not None:
+            skipped[reason] += 1
+        elif entry.is_folder:
+            yield from walk_remote(f"{folder}/{entry.name}", skipped)
+        elif suffix in suffixes:
+            yield f"{folder}/{entry.name}", entry
+        else:
+            skipped[suffix or "no suffix"] += 1
 
 
 def _walk(

@@ -3,6 +3,7 @@
 import warnings
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
@@ -10,6 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from signwise.cluster import spread
 from signwise.config import dotted
 from signwise.data.manifest import read_manifest, read_table
 from signwise.data.unknown import LISTING, iter_unknown
@@ -34,8 +36,9 @@ from signwise.evaluation.pictures import (
     read_pictures,
 )
 from signwise.evaluation.robustness import measure_corruptions
-from signwise.files import Json, printable_path, sha256_file, write_bytes, write_text
+from signwise.files import Json, printable_path, real_path, sha256_file, write_bytes, write_text
 from signwise.folders import output_folder
+from signwise.inference.far import build_scorer, far_predictor
 from signwise.inference.predictor import Predictor
 from signwise.inference.session import Device
 from signwise.metrics.detection import unknown_figures
@@ -43,6 +46,7 @@ from signwise.metrics.selective import risk_coverage
 from signwise.metrics.thresholds import threshold_choices
 from signwise.model_file.read import SHIPPED_MODELS, find_model
 from signwise.opening import read_record
+from signwise.parallel import on_cluster, working_on
 from signwise.progress import track
 from signwise.report.charts import reliability
 from signwise.report.confusion_chart import draw_confusion_matrix
@@ -95,6 +99,7 @@ def evaluate(
     unknown: str | Path | None = None,
     corruptions: bool = False,
     device: Device = "cpu",
+    cluster: str | None = None,
     out: str | Path | None = None,
     seed: int = 0,
 ) -> EvaluateResult:
@@ -106,9 +111,10 @@ def evaluate(
     pictures that the run was not trained on those whose label is likely wrong; and, given a folder
     of pictures of no class, `unknown`, predictions_unknown.csv. An evaluation of another model or
     of other pictures that `out` holds is kept below it, in `earlier`. `device`: cpu or cuda.
-    `seed`: of the bootstrap and the corruptions. Raises SignwiseError for a model or data that
-    can't be used, for a class that the model does not know, and without `out` where the model is no
-    run.
+    `cluster`: auto, or the address of a Ray cluster, whose workers read and score the labelled
+    pictures. `seed`: of the bootstrap and the corruptions. Raises SignwiseError for a model or data
+    that can't be used, for a class that the model does not know, and without `out` where the model
+    is no run.
     """
     if split not in get_args(Split):
         raise SignwiseError(f"`split` must be train, val, test or all, not {split}")
@@ -118,7 +124,10 @@ def evaluate(
         raise SignwiseError(f"`unknown` {unknown} is no folder: give a folder of pictures")
     if out is None and run is None:
         raise SignwiseError(f"{model} is no run directory: say with `out` where to write")
-    with read_pictures(data, split, predictor.classes, predictor.image_size) as pictures:
+    with (
+        working_on(cluster),
+        read_pictures(data, split, predictor.classes, predictor.image_size) as pictures,
+    ):
         place = run / "evaluation" / pictures.name if run is not None and out is None else out
         assert place is not None, "checked above"
         with output_folder(Path(place), "evaluation") as folder:
@@ -252,7 +261,7 @@ def _warn(evaluation: Evaluation, earlier: Path | None) -> None:
 
 def _run_of(model: str | Path) -> Path | None:
     folder = find_model(model).parent
-    shipped = folder.resolve().is_relative_to(SHIPPED_MODELS.resolve())
+    shipped = real_path(folder).is_relative_to(real_path(SHIPPED_MODELS))
     return folder if (folder / "manifest.csv").is_file() and not shipped else None
 
 
@@ -264,13 +273,21 @@ def _run_config(run: Path | None) -> RunConfig | None:
 def _answers(predictor: Predictor, pixels: PixelRows) -> Answers:
     probabilities, known = [], []
     chunk = max(1, CHUNK * 32**2 // max(predictor.image_size, 32) ** 2)
+    parts = (pixels[start : start + chunk] for start in range(0, len(pixels), chunk))
+    if on_cluster():
+        answers = spread(
+            partial(build_scorer, far_predictor(predictor)),
+            parts,
+            gpu=predictor.device == "cuda",
+            ordered=True,
+        )
+    else:
+        answers = map(predictor.scores, parts)
     with track("Evaluate", len(pixels)) as advance:
-        for start in range(0, len(pixels), chunk):
-            part = pixels[start : start + chunk]
-            first, second = predictor.scores(part)
+        for first, second in answers:
             probabilities.append(first)
             known.append(second)
-            advance(len(part))
+            advance(len(second))
     found = Answers(probabilities=np.concatenate(probabilities), known=np.concatenate(known))
     if not (np.isfinite(found.probabilities).all() and np.isfinite(found.known).all()):
         raise SignwiseError(f"{predictor.path} gives answers that are no numbers: train again")
@@ -299,7 +316,7 @@ def _unknown_answers(
         probabilities.append(first)
         known.append(second)
     return UnknownAnswers(
-        folder=printable_path(folder.resolve().name),
+        folder=printable_path(real_path(folder).name),
         paths=paths,
         sha256=hashes,
         probabilities=np.concatenate(probabilities),

@@ -14,7 +14,8 @@ from signwise.data.manifest import load_data, problems_in
 from signwise.data.pixels import load_pixels
 from signwise.data.scan import scan
 from signwise.errors import SignwiseError
-from signwise.files import scratch_folder
+from signwise.files import real_path, scratch_folder
+from signwise.opening import is_no_input
 from signwise.results import Problem
 
 
@@ -101,9 +102,9 @@ def read_pictures(
     picture to measure.
     """
     folder = Path(data)
-    if not folder.exists():
+    if not (folder.is_dir() or folder.is_file()):
         raise SignwiseError(
-            f"`data` {data} does not exist: give what prepare wrote, class folders or a CSV"
+            f"`data` {data} {is_no_input(folder)}: give what prepare wrote, class folders or a CSV"
         )
     with scratch_folder() as scratch:
         if (folder / "data.json").is_file() or (folder / "manifest.csv").is_file():
@@ -151,7 +152,7 @@ def _folder(folder: Path, split: str, classes: Sequence[str], size: int, decoded
     table = _with_full_paths(usable, found.root)
     unusable = _with_full_paths(chosen[chosen["problem"] != ""], found.root)
     return Pictures(
-        name=split if has_splits else _name(folder.resolve()),
+        name=split if has_splits else _name(real_path(folder)),
         split=split if has_splits else "all",
         classes=found.classes,
         table=table,

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from signwise.errors import SignwiseError
 from signwise.export.formats import Format, Scorer
 from signwise.files import Json
+from signwise.metrics.rates import wilson_interval
 from signwise.metrics.selective import accepted
 from signwise.progress import track
-from signwise.results import to_json
+from signwise.results import Interval, to_json
 
 CHUNK = 1024
 """Pictures that both answer in turn."""
@@ -26,6 +27,8 @@ class Comparison:
     """That both answered."""
     decisions_differ: int
     """Of these, the pictures that another label is given to: another class, or `unknown`."""
+    differing_share_ci95: Interval
+    """Of all such pictures, the share whose decision may differ: 95 % interval."""
     largest_difference: float
     """Of a probability."""
     largest_difference_of_known: float
@@ -93,9 +96,12 @@ def compare(reference: Scorer, other: Scorer, pixels: NDArray[np.uint8]) -> Comp
             largest = max(largest, float(np.abs(probabilities - others).max()))
             largest_known = max(largest_known, float(np.abs(known - others_known).max()))
             advance(len(part))
+    interval = wilson_interval(differ, len(pixels))
+    assert interval is not None, "there are pictures"
     return Comparison(
         pictures=len(pixels),
         decisions_differ=differ,
+        differing_share_ci95=interval,
         largest_difference=largest,
         largest_difference_of_known=largest_known,
         images_per_second=round(len(pixels) / seconds[1], 1),

@@ -14,7 +14,7 @@ from signwise.data.pixels import load_pixels
 from signwise.errors import SignwiseError
 from signwise.export.certificate import Certificate, check_bounds, compare
 from signwise.export.formats import FORMATS, Pixels, Source, require_format
-from signwise.files import sha256_bytes, sha256_file, write_json
+from signwise.files import real_path, sha256_bytes, sha256_file, write_json
 from signwise.folders import MARKER, output_folder
 from signwise.inference.predictor import Predictor
 from signwise.model_file.read import OPENVINO_FILE, SHIPPED_MODELS, ModelFile, read_model
@@ -109,7 +109,7 @@ def _run_of(file: ModelFile) -> Path | None:
 def _name_of(file: ModelFile) -> str:
     """The folder of a model.onnx, which a run or a model that ships is called by."""
     folder = file.path.absolute().parent
-    shipped = folder.resolve().is_relative_to(SHIPPED_MODELS.resolve())
+    shipped = real_path(folder).is_relative_to(real_path(SHIPPED_MODELS))
     return folder.name if shipped or _run_of(file) else file.path.stem
 
 

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from signwise.data.images import Source, Sources, read_for_people, read_image
 from signwise.errors import SignwiseError, UnreadableImage
-from signwise.files import atomic_path, printable_path, write_text
+from signwise.files import atomic_path, printable_path, real_path, write_text
 from signwise.folders import MARKER, output_folder
 from signwise.inference.predict import find_pictures
 from signwise.inference.predictor import Prediction, Predictor
@@ -221,11 +221,11 @@ def _without_maps(sources: Iterable[Source], out: Path) -> list[Source]:
     """
     if not (out / MARKER).is_file():
         return list(sources)
-    here = out.resolve()
+    here = real_path(out)
     listed = [
         source
         for source in sources
-        if not isinstance(source, str | os.PathLike) or here not in Path(source).resolve().parents
+        if not isinstance(source, str | os.PathLike) or here not in real_path(source).parents
     ]
     if not listed:
         raise SignwiseError(f"`images` holds no picture beside those in `out` {out}: give others")

@@ -69,15 +69,10 @@ class ParquetWriter:
     """Gathers rows into row groups; the columns `path`, `label` and `error` are text."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        import pyarrow
         import pyarrow.parquet
 
-        text = {"path", "label", "error"}
-        self._schema = pyarrow.schema(
-            [(name, pyarrow.string() if name in text else pyarrow.float32()) for name in columns]
-        )
+        self._schema = parquet_schema(columns)
         self._file = pyarrow.parquet.ParquetWriter(path, self._schema)
-        self._table = pyarrow.Table
         self._rows: list[Sequence[Any]] = []
 
     def write(self, row: Sequence[Any]) -> None:
@@ -92,12 +87,32 @@ class ParquetWriter:
         self._file.close()
 
     def _flush(self) -> None:
-        columns = [list(column) for column in zip(*self._rows, strict=True)]
-        if columns:
-            self._file.write_table(
-                self._table.from_arrays(_arrays(columns, self._schema), schema=self._schema)
-            )
+        if self._rows:
+            self._file.write_table(parquet_table(self._rows, self._schema))
         self._rows = []
+
+
+def parquet_schema(columns: Sequence[str]) -> Any:
+    """pyarrow's schema of the columns."""
+    import pyarrow
+
+    text = {"path", "label", "error"}
+    return pyarrow.schema(
+        [(name, pyarrow.string() if name in text else pyarrow.float32()) for name in columns]
+    )
+
+
+def parquet_table(rows: Sequence[Sequence[Any]], schema: Any) -> Any:
+    """The rows as pyarrow's table."""
+    import pyarrow
+
+    if not rows:
+        return schema.empty_table()
+    arrays = [
+        pyarrow.array(list(values), type=field.type)
+        for values, field in zip(zip(*rows, strict=True), schema, strict=True)
+    ]
+    return pyarrow.Table.from_arrays(arrays, schema=schema)
 
 
 @contextmanager
@@ -125,15 +140,6 @@ def open_table(path: Path, columns: Sequence[str]) -> Iterator[Writer]:
         with temporary.open("w", encoding="utf-8", newline="") as file:
             kind = CsvWriter if suffix == ".csv" else JsonLinesWriter
             yield kind(file, columns)
-
-
-def _arrays(columns: list[list[Any]], schema: Any) -> list[Any]:
-    import pyarrow
-
-    return [
-        pyarrow.array(values, type=field.type)
-        for values, field in zip(columns, schema, strict=True)
-    ]
 
 
 def _is_ours(path: Path, suffix: str, columns: Sequence[str]) -> bool:

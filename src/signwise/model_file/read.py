@@ -16,7 +16,7 @@ from signwise.model_file.record import (
     NewerFormat,
     parse_record,
 )
-from signwise.opening import MOST_MODEL, read_regular
+from signwise.opening import MOST_MODEL, is_no_input, read_regular
 from signwise.results import Problem
 
 MODEL_FILE = "model.onnx"
@@ -110,7 +110,7 @@ def find_model(model: str | Path) -> Path:
         return shipped[str(model)]
     names = ", ".join(shipped) or "none"
     raise SignwiseError(
-        f"{model} does not exist: give a run directory, a model.onnx,"
+        f"{model} {is_no_input(path)}: give a run directory, a model.onnx,"
         f" or the name of a model that ships ({names})"
     )
 

@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 
 from signwise.data.images import read_for_people
 from signwise.errors import SignwiseError, UnreadableImage
-from signwise.files import printable_path
+from signwise.export.triton import CONFIG_FILE
+from signwise.files import printable_path, real_path
 from signwise.inference.explain import occlusion_map
 from signwise.inference.predictor import Decoded, Prediction, Predictor, join_pixels
 from signwise.report.heat import PANEL, overlay
@@ -118,5 +119,11 @@ class ServedModel:
 
 
 def model_name(path: Path) -> str:
-    """The name of a model.onnx: that of its folder, which a model that ships is named after."""
-    return printable_path(path.resolve().parent.name)
+    """The name of a model.onnx: that of its folder, which a model that ships is named after.
+
+    In a model repository of Triton that folder is the version, and the one above has the name.
+    """
+    folder = real_path(path).parent
+    if (folder.parent / CONFIG_FILE).is_file():
+        folder = folder.parent
+    return printable_path(folder.name)

@@ -12,7 +12,7 @@ from signwise.config import dotted
 from signwise.data.manifest import read_table
 from signwise.errors import SignwiseError
 from signwise.evaluation.outputs import METRICS, PREDICTIONS, UNKNOWN_PREDICTIONS
-from signwise.files import Json
+from signwise.files import Json, real_path
 from signwise.model_file.read import SHIPPED_MODELS, find_model
 from signwise.names import UNKNOWN
 from signwise.opening import read_record
@@ -67,7 +67,7 @@ class _Metrics:
 def run_of(model: str | Path) -> Path | None:
     """The run directory that the model lies in; None where it is no run."""
     folder = find_model(model).parent
-    shipped = folder.resolve().is_relative_to(SHIPPED_MODELS.resolve())
+    shipped = real_path(folder).is_relative_to(real_path(SHIPPED_MODELS))
     return folder if (folder / "manifest.csv").is_file() and not shipped else None
 
 

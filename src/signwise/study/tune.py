@@ -19,6 +19,7 @@ from signwise.evaluation.evaluate import evaluate
 from signwise.files import (
     Json,
     cache_folder,
+    real_path,
     sha256_bytes,
     write_json,
     write_text,
@@ -28,6 +29,7 @@ from signwise.opening import read_record
 from signwise.progress import say
 from signwise.report.study_page import StudyPage, study_page
 from signwise.results import Epoch, Problem, RunConfig, to_json
+from signwise.runtime import launched
 from signwise.studies import StudyFigures, Trial
 from signwise.study.compare import compare
 from signwise.study.holdout import hold_out
@@ -110,6 +112,11 @@ def tune(
     asked: TrainConfig = replace(config or TrainConfig(), **changes)  # type: ignore[arg-type]
     if trials is not None and trials < 1:
         raise SignwiseError(f"`trials` must be at least 1, not {trials}")
+    if launched().size > 1:
+        raise SignwiseError(
+            "several processes can't train one trial: start tune without torchrun, in the same "
+            "`out` as often as you like"
+        )
     searched = read_space(None if space is None else Path(space), asked)
     prepared = load_data(Path(data))
     base = replace(asked, **dict.fromkeys(("threads", "time_limit")), device="auto")  # type: ignore[arg-type]
@@ -155,7 +162,7 @@ def _lock_of(out: Path) -> FileLock:
     """The lock that all processes of a study share; not in its folder, which it is to claim."""
     locks = cache_folder() / "studies"
     locks.mkdir(parents=True, exist_ok=True)
-    return FileLock(locks / f"{sha256_bytes(os.fsencode(out.resolve()))[:16]}.lock")
+    return FileLock(locks / f"{sha256_bytes(os.fsencode(real_path(out)))[:16]}.lock")
 
 
 def _trial_folder(folder: Path, number: int) -> Path:

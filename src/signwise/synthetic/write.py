@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from signwise.errors import SignwiseError
-from signwise.files import atomic_path, remove_left
+from signwise.files import atomic_path, real_path, remove_left
 from signwise.folders import output_folder
 from signwise.results import Problem
 from signwise.synthetic.render import (
@@ -100,7 +100,7 @@ def _render(
 
 
 def _within(folder: Path, out: Path) -> bool:
-    first, second = folder.resolve(), out.resolve()
+    first, second = real_path(folder), real_path(out)
     return first == second or first in second.parents or second in first.parents
 
 

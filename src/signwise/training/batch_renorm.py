@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from signwise.training import ranks
+from signwise.training.batch_norm import batch_statistics, normalised
+
 
 class BatchRenorm2d(nn.BatchNorm2d):
     """A batch norm of pictures (B, C, H, W) that computes the same in training and evaluation."""
@@ -25,20 +28,23 @@ class BatchRenorm2d(nn.BatchNorm2d):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.momentum is not None
+        found = None if ranks.count() == 1 else batch_statistics(input)
         with torch.no_grad():
-            variance, mean = torch.var_mean(input.float(), (0, 2, 3), correction=0)
+            if found is None:
+                wide = input.to(torch.promote_types(input.dtype, torch.float32))
+                variance, mean = torch.var_mean(wide, (0, 2, 3), correction=0)
+            else:
+                variance, mean = found.variance, found.mean
             sharpness = (self.running_var + self.eps).rsqrt()
             ratio = (variance + self.eps).sqrt() * sharpness
             shift = (mean - self.running_mean) * sharpness
-        output = functional.batch_norm(
-            input,
-            None,
-            None,
-            self.weight * ratio,
-            self.weight * shift + self.bias,
-            training=True,
-            eps=self.eps,
-        )
+        weight, bias = self.weight * ratio, self.weight * shift + self.bias
+        if found is None:
+            output = functional.batch_norm(
+                input, None, None, weight, bias, training=True, eps=self.eps
+            )
+        else:
+            output = normalised(input, found, weight, bias, self.eps)
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance, self.momentum)
         return output

@@ -164,9 +164,9 @@ def notes_on(
         )
     if not _tells_classes(calibration.probabilities(logits), labels):
         notes.append(
-            f"on {len(labels)} validation pictures the model tells the classes no better than how "
-            "frequent they are does: check the labels, train longer, with a lower `learning_rate`, "
-            "or with `class_weights` none"
+            f"{len(labels)} validation pictures do not show that the model tells the classes any "
+            "better than how frequent they are does: check the labels, train longer, with a lower "
+            "`learning_rate`, or with `class_weights` none"
         )
     low, high = config.temperature
     if not low * 1.01 < temperature < high * 0.99:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 
 from signwise.errors import SignwiseError
+from signwise.training import ranks
 
 
 def choose_device(name: str) -> torch.device:
@@ -13,13 +14,28 @@ def choose_device(name: str) -> torch.device:
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
+        # Several processes can't speak through it.
+        "mps": torch.backends.mps.is_available() and ranks.count() == 1,
     }
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
     if not there[name]:
         raise SignwiseError(f"`device` {name}: this machine or this PyTorch has none; use auto")
+    if name == "cuda" and ranks.count() > 1:
+        return _own_gpu()
     return torch.device(name)
+
+
+def _own_gpu() -> torch.device:
+    """The GPU of this one of several processes."""
+    number, there = ranks.local_rank(), torch.cuda.device_count()
+    if number >= there:
+        raise SignwiseError(
+            f"`device` cuda: more processes than the {there} GPUs of this machine: start torchrun "
+            f"with --nproc-per-node {there}, or with `device` cpu"
+        )
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
 
 
 def half_precision(device: torch.device) -> bool:

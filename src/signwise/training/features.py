@@ -12,7 +12,7 @@ import math
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from signwise.opening import open_regular
 from signwise.progress import track
 from signwise.results import Epoch
 from signwise.runtime import own_version
+from signwise.training import ranks
 from signwise.training.augment import augment
 from signwise.training.batches import steps_in_epoch, training_batches
 from signwise.training.graph import Normalise
@@ -70,6 +71,10 @@ class Head:
     """Of the pictures of the classes."""
 
 
+NOWHERE = Features(values=np.empty((0, 0), np.float32), labels=np.empty(0, np.int64))
+"""In a process that does not fit."""
+
+
 def can_fit_head(network: nn.Module) -> bool:
     """Whether the network ends in a linear layer, which features can be fitted by."""
     return isinstance(network.get_submodule(head_name(network)), nn.Linear)
@@ -86,12 +91,15 @@ def fit_stage_one(
 ) -> Epoch:
     """Fit the network's head, in place; gives the row of epoch 0.
 
+    Of several processes, each takes its share of every batch through the backbone, and the writer
+    fits: `make_train_state` then gives the others its head.
+
     `kept_in` is the folder of the prepared data, where features are kept; `key` says what else but
     the settings they hang on: weights and pictures.
     """
     start = time.perf_counter()
     backbone = _Backbone(network, device)
-    count = views_of(len(data.train), config.head)
+    count = config.head.views_of(len(data.train))
     size = config.head.batch_size
     steps = [steps_in_epoch(len(data.train), size)] * count
     steps += [sum(math.ceil(len(pool) / size) for pool in (data.val, data.held_out))]
@@ -99,10 +107,10 @@ def fit_stage_one(
 
         def kept(part: str, make: Callable[[], Iterator[Batch]], batches: int) -> Features:
             path = kept_in / _name(key, config, device, part)
-            found = _read(path)
-            if found is not None:
+            found = _read(path) if ranks.writes() else None
+            if ranks.agreed(found is not None):
                 advance(batches)
-                return found
+                return found or NOWHERE
             return _keep(path, _through(backbone, make(), advance))
 
         views = [
@@ -112,12 +120,24 @@ def fit_stage_one(
         val = kept(
             "validation", partial(_as_they_are, (data.val, data.held_out), size, device), steps[-1]
         )
+    layer = network.get_submodule(head_name(network))
+    assert isinstance(layer, nn.Linear), "can_fit_head says so"
+    fitted = ranks.from_writer(lambda: _fit_layer(layer, views, val, data, config), Epoch)
+    return ranks.agreed(replace(fitted, seconds=time.perf_counter() - start))
+
+
+def _fit_layer(
+    layer: nn.Linear,
+    views: list[Features],
+    val: Features,
+    data: TrainingData,
+    config: ResolvedConfig,
+) -> Epoch:
+    """Fit the layer, in place, to the views and the validation pictures; gives its figures."""
     train = Features(
         values=np.concatenate([part.values for part in views]),
         labels=np.concatenate([part.labels for part in views]),
     )
-    layer = network.get_submodule(head_name(network))
-    assert isinstance(layer, nn.Linear), "can_fit_head says so"
     weights = torch.from_numpy(data.class_weights)
     head = fit_head(train, val, layer.out_features, weights, config.label_smoothing, config.head)
     with torch.no_grad():
@@ -133,13 +153,8 @@ def fit_stage_one(
         train_accuracy=head.train_accuracy,
         val_loss=fit.loss,
         val_accuracy=fit.accuracy,
-        seconds=time.perf_counter() - start,
+        seconds=0.0,
     )
-
-
-def views_of(pictures: int, config: HeadConfig) -> int:
-    """How many views of so many training pictures are fitted on."""
-    return int(np.clip(config.pictures // pictures, *config.views))
 
 
 class _Backbone:
@@ -150,12 +165,12 @@ class _Backbone:
         self._normalise = Normalise().to(device)
 
     @torch.inference_mode()
-    def __call__(self, pictures: Tensor) -> NDArray[np.float32]:
+    def __call__(self, pictures: Tensor) -> Tensor:
         head = self._network.get_submodule(self._head)
         self._network.eval()
         self._network.set_submodule(self._head, nn.Identity())
         try:
-            return network_outputs(self._network, self._normalise, pictures).cpu().numpy()
+            return network_outputs(self._network, self._normalise, pictures)
         finally:
             self._network.set_submodule(self._head, head)
 
@@ -184,10 +199,12 @@ def _as_they_are(pools: tuple[Pool, ...], size: int, device: torch.device) -> It
 def _through(
     backbone: _Backbone, batches: Iterator[Batch], advance: Callable[[int], None]
 ) -> Features:
+    """The features in the writer; in the other processes none."""
     values, labels = [], []
     for pictures, of_pictures in batches:
-        values.append(backbone(pictures))
-        labels.append(of_pictures.cpu().numpy())
+        some = slice(None) if ranks.writes() else slice(0)
+        values.append(ranks.by_shares(backbone, pictures).cpu().numpy()[some])
+        labels.append(of_pictures.cpu().numpy()[some])
         advance(1)
     return Features(values=np.concatenate(values), labels=np.concatenate(labels))
 
@@ -288,8 +305,10 @@ def _name(key: str, config: ResolvedConfig, device: torch.device, part: str) -> 
     names = ("image_size", "model", "seed", "unknown", "augmentation", "negatives", "pictures")
     settings = {name: value for name, value in config.to_json().items() if name in names}
     settings["batch_size"] = config.head.batch_size
-    # Another version draws other views; another device or number of threads has other last bits.
+    # Another version draws other views; another device, or number of threads or processes, has
+    # other last bits.
     made_by = [own_version(), torch.__version__, device.type, torch.get_num_threads()]
+    made_by += [ranks.count()] if ranks.count() > 1 else []
     text = json.dumps([key, part, settings, made_by], sort_keys=True)
     return f"features-{sha256_bytes(text.encode())[:32]}.npz"
 
@@ -304,6 +323,8 @@ def _read(path: Path) -> Features | None:
 
 def _keep(path: Path, features: Features) -> Features:
     """Write the features if that can be done: else the next run computes them again."""
+    if not ranks.writes():
+        return features
     with contextlib.suppress(OSError, SignwiseError), atomic_path(path) as temporary:
         np.savez(temporary, values=features.values, labels=features.labels)
     return features

@@ -6,7 +6,7 @@ are the classes; K, where the network has a further output, is unknown.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch.nn import functional
 from signwise.config import ResolvedConfig
 from signwise.results import Epoch
 from signwise.runtime import default_batch_size
+from signwise.training import ranks
 from signwise.training.augment import view_of_epoch
 from signwise.training.batches import steps_in_epoch, training_batches
 from signwise.training.device import half_precision, layout
@@ -26,6 +27,10 @@ from signwise.training.pools import Pool, TrainingData
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Pictures (B, 3, S, S) in [0, 1], logits (B, K) or (B, K + 1) and labels (B,) to a loss."""
+
+
+OTHER_RANKS = 2**40
+"""Added to the seed of dropout for each further process: its share of a batch is another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,17 +92,21 @@ def train_one_epoch(
     network = state.network
     device = next(network.parameters()).device
     normalise = Normalise().to(device)
-    network.train()
+    state.parallel.train()
     loss_sum = torch.zeros((), device=device)
     correct = torch.zeros((), device=device)
     known = torch.zeros((), device=device)
     seen = 0
     for step, (pictures, labels) in enumerate(batches):
         state.set_learning_rate(rate(step))
-        logits = network_outputs(network, normalise, pictures)
+        own = ranks.share(len(labels))
+        logits = network_outputs(state.parallel, normalise, pictures[own])
+        # In every process the loss of the whole batch: its gradient through all their logits is
+        # what each process's share adds up to, and their mean is taken.
+        logits = ranks.whole(logits, len(labels))
         error = loss(pictures, logits, labels)
         state.optimizer.zero_grad(set_to_none=True)
-        error.backward()  # type: ignore[no-untyped-call]
+        (error * ranks.count()).backward()  # type: ignore[no-untyped-call]
         state.step()
         with torch.no_grad():
             # Sums stay on the device: reading one would wait for the GPU at every step.
@@ -134,13 +143,27 @@ def network_logits(network: nn.Module, pool: Pool, device: torch.device) -> NDAr
 def validate(network: nn.Module, data: TrainingData, device: torch.device) -> Fit:
     """The loss over validation and held-out rendered pictures; the accuracy on the first.
 
+    Each of several processes computes the logits of its share, and each picture counts once.
+
     Of the known pictures alone the loss is soon next to nothing, whatever becomes of the unknown.
     """
-    logits, labels = network_logits(network, data.val, device), data.val.labels
+    logits, labels = _shared_logits(network, data.val, device), data.val.labels
     if len(data.held_out):
-        logits = np.concatenate((logits, network_logits(network, data.held_out, device)))
+        logits = np.concatenate((logits, _shared_logits(network, data.held_out, device)))
         labels = np.concatenate((labels, data.held_out.labels))
-    return fit_of(torch.from_numpy(logits), torch.from_numpy(labels), len(data.val), data.classes)
+    fit = fit_of(torch.from_numpy(logits), torch.from_numpy(labels), len(data.val), data.classes)
+    # What is decided by it must be the same everywhere, the last bit too.
+    return ranks.agreed(fit)
+
+
+def _shared_logits(network: nn.Module, pool: Pool, device: torch.device) -> NDArray[np.float32]:
+    """`network_logits`, each of several processes its share of the pool."""
+    own = ranks.share(len(pool))
+    some = own if own.start < own.stop else slice(1)  # of no picture a network gives no logits
+    part = replace(pool, rows=pool.rows[some], labels=pool.labels[some])
+    found = network_logits(network, part, device)[: own.stop - own.start]
+    logits = torch.from_numpy(found)
+    return np.asarray(ranks.whole(logits, len(pool)).numpy())
 
 
 def fit_of(logits: Tensor, labels: Tensor, known: int, classes: int) -> Fit:
@@ -172,7 +195,7 @@ def run_epoch(
     """
     start = time.perf_counter()
     seed = config.seed * 1_000_003 + epoch
-    torch.manual_seed(seed)
+    torch.manual_seed(seed + ranks.rank() * OTHER_RANKS)
     steps = steps_in_epoch(len(data.train), config.batch_size)
     total = config.epochs * steps
 

@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from signwise.config import ScheduleConfig, TrainConfig
 from signwise.errors import SignwiseError
 from signwise.files import Json
+from signwise.training import ranks
 from signwise.training.head import head_name
 
 WEIGHTS, OPTIMIZER, AVERAGE = "weights.", "optimizer.", "average."
@@ -40,6 +41,8 @@ class TrainState:
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
+    parallel: nn.Module
+    """The network as a step calls it: where several processes train, gradients are of all."""
     average: AveragedModel
     """The moving average of the network's weights and batch statistics over the last steps: calmer
     than the network itself, it is what is validated, kept and exported."""
@@ -69,9 +72,14 @@ def make_train_state(
     Averaging", 1992, but forgets: `config.optim.average_decay` of it stays at each step.
     """
     follow = get_ema_multi_avg_fn(config.optim.average_decay)  # type: ignore[no-untyped-call]
+    # First of all, since from here on all processes have the writer's weights.
+    parallel = ranks.parallel(network)
     average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
     return TrainState(
-        network=network, optimizer=make_optimizer(network, config, body_share), average=average
+        network=network,
+        parallel=parallel,
+        optimizer=make_optimizer(network, config, body_share),
+        average=average,
     )
 
 

@@ -202,6 +202,11 @@ def _rendered_pools(
     negatives = config.negatives
     held_out = int(np.clip(int(negatives.held_out_share * photos), *negatives.held_out_range))
     count = int(np.clip(int(negatives.rendered_each * photos), *negatives.rendered_range))
+    if config.pretrained:
+        drawn = config.head.views_of(photos) * photos * negatives.rendered
+        # Of which `own_share` to each negative may be the classes' own signs.
+        enough = negatives.rendered_each_draw * drawn / (1 + negatives.own_share)
+        count = min(count, math.ceil(enough))
     count = min(count + held_out, most)
     both = render_pool(classes, seen, count, config.image_size, config.seed, negatives, config.kind)
     parts = (slice(held_out, None), slice(held_out))

@@ -8,7 +8,8 @@ stage one. The best epoch is kept, whichever it is, so a run never ends worse th
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from signwise.errors import SignwiseError
 from signwise.files import write_text
 from signwise.progress import say, track
 from signwise.results import Epoch, history_csv
+from signwise.training import ranks
+from signwise.training.batch_norm import share_statistics
 from signwise.training.batch_renorm import renormalise
 from signwise.training.batches import steps_in_epoch
 from signwise.training.checkpoint import (
@@ -30,14 +33,17 @@ from signwise.training.checkpoint import (
     load_tensors,
     save_tensors,
 )
-from signwise.training.features import can_fit_head, fit_stage_one, views_of
+from signwise.training.features import can_fit_head, fit_stage_one
 from signwise.training.head import head_name
-from signwise.training.loop import run_epoch
+from signwise.training.loop import Fit, run_epoch, validate
+from signwise.training.mixture import best_mixture
 from signwise.training.optim import SavedState, TrainState, load_state, make_train_state, save_state
 from signwise.training.pools import TrainingData
 from signwise.training.tracking import Tracker
 
 LAST, BEST = "last.safetensors", "model.safetensors"
+STAGE_ONE = "stage_one."
+"""How the names of stage one's weights begin in a checkpoint."""
 CHECKPOINT_TIME_SHARE = 0.05
 """Of the time of a run that may go into checkpoints."""
 CLEARLY_BETTER = 0.02
@@ -67,46 +73,72 @@ def fit(
     staged = settings.pretrained and can_fit_head(network)
     if settings.pretrained:
         renormalise(network, settings.fine_tuning.statistics)
+    else:
+        share_statistics(network)
     body_share = settings.fine_tuning.body if staged else 1.0
     log = _Log(out, settings, tracker, on_epoch)
+    start: Mapping[str, Tensor] = {}
     if (out / LAST).is_file():
         state = make_train_state(network, settings, body_share)
-        log.load(state)
+        start = log.load(state)
     else:
         if staged:
             key = _features_key(network, prepared, data)
             epoch = fit_stage_one(
                 network, data, settings, device, kept_in=prepared.directory, key=key
             )
-            log.add(epoch, network.state_dict())
+            with ranks.together():
+                log.add(epoch, network.state_dict())
         state = make_train_state(network, settings, body_share)
         if staged:
-            log.save(state)
+            # Of several processes the others have the fitted head only now.
+            start = {name: value.clone() for name, value in network.state_dict().items()}
+            with ranks.together():
+                log.save(state, start)
     steps = steps_in_epoch(len(data.train), settings.batch_size)
     done = log.history[-1].epoch if log.history else 0
     if is_done(log.history, settings, staged=staged):
         return log.history
     if log.history and settings.time_limit is not None:
         # An epoch of the whole network takes about thrice what its features took.
-        views = views_of(len(data.train), settings.head)
+        views = settings.head.views_of(len(data.train))
         guess = 3 * log.history[0].seconds / views if staged else 0
-        if time.perf_counter() - began + guess + FINISH_SECONDS > settings.time_limit:
+        needed = time.perf_counter() - began + guess + FINISH_SECONDS
+        if ranks.agreed(needed > settings.time_limit):
             return log.history
     saved_at, cost = time.perf_counter(), 0.0
     with track("training", settings.epochs * steps) as advance:
         advance(done * steps)
         for number in range(done + 1, settings.epochs + 1):
             epoch = run_epoch(state, data, settings, number, device, advance=advance)
-            log.add(epoch, state.averaged.state_dict())
+            weights: Mapping[str, Tensor] = state.averaged.state_dict()
+            if start:
+                mixing = time.perf_counter()
+                mixture = best_mixture(
+                    state.averaged,
+                    Fit(loss=epoch.val_loss, accuracy=epoch.val_accuracy),
+                    start,
+                    settings.fine_tuning.mixtures,
+                    partial(validate, data=data, device=device),
+                )
+                weights, fit = mixture.weights, mixture.fit
+                seconds = epoch.seconds + time.perf_counter() - mixing
+                epoch = replace(
+                    epoch, val_loss=fit.loss, val_accuracy=fit.accuracy, seconds=seconds
+                )
+            epoch = ranks.agreed(epoch)
+            with ranks.together():
+                log.add(epoch, weights)
             now = time.perf_counter()
-            ends = is_done(log.history, settings, staged=staged) or (
-                settings.time_limit is not None
-                and now - began + epoch.seconds + FINISH_SECONDS > settings.time_limit
+            late = settings.time_limit is not None and (
+                now - began + epoch.seconds + FINISH_SECONDS > settings.time_limit
             )
-            if ends or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
-                log.save(state)
-                saved_at = time.perf_counter()
-                cost = saved_at - now
+            ends = is_done(log.history, settings, staged=staged) or ranks.agreed(late)
+            with ranks.together():
+                if ends or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
+                    log.save(state, start)
+                    saved_at = time.perf_counter()
+                    cost = saved_at - now
             if ends:
                 advance((settings.epochs - number) * steps)
                 break
@@ -155,7 +187,7 @@ class _Best:
 
 
 class _Log:
-    """The history of a run, and what of it is on disk."""
+    """The history of a run, and what of it is on disk; of several processes the writer's."""
 
     def __init__(
         self,
@@ -170,16 +202,19 @@ class _Log:
         self._best: _Best | None = None
         self._best_loss = float("inf")
 
-    def load(self, state: TrainState) -> None:
-        """Go on from the last checkpoint."""
+    def load(self, state: TrainState) -> dict[str, Tensor]:
+        """Go on from the last checkpoint; gives the weights of stage one, where there is one."""
         saved = load_facts(self._out / LAST, CheckpointFacts)
         tensors = load_tensors(self._out / LAST)
+        names = [name for name in tensors if name.startswith(STAGE_ONE)]
+        start = {name.removeprefix(STAGE_ONE): tensors.pop(name) for name in names}
         load_state(state, SavedState(tensors=tensors, optimizer=saved.optimizer))
         self.history = list(saved.history)
         # The best weights may be newer than the checkpoint: a kill fell between the two writes.
         self._best_loss = load_facts(self._out / BEST, BestFacts).val_loss
         # A kill may have fallen between the checkpoint and the history, too.
         self._write_history()
+        return start
 
     def add(self, epoch: Epoch, weights: Mapping[str, Tensor]) -> None:
         """Note an epoch, and its weights where they are the best."""
@@ -189,6 +224,8 @@ class _Log:
                 "a new run"
             )
         self.history.append(epoch)
+        if not ranks.writes():
+            return
         self._tracker.epoch(epoch)
         is_best = epoch.val_loss < self._best_loss
         if is_best:
@@ -202,16 +239,21 @@ class _Log:
         self._write_history()
         self._on_epoch(epoch)
 
-    def save(self, state: TrainState) -> None:
-        """Write a checkpoint."""
+    def save(self, state: TrainState, start: Mapping[str, Tensor]) -> None:
+        """Write a checkpoint, with the weights of stage one."""
+        if not ranks.writes():
+            return
         if self._best is not None:
             save_tensors(self._out / BEST, self._best.weights, self._best.facts)
             self._best = None
         saved = save_state(state)
         facts = CheckpointFacts(history=tuple(self.history), optimizer=saved.optimizer)
-        save_tensors(self._out / LAST, saved.tensors, facts)
+        first = {STAGE_ONE + name: value for name, value in start.items()}
+        save_tensors(self._out / LAST, saved.tensors | first, facts)
 
     def _write_history(self) -> None:
+        if not ranks.writes():
+            return
         write_text(self._out / "history.csv", history_csv(self.history))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from signwise.files import Json, write_json
+from signwise.files import Json, real_path, write_json
 from signwise.opening import read_record
 from signwise.report.confusion_chart import draw_confusion_matrix
 from signwise.results import Epoch
@@ -37,7 +37,7 @@ class WandbAdapter:
         self._wandb = wandb
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
-            name=os.environ.get("WANDB_NAME", out.resolve().name),
+            name=os.environ.get("WANDB_NAME", real_path(out).name),
             id=_identity(out, "wandb"),
             resume="allow",
             dir=out,
@@ -134,7 +134,7 @@ class MlflowAdapter:
         self._client = mlflow.MlflowClient()
         known = _identity(out, "mlflow")
         if known is None:
-            self._run = self._create(out.resolve().name, settings)
+            self._run = self._create(real_path(out).name, settings)
         else:
             self._run = known
             self._client.update_run(known, status="RUNNING")

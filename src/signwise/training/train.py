@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,12 +19,15 @@ from signwise.files import Json, write_json
 from signwise.folders import output_folder
 from signwise.model_file.record import ModelFigures
 from signwise.opening import read_record
+from signwise.progress import say
 from signwise.results import Epoch, Problem, RunConfig, to_json
 from signwise.runtime import default_threads
+from signwise.training import ranks
+from signwise.training.batches import steps_in_epoch
 from signwise.training.checkpoint import BestFacts, load_facts, load_tensors
 from signwise.training.device import choose_device, explain_memory_errors, layout, torch_as_found
 from signwise.training.features import can_fit_head
-from signwise.training.finish import Finished, finish_run, versions
+from signwise.training.finish import finish_run, versions
 from signwise.training.network import build_model
 from signwise.training.pools import Gathered, gather, look_at, to_device, traits_of
 from signwise.training.stages import BEST, LAST, fit
@@ -79,44 +83,115 @@ def train(
     if config is None:
         config = TrainConfig.from_file(stored) if resume and stored.is_file() else TrainConfig()
     asked: TrainConfig = replace(config, **changes)  # type: ignore[arg-type]  # checked by it
-    prepared = load_data(Path(data))
-    _check_splits(prepared)
-    device = choose_device(asked.device)
-    require_tracker(asked.track)
-    with torch_as_found(device, asked.threads or default_threads()):
-        seen = look_at(prepared, asked.negatives)
+    with ranks.joined():
+        with ranks.writer_first():
+            prepared = load_data(Path(data))
+            _check_splits(prepared)
+            device = choose_device(asked.device)
+            require_tracker(asked.track)
+        with torch_as_found(device, asked.threads or default_threads()):
+            return _train(prepared, out, asked, device, began, on_epoch, resume=resume)
+
+
+def _train(
+    prepared: PreparedData,
+    out: Path,
+    asked: TrainConfig,
+    device: torch.device,
+    began: float,
+    on_epoch: Callable[[Epoch], None],
+    *,
+    resume: bool,
+) -> TrainResult:
+    with ranks.writer_first():
+        seen = ranks.from_writer(
+            lambda: look_at(prepared, asked.negatives), dict[int, dict[str, float]]
+        )
         traits = traits_of(prepared, asked, seen)
         settings = asked.resolve(traits)
         torch.manual_seed(settings.seed)
         network = _build(settings, prepared, begun=resume and (out / LAST).is_file())
         _check_run(out, settings, prepared, traits, resume=resume)
-        with (
-            output_folder(out, "run", keep=lambda folder: (folder / LAST).is_file()),
-            explain_memory_errors(),
-        ):
-            if not stored.is_file():
-                _write_config(out, settings, prepared, device)
+        _check_shares(settings, traits)
+    with ExitStack() as stack, explain_memory_errors():
+        with ranks.writer_first():
+            if ranks.writes():
+                kept = output_folder(out, "run", keep=lambda folder: (folder / LAST).is_file())
+                stack.enter_context(kept)
+                if not (out / CONFIG).is_file():
+                    _write_config(out, settings, prepared, device)
+            else:
+                _check_shared(out, prepared)
             gathered = gather(prepared, settings, seen, spare=out)
-            if gathered.unknown is not None:
+            if ranks.writes() and gathered.unknown is not None:
                 _write_listing(out, gathered.unknown)
-            tracker = open_tracker(settings.track, out, settings.to_json())
-            try:
-                network.to(device).to(memory_format=layout(device))
-                on_device = to_device(gathered.data, device)
-                history = fit(
-                    network, on_device, settings, prepared, device, out, tracker, began, on_epoch
-                )
-                network.load_state_dict(load_tensors(out / BEST))
-                best = load_facts(out / BEST, BestFacts)
-                finished = finish_run(
-                    out, network.cpu(), gathered.data, settings, prepared, history, best.epoch
-                )
-            except BaseException:
-                tracker.abandon()
-                raise
-    return _result(
-        out, prepared, gathered, history, finished, tracker, track_images=settings.track_images
+        _tell_of_more_gpus(device)
+        track = settings.track if ranks.writes() else "none"
+        tracker = open_tracker(track, out, settings.to_json())
+        try:
+            network.to(device).to(memory_format=layout(device))
+            on_device = to_device(gathered.data, device)
+            history = fit(
+                network, on_device, settings, prepared, device, out, tracker, began, on_epoch
+            )
+
+            def end() -> _Ending:
+                return _end(out, prepared, gathered, history, network, settings, tracker)
+
+            ending = ranks.from_writer(end, _Ending)
+        except BaseException:
+            tracker.abandon()
+            raise
+    data = gathered.data
+    return TrainResult(
+        out=out,
+        counts={
+            "epochs": history[-1].epoch,
+            "train": len(data.train),
+            "val": len(data.val),
+            "negatives": data.negatives,
+        },
+        problems=[] if gathered.unknown is None else gathered.unknown.problems,
+        warnings=list(ending.warnings),
+        history=history,
+        measured=ending.figures,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ending:
+    """What the writer comes to at the end."""
+
+    figures: ModelFigures
+    warnings: tuple[str, ...]
+
+
+def _end(
+    out: Path,
+    prepared: PreparedData,
+    gathered: Gathered,
+    history: list[Epoch],
+    network: nn.Module,
+    settings: ResolvedConfig,
+    tracker: Tracker,
+) -> _Ending:
+    """Calibrate and export the best weights, and tell the tracker."""
+    network.load_state_dict(load_tensors(out / BEST))
+    best = load_facts(out / BEST, BestFacts)
+    data = gathered.data
+    finished = finish_run(out, network.cpu(), data, settings, prepared, history, best.epoch)
+    images = settings.track_images
+    failed = tracker.finish(
+        lambda: make_outcome(
+            finished.figures,
+            prepared.classes,
+            data.val.labels,
+            finished.probabilities,
+            data.val.images(np.arange(len(data.val))) if images else None,
+            out / "model.onnx" if images else None,
+        )
+    )
+    return _Ending(figures=finished.figures, warnings=(*finished.warnings, *failed))
 
 
 def _build(settings: ResolvedConfig, prepared: PreparedData, *, begun: bool) -> nn.Module:
@@ -129,42 +204,6 @@ def _build(settings: ResolvedConfig, prepared: PreparedData, *, begun: bool) -> 
     if settings.freeze and not can_fit_head(network):
         raise SignwiseError(f"`freeze`: {settings.model} has no linear head to fit")
     return network
-
-
-def _result(
-    out: Path,
-    prepared: PreparedData,
-    gathered: Gathered,
-    history: list[Epoch],
-    finished: Finished,
-    tracker: Tracker,
-    *,
-    track_images: bool,
-) -> TrainResult:
-    data = gathered.data
-    failed = tracker.finish(
-        lambda: make_outcome(
-            finished.figures,
-            prepared.classes,
-            data.val.labels,
-            finished.probabilities,
-            data.val.images(np.arange(len(data.val))) if track_images else None,
-            out / "model.onnx" if track_images else None,
-        )
-    )
-    return TrainResult(
-        out=out,
-        counts={
-            "epochs": history[-1].epoch,
-            "train": len(data.train),
-            "val": len(data.val),
-            "negatives": data.negatives,
-        },
-        problems=[] if gathered.unknown is None else gathered.unknown.problems,
-        warnings=finished.warnings + failed,
-        history=history,
-        measured=finished.figures,
-    )
 
 
 def _check_splits(prepared: PreparedData) -> None:
@@ -200,6 +239,35 @@ def _check_run(
         raise SignwiseError(f"`resume`: {prepared.directory} changed since {out} was started")
 
 
+def _check_shares(settings: ResolvedConfig, traits: Traits) -> None:
+    """Of each batch, every process has a picture."""
+    smallest = traits.pictures // steps_in_epoch(traits.pictures, settings.batch_size)
+    if smallest < ranks.count():
+        raise SignwiseError(
+            f"`batch_size` {settings.batch_size} gives batches of {smallest} pictures, too few "
+            f"for {ranks.count()} processes: start fewer, or raise it"
+        )
+
+
+def _check_shared(out: Path, prepared: PreparedData) -> None:
+    """This process sees the run and the data that the writer sees."""
+    where = "a folder that all processes see"
+    if not (out / CONFIG).is_file():
+        raise SignwiseError(f"{out} is not the same on every machine: give `out` {where}")
+    if read_record(out / CONFIG, RunConfig).data_sha256 != prepared.sha256:
+        raise SignwiseError(f"{prepared.directory} is not the same on every machine: use {where}")
+
+
+def _tell_of_more_gpus(device: torch.device) -> None:
+    """Say how a run takes all GPUs of this machine, where it takes one of several."""
+    if device.type == "cuda" and ranks.count() == 1 and torch.cuda.device_count() > 1:
+        number = torch.cuda.device_count()
+        say(
+            f"this run takes one of {number} GPUs; all are taken by: torchrun --nproc-per-node "
+            f"{number} -m signwise train ..."
+        )
+
+
 def _write_config(
     out: Path, settings: ResolvedConfig, prepared: PreparedData, device: torch.device
 ) -> None:
@@ -214,6 +282,7 @@ def _write_config(
         versions=versions(),
         device=device.type,
         threads=torch.get_num_threads(),
+        processes=ranks.count(),
     )
     write_json(out / CONFIG, to_json(record))
 

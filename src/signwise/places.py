@@ -1,0 +1,146 @@
+"""Places that are no files of this machine: `s3://bucket/folder` and `gs://bucket/folder`.
+
+By pyarrow's file systems, imported when first used. Which server and which keys is said as for any
+other tool: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION; the files in
+~/.aws; on Google's, the application default credentials.
+"""
+
+import errno
+import io
+import os
+import posixpath
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, BinaryIO
+
+from signwise.errors import SignwiseError, one_line, require_extra
+
+SCHEMES = ("s3://", "gs://")
+
+
+class Unreachable(SignwiseError):
+    """A store that does not answer, or lets nobody in: no fault of a single file there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What lies in a folder of a store."""
+
+    name: str
+    is_folder: bool
+    size: int
+    """Bytes; 0 of a folder."""
+    modified: int
+    """Nanoseconds since 1970; 0 where the store does not say."""
+
+
+def is_remote(path: object) -> bool:
+    """Whether it names a place in a store."""
+    return isinstance(path, str) and path.startswith(SCHEMES)
+
+
+def join(folder: str, name: str) -> str:
+    """The path of what `name` is in a folder, local or not; a whole path stays as it is."""
+    if is_remote(name):
+        return name
+    return posixpath.join(folder, name) if is_remote(folder) else os.path.join(folder, name)  # noqa: PTH118
+
+
+def open_remote(path: str, most: int | None = None) -> BinaryIO:
+    """The bytes of a file in a store, fetched as a whole.
+
+    Raises OSError where it is none or has more than `most` bytes, and Unreachable.
+    """
+    system, inner = file_system(path)
+    with _reaching(path), system.open_input_file(inner) as file:
+        if most is not None and file.size() > most:
+            limit = f"larger than the limit of {most / 2**20:,.0f} MiB"
+            raise OSError(errno.EINVAL, limit, path)
+        return io.BytesIO(file.read())
+
+
+def entry_of(path: str) -> Entry | None:
+    """What lies there; None where nothing does."""
+    system, inner = file_system(path)
+    with _reaching(path):
+        return _entry(system.get_file_info(inner))
+
+
+def list_remote(folder: str) -> list[Entry]:
+    """What lies in the folder itself, sorted by name; raises SignwiseError where it is none."""
+    import pyarrow.fs
+
+    system, inner = file_system(folder)
+    with _reaching(folder):
+        found = system.get_file_info(pyarrow.fs.FileSelector(inner, allow_not_found=True))
+    entries = [entry for info in found if (entry := _entry(info)) is not None]
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def remove_remote(path: str) -> None:
+    """Remove a file."""
+    system, inner = file_system(path)
+    with _reaching(path):
+        system.delete_file(inner)
+
+
+def write_remote(path: str, content: bytes) -> None:
+    """Write a file, which a store shows when it is whole, and not before."""
+    system, inner = file_system(path)
+    with _reaching(path), system.open_output_stream(inner) as file:
+        file.write(content)
+
+
+def file_system(path: str) -> tuple[Any, str]:
+    """pyarrow's file system of a remote path, and the path in it."""
+    scheme, _, inner = path.partition("://")
+    inner = inner.strip("/")
+    bucket = inner.partition("/")[0]
+    if not bucket:
+        raise SignwiseError(f"{path} names no bucket: write {scheme}://BUCKET/FOLDER")
+    with _reaching(path):
+        return _system(scheme, bucket), inner
+
+
+@cache
+def _system(scheme: str, bucket: str) -> Any:
+    require_extra("cluster", "pyarrow")
+    import pyarrow.fs
+
+    if scheme == "gs":
+        return pyarrow.fs.GcsFileSystem()
+    given = {name: os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")}
+    endpoint = next((value for value in given.values() if value), None)
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if endpoint is None and region is None:
+        region = pyarrow.fs.resolve_s3_region(bucket)
+    return pyarrow.fs.S3FileSystem(endpoint_override=endpoint, region=region)
+
+
+def _entry(info: Any) -> Entry | None:
+    import pyarrow.fs
+
+    if info.type == pyarrow.fs.FileType.NotFound:
+        return None
+    return Entry(
+        name=info.base_name,
+        is_folder=info.type == pyarrow.fs.FileType.Directory,
+        size=info.size or 0,
+        modified=info.mtime_ns or 0,
+    )
+
+
+class _reaching:  # noqa: N801 (a context manager that runs for each picture: a generator costs more)
+    """Turns what the store's client raises into Unreachable; that a file is not there stays."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError) and error.errno is None:
+            text = one_line(error)[:200]
+            raise Unreachable(
+                f"{self._path} can't be reached ({text}): see address, keys and network"
+            ) from None

@@ -1,0 +1,169 @@
+"""Pictures and answers in a store: s3://, by a server on this machine."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.fs
+import pytest
+from moto.server import ThreadedMotoServer
+from PIL import Image
+
+import signwise
+from signwise import places
+from signwise.data import portions
+from signwise.data.images import read_image
+from signwise.data.walk import walk
+from signwise.errors import SignwiseError, UnreadableImage
+from signwise.opening import read_regular
+from signwise.places import Unreachable, is_remote, join, list_remote
+from toy import toy_folder, toy_model
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        running.start()
+        host, port = running.get_host_and_port()
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        places._system.cache_clear()
+        yield f"http://{host}:{port}"
+        running.stop()
+        places._system.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def store(server: str) -> pyarrow.fs.S3FileSystem:
+    made = pyarrow.fs.S3FileSystem(endpoint_override=server, allow_bucket_creation=True)
+    made.create_dir("signs")
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = toy_folder(tmp_path_factory.mktemp("in"), per_class=6)
+    (root / "stop" / "broken.png").write_bytes(b"no picture")
+    (root / "notes.txt").write_text("no picture either")
+    return root
+
+
+@pytest.fixture(scope="module")
+def there(store: pyarrow.fs.S3FileSystem, folder: Path) -> str:
+    """The folder's files in the store."""
+    for path in folder.rglob("*.*"):
+        with store.open_output_stream(f"signs/in/{path.relative_to(folder).as_posix()}") as file:
+            file.write(path.read_bytes())
+    return "s3://signs/in"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_model(tmp_path_factory.mktemp("model") / "model.onnx", known="colour", threshold=0.5)
+
+
+def moved(rows: list[Any], start: str, other: str) -> list[Any]:
+    return [{**row, "path": row["path"].replace(start, other)} for row in rows]
+
+
+def test_a_folder_of_a_store_is_walked_as_one_here(there: str, folder: Path) -> None:
+    assert [path.removeprefix(there) for path in walk(there)] == [
+        path.removeprefix(str(folder)) for path in walk(folder)
+    ]
+    names = [(entry.name, entry.is_folder) for entry in list_remote(there)]
+    assert names == [("notes.txt", False), ("priority", True), ("stop", True)]
+
+
+def test_a_picture_is_read_from_a_store(there: str, folder: Path) -> None:
+    name = "stop/00000_00000.png"
+    assert (read_image(f"{there}/{name}", 16) == read_image(folder / name, 16)).all()
+    with pytest.raises(UnreadableImage, match="no such file"):
+        read_image(f"{there}/stop/gone.png", 16)
+    with pytest.raises(OSError, match="larger than the limit"):
+        read_regular(f"{there}/{name}", most=10)
+
+
+@pytest.mark.parametrize("suffix", ["", ".csv"])
+def test_pictures_of_a_store_get_the_rows_of_those_here(
+    model: Path, there: str, folder: Path, tmp_path: Path, suffix: str
+) -> None:
+    result = signwise.predict(model, there, out=tmp_path / f"out{suffix}")
+    here = signwise.predict(model, folder)
+    assert moved(result.rows, there, str(folder)) == here.rows
+    assert result.counts["skipped"] == here.counts["skipped"] == 1
+
+
+def test_parts_in_a_store_are_gone_on_with(
+    model: Path, there: str, store: pyarrow.fs.S3FileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portions.cut, "__defaults__", (5,))
+    out = "s3://signs/answers"
+    first = signwise.predict(model, there, out=out)
+    assert first.out == out
+    names = [entry.name for entry in list_remote(out)]
+    assert names == [".signwise", "_SUCCESS", *(f"part-0000{n}.parquet" for n in range(3))]
+    store.delete_file("signs/answers/part-00001.parquet")
+    again = signwise.predict(model, there, out=f"{out}/")
+    assert again.counts["parts_kept"] == 2
+    assert again.rows == first.rows
+    with pytest.warns(UserWarning, match="other pictures"):
+        fewer = signwise.predict(model, f"{there}/stop", out=out)
+    assert [entry.name for entry in list_remote(out)][-1] == "part-00001.parquet"
+    assert fewer.counts["images"] == 7
+    other = toy_model(Path(model).with_name("other.onnx"), sharpness=10.0)
+    with pytest.raises(SignwiseError, match="holds predictions of another model"):
+        signwise.predict(other, there, out=out)
+    with pytest.raises(SignwiseError, match=r"^`out` s3://signs/in holds files that signwise"):
+        signwise.predict(model, there, out="s3://signs/in")
+    with pytest.raises(SignwiseError, match="a store takes a folder of parts"):
+        signwise.predict(model, there, out="s3://signs/rows.csv")
+
+
+def test_lists_and_shards_of_a_store(
+    model: Path, there: str, folder: Path, store: pyarrow.fs.S3FileSystem
+) -> None:
+    import tarfile
+
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as shard:
+        shard.add(folder / "stop" / "00000_00000.png", "0.png")
+    for name, content in (
+        ("list.csv", b"path\nin/stop/00000_00000.png\n"),
+        ("whole.csv", b"path\ns3://signs/in/stop/00000_00000.png\n"),
+        ("shard.tar", packed.getvalue()),
+    ):
+        with store.open_output_stream(f"signs/{name}") as file:
+            file.write(content)
+    picture = f"{there}/stop/00000_00000.png"
+    for name, path in (
+        ("list.csv", picture),
+        ("whole.csv", picture),
+        ("shard.tar", "s3://signs/shard.tar/0.png"),
+    ):
+        (row,) = signwise.predict(model, f"s3://signs/{name}").rows
+        assert (row["path"], row["label"]) == (path, "stop")
+
+
+def test_a_store_that_is_not_reached_is_no_picture_s_fault(
+    model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    places._system.cache_clear()
+    listed = tmp_path / "list.csv"
+    listed.write_text(f"path\n{folder}/stop/00000_00000.png\ns3://signs/in/a.png\n")
+    with pytest.raises(Unreachable, match=r"^s3://signs/in/a\.png can't be reached"):
+        signwise.predict(model, listed)
+    places._system.cache_clear()
+
+
+def test_paths_are_joined_by_where_they_lie(tmp_path: Path) -> None:
+    assert join("s3://b/f", "a.png") == "s3://b/f/a.png"
+    assert join(str(tmp_path), "s3://b/a.png") == "s3://b/a.png"
+    assert join(str(tmp_path), "a.png") == str(tmp_path / "a.png")
+    assert not any(map(is_remote, ("a.png", "s3:/b", b"s3://b", None, Image.new("L", (1, 1)))))
+    with pytest.raises(SignwiseError, match="s3:// names no bucket"):
+        places.file_system("s3://")
