@@ -50,7 +50,7 @@ def page(measured: Record) -> str:
             INTRODUCTION,
             wholes_table(rows),
             f"{measured.date}, {measured.machine.in_words()}, `{measured.how}`."
-            f" Python {measured.versions['python']}.",
+            f" Python {measured.versions['python']}. Not every part ran on every size. {BUSY}",
             "![CPU seconds by number of pictures](scale-seconds.png)",
             "![Peak anonymous memory by number of pictures](scale-mb.png)",
             "## Step by step",
@@ -75,6 +75,10 @@ together: the page cache, which the system takes back when it needs it, does not
 is the slope between the two largest sets on logarithmic scales: 1 is linear. The goals: at most
 {MOST_EXPONENT}, and {MOST_MEMORY / 1e9:g} GB at a million."""
 
+BUSY = """The load is how many processes wanted to run. Where it is far above the number of cores,
+seconds of the clock say little, those of the CPU may be twice too many, and an exponent between
+sets that were measured at different loads is off by as much."""
+
 STEPS = """Of the largest set that each ran on. *prepare, drawn* is prepare without the files: what
 reading them finds is drawn instead. Listing and reading are the same work for each picture; all
 else looks at all pictures at once, and could grow faster."""
@@ -87,13 +91,13 @@ LIMITS = """## Data larger than memory
   epoch, in ascending rows within a batch.
 - **The cache must fit on a disk of the machine that trains**: 3 S² bytes a picture, 3 kB at 32
   pixels, 150 kB at 224. There is no reader that trains from tar shards.
-- **A table is in memory**: of `prepare` somewhat under 1 kB a picture, of `evaluate` less, and
-  there the K probabilities of each picture besides, 4 K bytes, in float64 for a while where labels
-  are checked. A CSV above 2 GiB is refused, which is some 13 million pictures.
+- **A table is in memory**: somewhat under 1 kB a picture in `prepare` and in `evaluate`, and there
+  the K probabilities of each picture besides, 4 K bytes, in float64 for a while where labels are
+  checked. A CSV above 2 GiB is not read again, which is a manifest of some 14 million pictures.
 - **Stage one keeps features in memory**: 4 D bytes a picture and view, 2 kB for ResNet-18 (D =
   512), and as much again while they are joined and standardised. A million pictures in two views
   take some 8 GB. `--weights none` has no such stage.
-- `predict` needs no memory for its answers, and the paths of all files, 0.1 kB each."""
+- `predict` keeps no answer in memory; of files that it is given, their paths, 0.1 kB each."""
 
 
 def wholes_table(rows: Sequence[ScaleRow]) -> str:
