@@ -37,7 +37,8 @@ from images import photo
 from peer_tools import TOOLS, WORKERS, Tool
 from signwise.data.manifest import load_data
 from signwise.data.walk import walk
-from signwise.runtime import OPENMP_WAITING
+from signwise.model_file.read import find_model
+from signwise.runtime import OPENMP_WAITING, available_cores
 
 BENCH = Path(__file__).parent
 GOAL = 0.995
@@ -46,6 +47,8 @@ SMALL, LARGE, NONE, ONES = 2880, 12, 1000, 200
 """Pictures: PNGs, photos of 12 megapixels, of no class, and one by one."""
 SIDE, LARGE_SIDES = 32, (4000, 3000)
 QUICK = {"SMALL": 200, "LARGE": 2, "NONE": 50, "ONES": 20}
+MOST_LOAD = 1.5
+"""Of a core; the benchmark itself makes about 1."""
 IMAGENET = "mobilenet_v2_imagenet.pth"
 SHIPPED = {"signwise, as it ships": "priority-stop"}
 """Models that are not trained here."""
@@ -295,7 +298,6 @@ def train(tool: str, place: Place) -> dict[str, float]:
         "training_seconds": spent.seconds,
         "training_cpu": spent.cpu_seconds,
         "training_peak_mb": last_line(spent)["peak_mb"],
-        "deployed_mb": (model / one.deployed).stat().st_size / 1e6,
     }
     reached = [seconds for seconds, accuracy in spent.ends if accuracy >= GOAL]
     return values | ({"goal_seconds": reached[0]} if reached else {})
@@ -306,7 +308,10 @@ def small(tool: str, place: Place) -> dict[str, float]:
     pictures = listed(place, "small", walk(rendered(place)[0]))
     found, _ = answered(tool, place, pictures, "--rounds", place.rounds, "--ones", ONES)
     ones = sorted(found["ones"])
+    model = place.model(tool)
+    file = find_model(model) if tool in SHIPPED else model / TOOLS_OF[tool].deployed
     return rates(found, "small") | {
+        "deployed_mb": file.stat().st_size / 1e6,
         "one_p50_ms": 1000 * statistics.median(ones),
         "one_p99_ms": 1000 * ones[min(len(ones) - 1, int(0.99 * len(ones)))],
         "answering_peak_mb": found["peak_mb"],
@@ -459,8 +464,11 @@ def learns_of(tool: str) -> str:
     return f"nothing: `{SHIPPED[tool]}`" if tool in SHIPPED else TOOLS_OF[tool].learns
 
 
-def figures_of(rows: Sequence[PeerRow]) -> list[record.Figure]:
-    """signwise to the fastest of the others; above 1 signwise is ahead."""
+def figures_of(rows: Sequence[PeerRow], *, busy: bool = False) -> list[record.Figure]:
+    """signwise to the fastest of the others; above 1 signwise is ahead.
+
+    On a busy machine CPU time alone is compared: the clock tells what else was running.
+    """
     ours = [row for row in rows if row.tool.startswith("signwise")]
     rest = [row for row in rows if not row.tool.startswith("signwise")]
     figures = []
@@ -470,10 +478,13 @@ def figures_of(rows: Sequence[PeerRow]) -> list[record.Figure]:
         ("photos of signs a CPU second", "real_per_cpu_second", True),
         ("photos of 12 megapixels a CPU second", "large_per_cpu_second", True),
         ("one picture in a process of its own", "process_seconds", False),
+        ("one picture in a process of its own, CPU time", "process_cpu", False),
         ("to 99.5 % on validation", "goal_seconds", False),
         ("the whole training", "training_seconds", False),
         ("the whole training, CPU time", "training_cpu", False),
     ):
+        if busy and "cpu" not in name:
+            continue
         others = [(row.values[name], row.tool) for row in rest if name in row.values]
         for own in (row for row in ours if name in row.values and others):
             best, whose = max(others) if more else min(others)
@@ -543,7 +554,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f" {', '.join(map(str, sorted(levels)))} (19 is the lowest), load {min(loads)} to"
             f" {max(loads)}, {WORKERS} workers"
         ),
-        figures=figures_of(rows),
+        figures=figures_of(rows, busy=max(loads) > MOST_LOAD * available_cores()),
         rows=rows,
         versions=versions(place.peers),
     )

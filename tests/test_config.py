@@ -704,3 +704,16 @@ def test_a_file_that_is_no_settings_is_refused(tmp_path: Path, content: str) -> 
     path.write_text(content)
     with pytest.raises(SignwiseError, match=r"mine\.json|'epoch'"):
         TrainConfig.from_file(path)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 2**63])
+@pytest.mark.parametrize(
+    "name",
+    ["epochs", "batch_size", "seed", "image_size", "momentum", "head.views", "head.pictures",
+     "fine_tuning.patience", "usual_epochs.pretrained", "negatives.pictures_to_see"],
+)  # fmt: skip
+def test_no_number_that_no_computer_has_is_a_bug(name: str, value: int) -> None:
+    content: dict[str, Any] = {name: [1, value] if name == "head.views" else value}
+    with pytest.raises(SignwiseError, match=rf"^`config`: `{name}` must be ") as caught:
+        TrainConfig.from_json(content)
+    assert len(str(caught.value)) < 300

@@ -1,7 +1,9 @@
 """Other formats of a model: the certificate of each, and what is refused."""
 
+import errno
 import importlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +29,7 @@ from signwise.export.certificate import Comparison, check_bounds, compare
 from signwise.export.export import CERTIFICATE, ExportResult
 from signwise.export.formats import FORMATS, Format, Source
 from signwise.export.torch_program import read_program
-from signwise.folders import MARKER
+from signwise.folders import HOLDER, LOCK, MARKER
 from signwise.inference.predictor import Predictor
 from signwise.metrics.rates import wilson_interval
 from signwise.model_file.read import ModelFile, read_model
@@ -470,3 +472,20 @@ def test_openvino_loads_without_its_telemetry(tmp_path: Path) -> None:
     )
     assert done.stdout.strip() == "[]", done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_an_export_is_held_until_it_is_whole_and_a_full_disk_is_named(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    signwise.export(trained_run, "triton", out)
+    held: list[str] = []
+
+    def full(read: Path, written: Path) -> None:
+        held.extend(name for name in (LOCK, HOLDER) if (out / name).is_file())
+        raise OSError(errno.ENOSPC, "No space left on device", str(read), None, str(written))
+
+    monkeypatch.setattr("shutil.move", full)
+    with pytest.raises(SignwiseError, match=rf"^{re.escape(str(out))}.*: No space left on device"):
+        signwise.export(trained_run, "triton", out)
+    assert held == [LOCK, HOLDER]

@@ -148,6 +148,24 @@ def test_lists_and_shards_of_a_store(
         assert (row["path"], row["label"]) == (path, "stop")
 
 
+def test_prepare_and_evaluate_take_a_list_of_pictures_in_a_store(
+    model: Path, there: str, folder: Path, tmp_path: Path
+) -> None:
+    lines = [f"{path},{path.split('/')[-2]}" for path in walk(there)]
+    (tmp_path / "far.csv").write_text("\n".join(["path,label", *lines]) + "\n")
+    near = [line.replace(there, str(folder)) for line in lines]
+    (tmp_path / "near.csv").write_text("\n".join(["path,label", *near]) + "\n")
+    for name in ("far", "near"):
+        signwise.prepare(tmp_path / f"{name}.csv", tmp_path / name, group="(.*)", image_size=16)
+    far, near_data = (signwise.load_data(tmp_path / name) for name in ("far", "near"))
+    columns = ["label", "width", "height", "sha256"]
+    assert far.table[columns].equals(near_data.table[columns])
+    assert (signwise.load_pixels(far, 24) == signwise.load_pixels(near_data, 24)).all()
+    assert far.problems[0]["path"] == f"{there}/stop/broken.png"
+    found = signwise.evaluate(model, tmp_path / "far", split="all", out=tmp_path / "measured")
+    assert found.evaluation.n == 12
+
+
 def test_a_store_that_is_not_reached_is_no_picture_s_fault(
     model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

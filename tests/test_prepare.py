@@ -1,7 +1,9 @@
 """SOURCE -> DATA: what is written, kept and refused, whatever the pictures are called."""
 
+import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -504,3 +506,16 @@ def test_what_was_made_of_the_earlier_pictures_goes(tmp_path: Path) -> None:
     prepare(photos, data, image_size=16)
     assert not any(path.exists() for path in left)
     assert (data / "pixels-16.npy").is_file()
+
+
+def test_a_disk_that_is_full_while_copying_is_named_and_not_what_is_read(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(read: Path, written: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(read), None, str(written))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    out = tmp_path / "data"
+    with pytest.raises(SignwiseError, match=rf"^{re.escape(str(out))}.*: No space left on device"):
+        prepare(source, out, copy=True)
+    assert not out.exists()

@@ -135,7 +135,7 @@ def test_a_batch_writes_each_picture_to_its_row(tmp_path: Path) -> None:
     array.flush()
     batch = Batch(
         rows=range(1, 4),
-        root=tmp_path,
+        root=str(tmp_path),
         names=[path.name for path in paths],
         pixels=tmp_path / "p.npy",
         size=4,

@@ -128,32 +128,38 @@ def spread(
     )
     try:
         for row in results.iter_rows():
-            result: Result = pickle.loads(row["result"])
+            result = pickle.loads(row["result"])
+            if isinstance(result, SignwiseError):
+                raise SignwiseError(str(result))
             yield result
     except RayError as error:
-        cause = _cause(error)
-        if isinstance(cause, SignwiseError):
-            raise SignwiseError(str(cause)) from None
-        raise SignwiseError(f"`cluster`: {one_line(cause)[:300]}") from None
+        raise SignwiseError(f"`cluster`: {one_line(error)[:300]}") from None
 
 
 class _Worker:
     """What an actor of Ray holds."""
 
     def __init__(self, build: bytes) -> None:
-        self._work = pickle.loads(build)()
+        self._failed: SignwiseError | None = None
+        try:
+            self._work = pickle.loads(build)()
+        except SignwiseError as error:
+            self._failed = error
 
     def __call__(self, table: Any) -> Any:
         import pyarrow
 
-        results = [self._work(pickle.loads(item.as_py())) for item in table.column("item")]
-        return pyarrow.table({"result": [pickle.dumps(result) for result in results]})
+        results = [pickle.dumps(self._result(item.as_py())) for item in table.column("item")]
+        return pyarrow.table({"result": results})
 
-
-def _cause(error: Exception) -> Exception:
-    while isinstance(inner := getattr(error, "cause", None) or error.__cause__, Exception):
-        error = inner
-    return error
+    def _result(self, item: bytes) -> Any:
+        """What the function gives; a SignwiseError is handed over, for Ray wraps what is raised."""
+        if self._failed is not None:
+            return self._failed
+        try:
+            return self._work(pickle.loads(item))
+        except SignwiseError as error:
+            return error
 
 
 def _running() -> str | None:

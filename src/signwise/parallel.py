@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, partial
+from functools import partial
 from typing import TypeVar
 
 from signwise.cluster import connected, spread
@@ -110,15 +110,22 @@ def _results(
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    work = partial(_work, function, os.getpid())
     # The arrays of a worker are small: more threads would only wait for each other. Workers end
-    # soon after their work, so that their memory is free for what comes next.
+    # soon after their work, so that their memory is free for what comes next. They watch this
+    # process from their start: one that is killed before the first of them has work leaves them
+    # waiting for a lock that nobody gives back.
     with parallel_config(
         "loky", n_jobs=workers, inner_max_num_threads=1, idle_worker_timeout=IDLE_SECONDS
     ):
-        run = Parallel(return_as="generator", pre_dispatch="4*n_jobs", max_nbytes=None)
+        run = Parallel(
+            return_as="generator",
+            pre_dispatch="4*n_jobs",
+            max_nbytes=None,
+            initializer=_end_with,
+            initargs=(os.getpid(),),
+        )
         try:
-            results = run(delayed(work)(chunk) for chunk in chunks)
+            results = run(delayed(function)(chunk) for chunk in chunks)
         except OSError:  # no further process, or no memory to share, is to be had
             yield from map(function, chunks)
             return
@@ -143,13 +150,6 @@ def _has_processes() -> bool:
         return bool(joblib.effective_n_jobs(2) > 1)
 
 
-def _work(function: Callable[[Item], Result], parent: int, chunk: Item) -> Result:
-    """What a worker runs."""
-    _end_with(parent)
-    return function(chunk)
-
-
-@cache
 def _end_with(parent: int) -> None:
     """Watch the process that started this worker: where it was killed, the worker ends, too.
 

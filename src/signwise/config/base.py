@@ -29,6 +29,8 @@ MAX_IMAGE_SIZE = 1024
 LONGEST_VALUE = 80
 """Letters of a wrong value that an error shows."""
 MAX_SEED = 2**32 - 1
+MOST = 2**63 - 1
+"""The largest whole number that NumPy and PyTorch count with."""
 
 ORDERED = "ordered"
 """Marks several values of which the first is the least and the last the largest."""
@@ -181,7 +183,10 @@ def _read(name: str, hint: object, value: object) -> object:
         return value
     # NumPy's numbers are such, too.
     if hint is int and isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value)
+        whole = int(value)
+        if abs(whole) > MOST:
+            raise SignwiseError(f"`{name}` must be within {-MOST} to {MOST}, not {_short(value)}")
+        return whole
     if hint is float and isinstance(value, Real) and not isinstance(value, bool):
         try:
             return float(value)

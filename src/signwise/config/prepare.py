@@ -25,6 +25,8 @@ class PrepareConfig(Config):
     """Seed of the split."""
     copy: bool = False
     """Also write the split as train/ val/ test/ folders."""
+    shards: bool = False
+    """Also write the split as WebDataset shards, tar files in shards/."""
     exclude: Path | None = None
     """CSV with a column `path`: pictures to leave out, as prepare's own flagged.csv."""
 

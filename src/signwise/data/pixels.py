@@ -19,6 +19,7 @@ from signwise.errors import SignwiseError, UnreadableImage
 from signwise.files import atomic_path, remove_left, sha256_bytes
 from signwise.opening import open_regular
 from signwise.parallel import map_chunks
+from signwise.places import join
 from signwise.runtime import available_cores
 
 if TYPE_CHECKING:  # the table is pandas, which a worker process need not load
@@ -169,7 +170,7 @@ def _fill_chunk(chunk: _Chunk) -> list[int]:
     array = np.lib.format.open_memmap(chunk.array, mode="r+")
     large = []
     for row, name, sha256 in zip(chunk.rows, chunk.paths, chunk.hashes, strict=True):
-        path = chunk.root / name
+        path = join(str(chunk.root), name)
         try:
             with hashed(path) as (file, found):
                 if found != sha256:

@@ -19,13 +19,23 @@ from signwise.data.manifest import COLUMNS, SPLITS, problems_in, write_csv
 from signwise.data.overview import data_overview
 from signwise.data.pixels import cache_key, cache_path, seal
 from signwise.data.scan import Scan, scan
+from signwise.data.shards import remove_shards, write_shards
 from signwise.data.signs import few_signs, group_counts, worth_of_test
 from signwise.data.split import Leaks, assign_splits, count_leaks
 from signwise.errors import SignwiseError
-from signwise.files import atomic_path, real_path, sha256_file, write_json, write_text
+from signwise.files import (
+    atomic_path,
+    real_path,
+    saying_what_is_full,
+    sha256_file,
+    write_json,
+    write_text,
+)
 from signwise.folders import output_folder
 from signwise.names import class_name
+from signwise.opening import MOST_PICTURE, read_regular
 from signwise.parallel import working_on
+from signwise.places import join
 from signwise.report.data_page import data_page
 from signwise.results import Problem, to_json
 
@@ -123,6 +133,10 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
         write_csv(out / "flagged.csv", flagged)
     write_text(out / "report.html", data_page(overview))
     written += _copy_split(out, found, copy=config.copy)
+    if config.shards:
+        written += write_shards(out, table, found.root, found.classes, config.seed)
+    else:
+        remove_shards(out)  # those of an earlier run
     # Late, and the two after one another: killed in between, the data can't be used.
     write_csv(manifest, table[list(COLUMNS)])
     class_counts = _class_counts(table[usable], found.classes)
@@ -312,7 +326,9 @@ def _copy_split(out: Path, found: Scan, *, copy: bool) -> list[Path]:
         for path, label, split in zip(rows["path"], rows["label"], rows["split"], strict=True):
             target = _free_path(partial / split / label / _name_in_class(path, label))
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(found.root / path, target)
+            content = read_regular(join(str(found.root), path), MOST_PICTURE)
+            with saying_what_is_full(target):
+                target.write_bytes(content)
     written = []
     for split in SPLITS:
         if (out / split).is_dir():

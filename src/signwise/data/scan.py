@@ -144,7 +144,7 @@ def _inspect(
     def batch(start: int, end: int, most_memory: int | None) -> Batch:
         return Batch(
             rows=range(start, end),
-            root=root,
+            root=str(root),
             names=names[start:end],
             pixels=pixels,
             size=size,

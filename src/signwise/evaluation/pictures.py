@@ -16,6 +16,7 @@ from signwise.data.scan import scan
 from signwise.errors import SignwiseError
 from signwise.files import real_path, scratch_folder
 from signwise.opening import is_no_input
+from signwise.places import is_remote
 from signwise.results import Problem
 
 
@@ -180,7 +181,7 @@ def _why(rows: pd.DataFrame) -> str:
 
 def _with_full_paths(table: pd.DataFrame, root: Path) -> pd.DataFrame:
     # As objects: pandas' own strings can't hold a name that is no UTF-8.
-    paths = [str(root / path) for path in table["path"]]
+    paths = [path if is_remote(path) else str(root / path) for path in table["path"]]
     return table.assign(path=pd.Series(paths, table.index, dtype=object)).reset_index(drop=True)
 
 

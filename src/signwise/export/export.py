@@ -2,7 +2,6 @@
 
 import platform
 import shutil
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,8 +13,15 @@ from signwise.data.pixels import load_pixels
 from signwise.errors import SignwiseError
 from signwise.export.certificate import Certificate, check_bounds, compare
 from signwise.export.formats import FORMATS, Pixels, Source, require_format
-from signwise.files import real_path, sha256_bytes, sha256_file, write_json
-from signwise.folders import MARKER, output_folder
+from signwise.files import (
+    real_path,
+    saying_what_is_full,
+    scratch_folder,
+    sha256_bytes,
+    sha256_file,
+    write_json,
+)
+from signwise.folders import HOLDER, LOCK, MARKER, output_folder
 from signwise.inference.predictor import Predictor
 from signwise.model_file.read import OPENVINO_FILE, SHIPPED_MODELS, ModelFile, read_model
 from signwise.opening import read_record
@@ -67,8 +73,9 @@ def export(
         raise SignwiseError(f"{prepared.directory} has no picture in its split {SPLIT}")
     chosen = FORMATS[format]
     out = Path(out)
-    with tempfile.TemporaryDirectory() as scratch, output_folder(out, "export") as folder:
-        staged = Path(scratch)
+    with output_folder(out, "export") as folder, scratch_folder() as scratch:
+        staged = scratch / "export"
+        staged.mkdir()
         source = Source(
             model=file, name=_name_of(file), run=run, pixels=_some(pixels, rows["train"])
         )
@@ -90,7 +97,8 @@ def export(
             cores=available_cores(),
         )
         del scorer  # Windows moves no file that is open
-        _replace(folder, staged)
+        with saying_what_is_full(folder):
+            _replace(folder, staged)
         write_json(folder / CERTIFICATE, certificate.to_json())
     return ExportResult(
         out=out,
@@ -144,7 +152,7 @@ def _replace(folder: Path, staged: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif path.name != MARKER:
+        elif path.name not in (MARKER, LOCK, HOLDER):
             path.unlink()
     for path in staged.iterdir():
         shutil.move(path, folder / path.name)
