@@ -3,19 +3,32 @@
 import importlib
 import json
 import socket
+import sys
+import warnings
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import record
+import scale
 import tables
 import unknown
 from record import Figure, Machine, Record
+from scale_parts import (
+    CLASSES,
+    DRAWN_STEPS,
+    EVALUATE_STEPS,
+    PREPARE_STEPS,
+    Place,
+    make_pictures,
+    run_part,
+)
+from signwise.data.manifest import load_data
 from signwise.model_file.read import shipped_models
 from signwise.opening import read_record
 
-HELPERS = ("record", "resnet", "photo_sets", "peer_tables")
+HELPERS = ("record", "resnet", "photo_sets", "peer_tables", "scale_parts")
 BENCHMARKS = sorted(
     path.stem for path in Path(record.__file__).parent.glob("*.py") if path.stem not in HELPERS
 )
@@ -78,6 +91,42 @@ def test_a_benchmark_ends_with_one_json_document(
     assert found.versions["signwise"]
     assert not found.recorded_from
     assert socket.gethostname() not in saved.read_text() or len(socket.gethostname()) < 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another operating system")
+@pytest.mark.usefixtures("plain_reports")
+def test_each_step_of_the_scale_is_still_called_so(tmp_path: Path) -> None:
+    place = Place(folder=tmp_path, count=300)
+    make_pictures(place)
+    assert [path.name for path in sorted(place.photos.iterdir())] == list(CLASSES)
+    for part, names in (
+        ("prepare, drawn", DRAWN_STEPS),
+        ("prepare", PREPARE_STEPS),
+        ("evaluate", EVALUATE_STEPS),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pictures that were trained on
+            steps = run_part(part, place)
+        assert {step.name for step in steps} == {part, *names}
+        assert all(step.end >= step.start for step in steps)
+        table = load_data(place.data).table
+        assert len(table) == 300
+        assert table["group"].nunique() < 300, "near copies share a group"
+
+
+def test_what_grows_too_fast_is_named() -> None:
+    def row(part: str, n: int, cpu: float) -> scale.ScaleRow:
+        return scale.ScaleRow(
+            part=part, step="", n=n, seconds=2 * cpu, cpu=cpu, memory=10 * n, load=1.0
+        )
+
+    rows = [row("a", 10, 9.0), row("a", 100, 1.0), row("a", 1000, 10.0), row("b", 100, 0.1)]
+    rows += [row("b", 1000, 10.0), row("c", 100, 0.0001), row("c", 1000, 0.1)]
+    slopes = scale.exponents(rows)
+    assert {name: round(slope, 3) for name, slope in slopes.items()} == {("a", ""): 1, ("b", ""): 2}
+    assert scale.beyond(rows, 1.2) == ["b: exponent 2.00, more than 1.2"]
+    assert scale.beyond(rows, 2.1) == []
+    assert [one.value for one in scale.figures_of(rows)[:4]] == [20, 10, 0.01, 1]
 
 
 def test_figures_are_rounded_and_stand_with_what_they_hang_on() -> None:

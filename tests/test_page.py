@@ -139,7 +139,34 @@ def test_small_pictures_are_enlarged_by_whole_pixels(side: int, shown_as: int) -
     assert np.array_equal(large[factor - 1 :: factor, factor - 1 :: factor], pixels)
 
 
-def _decoded(url: str) -> bytes:
+def test_a_large_photo_takes_few_bytes_of_a_page() -> None:
+    side = np.linspace(0, 255, 500)
+    noise = np.random.default_rng(0).normal(0, 12, (500, 500, 3))
+    pixels = np.clip(np.add.outer(side, side)[..., None] / 2 + noise, 0, 255).astype(np.uint8)
+    found = photo(pixels, "photo")
+    assert (found.width, found.height) == (500, 500)
+    content = _decoded(found.url, "webp")
+    assert len(content) < 8_000
+    with io.BytesIO(content) as file:
+        shown = np.asarray(Image.open(file).resize((500, 500)), float)
+    assert np.abs(shown - pixels).mean() < 20
+
+
+def test_a_page_of_thousands_of_classes_says_what_it_leaves_out() -> None:
+    classes = [f"class {number}" for number in range(1100)]
+    photos = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
+    text = data_page(toy_data_page(classes, samples={"class 0": [Sample(pixels=photos, name="a")]}))
+    read = PageReader(text).sections["Pictures and signs"]
+    assert len(read.tables[0]) == 1 + 1000 + 1
+    assert "100 more classes are not listed here. data.json has the counts of all." in text
+    assert len(text) < 5e6
+    text = evaluation_page(toy_page(toy_evaluation(classes=classes)))
+    assert "The first 1,000 classes" in text
+    assert "100 more classes are not listed here. metrics.json has the figures of all." in text
+    assert len(text) < 5e6
+
+
+def _decoded(url: str, kind: str = "png") -> bytes:
     head, content = url.split(",")
-    assert head == "data:image/png;base64"
+    assert head == f"data:image/{kind};base64"
     return base64.b64decode(content)

@@ -135,7 +135,8 @@ def test_a_batch_writes_each_picture_to_its_row(tmp_path: Path) -> None:
     array.flush()
     batch = Batch(
         rows=range(1, 4),
-        paths=[str(path) for path in paths],
+        root=str(tmp_path),
+        names=[path.name for path in paths],
         pixels=tmp_path / "p.npy",
         size=4,
         max_pixels=10**6,

@@ -2,7 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from signwise.data.manifest import SPLITS
@@ -11,14 +12,21 @@ from signwise.data.walk import holds_pictures, subfolders, walk
 from signwise.errors import SignwiseError
 from signwise.names import class_name
 
-Row = tuple[str, str, str, str, str, str]
-"""path, label, group, split, problem, and the path within the class."""
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """N pictures by column: N rows would take twice the memory."""
+
+    path: list[str] = field(default_factory=list)
+    label: list[str] = field(default_factory=list)
+    split: list[str] = field(default_factory=list)
+    problem: list[str] = field(default_factory=list)
+    within: list[str] = field(default_factory=list)
+    """The path within the class."""
 
 
-def list_folder(
-    source: Path, skipped: Counter[str], *, classes: Collection[str] | None
-) -> list[Row]:
-    """The rows of the pictures under SOURCE.
+def list_folder(source: Path, skipped: Counter[str], *, classes: Collection[str] | None) -> Listed:
+    """The pictures under SOURCE.
 
     `classes`: where all folders are of these, or where it is empty, folders are taken for classes
     whatever lies in them. Else raises SignwiseError where they may be meant as something else; and
@@ -30,18 +38,26 @@ def list_folder(
     if not splits and not known:
         _check_meaning(source, folders)
     depth = 1 if splits else 0
-    rows: list[Row] = []
+    listed, filled = Listed(), set()
+    names: dict[str, str] = {}  # one text a class, and not one a picture
+    start = len(os.path.join(source, ""))  # noqa: PTH118  (as `walk` begins its paths)
     for path in walk(source, skipped):
-        name = os.path.relpath(path, source).replace(os.sep, "/")
-        parts = name.split("/")
-        split = splits.get(parts[0], "") if len(parts) > 1 else ""
-        if len(parts) < depth + 2:
-            rows.append((name, "", "", split, "lies in no class folder", name))
-        else:
-            within = "/".join(parts[depth + 1 :])
-            rows.append((name, class_name(parts[depth]), "", split, "", within))
-    _check_filled(source, list(splits) or [""], rows, depth)
-    return rows
+        name = path[start:].replace(os.sep, "/")
+        parts = name.split("/", depth + 1)
+        outside = len(parts) < depth + 2
+        listed.path.append(name)
+        listed.split.append(splits.get(parts[0], "") if len(parts) > 1 else "")
+        listed.problem.append("lies in no class folder" if outside else "")
+        listed.within.append(name if outside else parts[-1])
+        if outside:
+            listed.label.append("")
+            continue
+        if parts[depth] not in names:
+            names[parts[depth]] = class_name(parts[depth])
+        listed.label.append(names[parts[depth]])
+        filled.add("/".join(parts[: depth + 1]))
+    _check_filled(source, list(splits) or [""], filled)
+    return listed
 
 
 def inner_folder(source: Path) -> Path | None:
@@ -108,9 +124,8 @@ def _holds_folders(folder: Path) -> bool:
     return bool(subfolders(folder)) and not holds_pictures(folder)
 
 
-def _check_filled(source: Path, tops: list[str], rows: list[Row], depth: int) -> None:
+def _check_filled(source: Path, tops: list[str], filled: Set[str]) -> None:
     """Every class folder holds a picture, at least one that can be tried."""
-    filled = {"/".join(row[0].split("/")[: depth + 1]) for row in rows}
     for top in tops:
         names = subfolders(source / top)
         if not names:

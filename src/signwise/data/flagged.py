@@ -29,7 +29,8 @@ def find_flagged(scan: Scan) -> pd.DataFrame:
 def _duplicates(scan: Scan) -> list[tuple[str, ...]]:
     table = scan.table
     rows: list[tuple[str, ...]] = []
-    conflicts = table[table["problem"].str.startswith("conflict")]
+    reasons = table["problem"].to_numpy()
+    conflicts = table[[reason != "" and reason.startswith("conflict") for reason in reasons]]
     named = [conflicts[name].tolist() for name in ("path", "label", "problem", "sha256")]
     rivals = first_rivals(named[3], named[1])
     rank = {content: place for place, content in enumerate(dict.fromkeys(named[3]))}
@@ -39,8 +40,9 @@ def _duplicates(scan: Scan) -> list[tuple[str, ...]]:
         assert rival is not None, "a conflict has two labels"
         rows.append((path, label, "two labels", problem, named[0][rival]))
     usable = table[table["problem"] == ""]
+    twice = usable[usable.duplicated(["label", "sha256"], keep=False)]
     first: dict[tuple[str, str], str] = {}
-    for path, label, sha256 in zip(usable["path"], usable["label"], usable["sha256"], strict=True):
+    for path, label, sha256 in zip(twice["path"], twice["label"], twice["sha256"], strict=True):
         other = first.setdefault((label, sha256), path)
         if path != other:
             rows.append((path, label, "exact duplicate", f"same bytes as {other}", other))

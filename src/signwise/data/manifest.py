@@ -1,14 +1,16 @@
 """What `prepare` wrote, read back: the table of usable pictures and where they are."""
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from signwise.config.base import Count, ImageSize
 from signwise.errors import SignwiseError, one_line
-from signwise.files import printable_path, sha256_file, write_bytes
+from signwise.files import atomic_path, printable_path, sha256_file
 from signwise.folders import MARKER
 from signwise.names import class_name
 from signwise.opening import MOST_TABLE, open_regular, read_record
@@ -16,6 +18,8 @@ from signwise.results import Problem
 
 COLUMNS = ("path", "label", "group", "split", "width", "height", "sha256", "problem")
 SPLITS = ("train", "val", "test")
+ROWS = 65_536
+"""Of a CSV that are text in memory at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +70,9 @@ def load_data(directory: str | Path) -> PreparedData:
             f"{directory} has two classes that look the same ({', '.join(sorted(classes))}), as an "
             "older version made them: run signwise prepare again"
         )
-    labels = [class_name(label) for label in table["label"]]
+    named = {label: class_name(label) for label in set(table["label"])}
     # As objects: pandas' own strings can't hold what is no UTF-8.
+    labels = [named[label] for label in table["label"]]
     table["label"] = pd.Series(labels, table.index, dtype=object)
     usable = table["problem"] == ""
     strange = sorted(set(table["label"][usable]) - set(classes))
@@ -117,26 +122,34 @@ def problems_in(table: pd.DataFrame) -> list[Problem]:
     ]
 
 
-def read_manifest(path: Path) -> pd.DataFrame:
+def read_manifest(path: Path, columns: Collection[str] = COLUMNS) -> pd.DataFrame:
     """A manifest.csv as a table: text as text, whatever it looks like; sizes as whole numbers."""
-    table = read_table(path)
-    missing = [name for name in COLUMNS if name not in table.columns]
+    table = read_table(path, columns)
+    missing = [name for name in COLUMNS if name in columns and name not in table.columns]
     if missing:
         raise SignwiseError(f"{path} has no column {missing[0]}: run signwise prepare again")
     try:
         for name in ("width", "height"):
-            table[name] = pd.to_numeric(table[name]).astype("Int64")
+            if name in columns:
+                table[name] = pd.to_numeric(table[name]).astype("Int64")
     except (ValueError, TypeError, OverflowError) as error:
         raise SignwiseError(f"{path} is not as signwise writes it ({error})") from None
     return table
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV that signwise wrote, all of it as text; raises SignwiseError for what is no CSV."""
+def read_table(path: Path, columns: Collection[str] | None = None) -> pd.DataFrame:
+    """A CSV that signwise wrote, as text: all of it, or those of the columns that it has.
+
+    Raises SignwiseError for what is no CSV.
+    """
     try:
         with open_regular(path, MOST_TABLE) as file:
             return pd.read_csv(
-                file, dtype=object, keep_default_na=False, encoding_errors="surrogateescape"
+                file,
+                dtype=object,
+                keep_default_na=False,
+                encoding_errors="surrogateescape",
+                usecols=None if columns is None else lambda name: name in columns,
             )
     except (OSError, ValueError) as error:
         raise SignwiseError(f"{path} is no readable CSV ({one_line(error)})") from None
@@ -144,7 +157,19 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table whole or not at all; names that are no UTF-8 keep their bytes."""
-    text = table.to_csv(index=False, lineterminator="\n")
-    if "\r" in text:  # in a file name: left bare, readers would end the row there
-        text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+    with atomic_path(path) as temporary:
+        # A \r in a file name, left bare, would end the row for readers.
+        if not _write_csv(temporary, table, csv.QUOTE_MINIMAL):
+            _write_csv(temporary, table, csv.QUOTE_NONNUMERIC)
+
+
+def _write_csv(path: Path, table: pd.DataFrame, quoting: Literal[0, 2]) -> bool:
+    """Write the table, a part at a time; false where that would leave a carriage return bare."""
+    with path.open("wb") as file:
+        for start in range(0, max(1, len(table)), ROWS):
+            rows = table.iloc[start : start + ROWS]
+            text = rows.to_csv(index=False, header=start == 0, lineterminator="\n", quoting=quoting)
+            if quoting == csv.QUOTE_MINIMAL and "\r" in text:
+                return False
+            file.write(text.encode("utf-8", "surrogateescape"))
+    return True

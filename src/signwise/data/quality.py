@@ -13,6 +13,7 @@ from PIL import Image
 from signwise.data.images import LargeImage, Pixels, decoded, hashed, resize
 from signwise.errors import UnreadableImage
 from signwise.opening import reason_of
+from signwise.places import join
 
 SIDE = 64
 SIGNATURE_SIDE = 16
@@ -49,7 +50,9 @@ class Batch:
     """Files for one worker: rows in the array file `pixels`, and where the pictures lie."""
 
     rows: range
-    paths: list[str]
+    root: str
+    names: list[str]
+    """Paths relative to `root`; a whole path each would take as much memory as the table."""
     pixels: Path | None
     size: int
     max_pixels: int
@@ -74,7 +77,8 @@ def inspect_far(batch: Batch) -> tuple[list[Inspection | None], Pixels]:
 
 def _inspect(batch: Batch, rows: range, array: Pixels | None) -> list[Inspection | None]:
     found: list[Inspection | None] = []
-    for row, path in zip(rows, batch.paths, strict=True):
+    for row, name in zip(rows, batch.names, strict=True):
+        path = join(batch.root, name)
         try:
             inspection, pixels = inspect_file(path, batch.size, batch.max_pixels, batch.most_memory)
         except LargeImage:

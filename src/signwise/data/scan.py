@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,17 +13,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from signwise.config import IMAGE_SIZE, MAX_PIXELS
-from signwise.data.duplicates import first_rivals, near_pairs
+from signwise.data.duplicates import HASH, first_rivals, near_pairs
 from signwise.data.limits import WORKER_MEMORY
 from signwise.data.manifest import read_table
 from signwise.data.pixels import create
-from signwise.data.quality import Batch, Inspection, inspect_batch, inspect_far
+from signwise.data.quality import (
+    SIGNATURE_SIDE,
+    Batch,
+    Inspection,
+    inspect_batch,
+    inspect_far,
+)
 from signwise.data.sources import list_source
 from signwise.data.split import group_pictures
 from signwise.errors import SignwiseError
 from signwise.names import nearly_the_same
 from signwise.parallel import map_chunks, on_cluster
-from signwise.places import join
 from signwise.runtime import available_cores
 
 CHUNK = 64
@@ -80,27 +85,18 @@ def scan(
         raise SignwiseError(f"{source} holds no pictures: give a folder with one folder a class")
     if pixels is not None:
         create(pixels, len(listing), image_size)
-    inspections = _inspect(listing, root, image_size, max_pixels, pixels)
+    found = _inspect(listing, root, image_size, max_pixels, pixels)
     table = listing.assign(
-        width=pd.array([found.width or None for found in inspections], dtype="Int64"),
-        height=pd.array([found.height or None for found in inspections], dtype="Int64"),
-        sha256=[found.sha256 for found in inspections],
-        problem=np.array(
-            [
-                given or found.problem
-                for given, found in zip(listing["problem"], inspections, strict=True)
-            ],
-            object,
-        ),
+        width=pd.arrays.IntegerArray(found.width, found.width == 0),
+        height=pd.arrays.IntegerArray(found.height, found.height == 0),
+        # As objects: of pandas' own strings every look at the column would make new ones.
+        sha256=pd.Series(found.sha256, dtype=object),
+        problem=listing["problem"].where(listing["problem"] != "", found.problem),
     )
     _mark_conflicts(table)
-    blank = bytes(256)
-    signatures = np.frombuffer(
-        b"".join(found.signature or blank for found in inspections), np.uint8
-    ).reshape(-1, 256)
-    fingerprints = np.array([found.fingerprint for found in inspections], np.uint64)
-    looks = pd.DataFrame({name: [getattr(found, name) for found in inspections] for name in LOOKS})
-    pairs = _near_pairs(table, fingerprints, signatures)
+    pairs = _near_pairs(table, found.fingerprints, found.signatures)
+    looks = pd.DataFrame(found.looks, columns=list(LOOKS))
+    del found  # its signatures take as much memory as the table
     grouping, notes = group_pictures(table, pairs, group)
     return Scan(
         root=root,
@@ -115,22 +111,48 @@ def scan(
     )
 
 
+class _Inspections:
+    """What was found of N files, by column: N objects would take several times the memory."""
+
+    def __init__(self, count: int) -> None:
+        self.problem = np.full(count, "", object)
+        self.sha256 = np.full(count, "", object)
+        self.width, self.height = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        self.looks = np.zeros((count, len(LOOKS)))
+        self.fingerprints = np.zeros(count, np.uint64)
+        self.signatures = np.zeros((count, SIGNATURE_SIDE**2), np.uint8)
+
+    def put(self, start: int, found: Sequence[Inspection]) -> None:
+        """Fill the rows from `start` on."""
+        rows = slice(start, start + len(found))
+        self.problem[rows] = [one.problem for one in found]
+        self.sha256[rows] = [one.sha256 for one in found]
+        self.width[rows] = [one.width for one in found]
+        self.height[rows] = [one.height for one in found]
+        self.looks[rows] = [[getattr(one, name) for name in LOOKS] for one in found]
+        self.fingerprints[rows] = [one.fingerprint for one in found]
+        blank = bytes(SIGNATURE_SIDE**2)
+        content = b"".join(one.signature or blank for one in found)
+        self.signatures[rows] = np.frombuffer(content, np.uint8).reshape(len(found), -1)
+
+
 def _inspect(
     listing: pd.DataFrame, root: Path, size: int, max_pixels: int, pixels: Path | None
-) -> list[Inspection]:
-    paths = [join(str(root), name) for name in listing["path"]]
+) -> _Inspections:
+    names = listing["path"].tolist()
 
     def batch(start: int, end: int, most_memory: int | None) -> Batch:
         return Batch(
             rows=range(start, end),
-            paths=paths[start:end],
+            root=str(root),
+            names=names[start:end],
             pixels=pixels,
             size=size,
             max_pixels=max_pixels,
             most_memory=most_memory,
         )
 
-    count = len(paths)
+    count = len(names)
     batches = [
         batch(start, min(start + CHUNK, count), WORKER_MEMORY) for start in range(0, count, CHUNK)
     ]
@@ -139,14 +161,16 @@ def _inspect(
         results = _written(pixels, batches, work(inspect_far, batches))
     else:
         results = work(inspect_batch, batches)
-    found = [inspection for result in results for inspection in result]
+    found, large = _Inspections(count), []
+    for part, result in zip(batches, results, strict=True):
+        found.put(part.rows.start, [one or Inspection() for one in result])
+        large += [row for row, one in zip(part.rows, result, strict=True) if one is None]
     # Processes know nothing of each other's memory. What takes much is read by this one alone.
-    large = [row for row, inspection in enumerate(found) if inspection is None]
     with ThreadPoolExecutor(available_cores()) as pool:
         again = pool.map(lambda row: inspect_batch(batch(row, row + 1, None)), large)
         for row, result in zip(large, again, strict=True):
-            found[row] = result[0]
-    return [inspection for inspection in found if inspection is not None]
+            found.put(row, [one for one in result if one is not None])
+    return found
 
 
 def _written(
@@ -205,18 +229,19 @@ def _near_pairs(
 ) -> NDArray[np.intp]:
     usable = np.flatnonzero(table["problem"] == "")
     # In the order of the content, so that renaming files changes no pair.
-    order = usable[np.argsort(table["sha256"].to_numpy(str)[usable], kind="stable")]
-    return order[near_pairs(fingerprints[order], signatures[order])]
+    order = usable[np.argsort(table["sha256"].to_numpy()[usable].astype(HASH), kind="stable")]
+    return near_pairs(fingerprints, signatures, order)
 
 
 def _mark_conflicts(table: pd.DataFrame) -> None:
     """Identical bytes under several labels: nobody knows which is right, so none is used."""
-    paths, labels, hashes = (table[name].tolist() for name in ("path", "label", "sha256"))
-    problems = table["problem"].tolist()
-    usable = [row for row, problem in enumerate(problems) if not problem and hashes[row]]
-    rival = first_rivals([hashes[row] for row in usable], [labels[row] for row in usable])
-    for row, other in zip(usable, rival, strict=True):
+    usable = table[(table["problem"] == "") & (table["sha256"] != "")]
+    twice = usable[usable.duplicated("sha256", keep=False)]
+    paths, labels, hashes = (twice[name].tolist() for name in ("path", "label", "sha256"))
+    problems = table["problem"].to_numpy(object, copy=True)
+    for row, other in zip(twice.index, first_rivals(hashes, labels), strict=True):
         if other is not None:
-            at = usable[other]
-            problems[row] = f"conflict: the same picture is labelled {labels[at]} as {paths[at]}"
-    table["problem"] = np.array(problems, object)
+            problems[row] = (
+                f"conflict: the same picture is labelled {labels[other]} as {paths[other]}"
+            )
+    table["problem"] = pd.Series(problems, table.index, dtype=object)

@@ -1,5 +1,6 @@
 """How many signs each split shows, and what a figure on those of the test set can be worth."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
@@ -15,12 +16,9 @@ NAMED = 3
 
 def group_counts(usable: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, int]]:
     """Groups of the usable rows of a manifest by split and class."""
-    groups: dict[tuple[str, str], set[str]] = {}
-    for split, label, group in zip(usable["split"], usable["label"], usable["group"], strict=True):
-        groups.setdefault((split, label), set()).add(group)
-    return {
-        split: {name: len(groups.get((split, name), ())) for name in classes} for split in SPLITS
-    }
+    once = usable[["split", "label", "group"]].drop_duplicates()
+    counts = Counter(zip(once["split"], once["label"], strict=True))
+    return {split: {name: counts[split, name] for name in classes} for split in SPLITS}
 
 
 def worth_of_test(usable: pd.DataFrame, grouping: str) -> str:

@@ -58,8 +58,8 @@ def list_source(source: Path, *, classes: Collection[str] | None = None) -> List
         table = _list_csv(source, root, skipped)
     elif source.is_dir():
         root = real_path(source)
-        rows = list_folder(source, skipped, classes=classes)
-        table = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+        columns = vars(list_folder(source, skipped, classes=classes)) | {"group": ""}
+        table = pd.DataFrame({name: columns[name] for name in COLUMNS}, dtype=object)
     else:
         raise SignwiseError(f"{source} {is_no_input(source)}: give a folder of pictures, or a CSV")
     _check_labels(source, table)

@@ -1,7 +1,6 @@
 """Groups of pictures that belong together, and a split that keeps them so."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from signwise.data.duplicates import leaders
+from signwise.data.codes import sorted_codes
+from signwise.data.duplicates import HASH, leaders
 from signwise.data.manifest import SPLITS
 from signwise.errors import SignwiseError
 
@@ -65,42 +65,49 @@ def assign_splits(
     does not matter.
     """
     wanted = [index for index, share in enumerate(shares) if share > 0]
-    classes, class_of = np.unique(np.asarray(labels, object).astype(str), return_inverse=True)
-    names, group_of = np.unique(np.asarray(groups, object).astype(str), return_inverse=True)
-    totals = np.bincount(class_of, minlength=len(classes))
-    content: list[list[tuple[int, int]]] = [[] for _ in names]
-    cells, counts = np.unique(np.stack([group_of, class_of]), axis=1, return_counts=True)
-    for group, kind, count in zip(*cells.tolist(), counts.tolist(), strict=True):
-        content[group].append((kind, count))
+    classes, class_of = sorted_codes(labels)
+    names, group_of = sorted_codes(groups)
+    totals = np.bincount(class_of, minlength=len(classes)).tolist()
+    # Cells: a group's pictures of a class. Those of one group follow one another.
+    cells, counts = np.unique(group_of * len(classes) + class_of, return_counts=True)
+    starts = np.searchsorted(cells, np.arange(len(names) + 1) * len(classes)).tolist()
+    kinds, counts = (cells % max(1, len(classes))).tolist(), counts.tolist()
     sizes = np.bincount(group_of, minlength=len(names))
     order = np.random.default_rng(seed).permutation(len(names))
     # Sizes in powers of two: large ones first, yet another seed gives another split.
     order = order[np.argsort(-np.floor(np.log2(sizes[order])), kind="stable")]
-    below = np.outer(shares, totals).astype(float)
-    target = np.zeros(len(names), int)
-    for group in order:
+    # Lists, since one number of an array costs as much as twenty of a list.
+    below = np.outer(shares, totals).astype(float).tolist()
+    target = np.zeros(len(names), np.int8)
+    for group in order.tolist():
+        content = range(starts[group], starts[group + 1])
         need = [
-            sum(count * below[split, kind] / totals[kind] ** 2 for kind, count in content[group])
+            sum(
+                counts[cell] * below[split][kinds[cell]] / totals[kinds[cell]] ** 2
+                for cell in content
+            )
             for split in wanted
         ]
-        target[group] = wanted[int(np.argmax(need))]
-        for kind, count in content[group]:
-            below[target[group], kind] -= count
-    members: list[list[int]] = [[] for _ in classes]
-    for group in order:
-        for kind, _ in content[group]:
-            members[kind].append(group)
-    for groups_of_class in members:
-        _spread(target, groups_of_class, wanted)
-    return [SPLITS[target[group]] for group in group_of]
+        chosen = wanted[need.index(max(need))]
+        target[group] = chosen
+        for cell in content:
+            below[chosen][kinds[cell]] -= counts[cell]
+    place = np.empty(len(names), np.intp)
+    place[order] = np.arange(len(names))
+    group_of_cell, kind_of_cell = np.divmod(cells, max(1, len(classes)))
+    by_class = np.lexsort((place[group_of_cell], kind_of_cell))
+    ends = np.searchsorted(kind_of_cell[by_class], np.arange(len(classes) + 1))
+    for kind in range(len(classes)):
+        _spread(target, group_of_cell[by_class[ends[kind] : ends[kind + 1]]], wanted)
+    return [SPLITS[split] for split in target[group_of].tolist()]
 
 
-def _spread(target: NDArray[np.int_], members: list[int], wanted: list[int]) -> None:
+def _spread(target: NDArray[np.int8], members: NDArray[np.intp], wanted: list[int]) -> None:
     """Give each split that has no group of the class the smallest of the split with most."""
     for split in wanted:
-        held = {k: [group for group in members if target[group] == k] for k in wanted}
+        held = {k: members[target[members] == k] for k in wanted}
         richest = max(wanted, key=lambda k: len(held[k]))
-        if not held[split] and len(held[richest]) > 1:
+        if not len(held[split]) and len(held[richest]) > 1:
             target[held[richest][-1]] = split
 
 
@@ -115,12 +122,12 @@ class Leaks:
 
 def count_leaks(table: pd.DataFrame) -> Leaks:
     """How many groups, with how many pictures, lie in more than one split."""
-    # Not by pandas' groupby: its strings can't hold a name that is no UTF-8.
-    splits: dict[str, set[str]] = {}
-    for group, split in zip(table["group"], table["split"], strict=True):
-        splits.setdefault(group, set()).add(split)
-    leaking = {group for group, found in splits.items() if len(found) > 1}
-    return Leaks(groups=len(leaking), pictures=sum(group in leaking for group in table["group"]))
+    names, group_of = sorted_codes(table["group"])
+    splits, split_of = sorted_codes(table["split"])
+    held = np.zeros((len(names), len(splits)), bool)
+    held[group_of, split_of] = True
+    leaking = held.sum(axis=1) > 1
+    return Leaks(groups=int(leaking.sum()), pictures=int(leaking[group_of].sum()))
 
 
 def _by_track(rows: pd.DataFrame) -> list[str]:
@@ -156,20 +163,22 @@ def _by_likeness(table: pd.DataFrame, names: list[str], pairs: NDArray[np.intp])
     Such a picture goes with its leader among its near duplicates of the same class: into the
     leader's group or, where that has none either, into one that is named after it.
     """
-    labels = table["label"].to_numpy(str)
+    _, labels = sorted_codes(table["label"])
     pairs = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
     # Leaders are chosen by content, so that renaming files moves none to another group.
     usable = np.flatnonzero(table["problem"] == "")
-    order = np.argsort(table["sha256"].to_numpy(str)[usable], kind="stable")
+    order = np.argsort(table["sha256"].to_numpy()[usable].astype(HASH), kind="stable")
     rank = np.empty(len(table), np.intp)
     rank[usable[order]] = np.arange(len(order))
     leader = np.empty(len(order), np.intp)
     leader[order] = order[leaders(len(order), np.sort(rank[pairs], axis=1))]
     rows = table.iloc[usable]
     own = [f"{label}/{within}" for label, within in zip(rows["label"], rows["within"], strict=True)]
-    met = Counter(own)  # train/a/1.png and test/a/1.png are two pictures
-    own = [name if met[name] == 1 else path for name, path in zip(own, rows["path"], strict=True)]
-    return [name or names[index] or own[index] for name, index in zip(names, leader, strict=True)]
+    # train/a/1.png and test/a/1.png are two pictures
+    for row in np.flatnonzero(pd.Series(own, dtype=object).duplicated(keep=False)):
+        own[row] = rows["path"].iloc[row]
+    leads = leader.tolist()
+    return [name or names[index] or own[index] for name, index in zip(names, leads, strict=True)]
 
 
 def _join_identical(names: list[str], rows: pd.DataFrame) -> list[str]:
@@ -185,8 +194,10 @@ def _join_identical(names: list[str], rows: pd.DataFrame) -> list[str]:
         return name
 
     first: dict[tuple[str, str], str] = {}
-    for name, label, sha256 in zip(names, rows["label"], rows["sha256"], strict=True):
-        low, high = sorted((root(name), root(first.setdefault((label, sha256), name))))
+    for row in np.flatnonzero(rows.duplicated(["label", "sha256"], keep=False)).tolist():
+        name = names[row]
+        content = (rows["label"].iloc[row], rows["sha256"].iloc[row])
+        low, high = sorted((root(name), root(first.setdefault(content, name))))
         if low != high:
             parent[high] = low
     return [root(name) for name in names]

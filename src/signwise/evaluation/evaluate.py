@@ -303,7 +303,7 @@ def _unknown_answers(
     """
     labels_by_sha256 = dict(pictures.labels_by_sha256)
     if run is not None:
-        manifest = read_manifest(run / "manifest.csv")
+        manifest = read_manifest(run / "manifest.csv", ("sha256", "label"))
         labels_by_sha256 |= dict(zip(manifest["sha256"], manifest["label"], strict=True))
     problems: list[Problem] = []
     paths, hashes, probabilities, known = [], [], [], []
@@ -331,7 +331,7 @@ def _unknown_seen_in_training(run: Path | None, unknown: UnknownAnswers) -> int 
     if run is None:
         return None
     listing = run / LISTING
-    trained = set(read_table(listing)["sha256"]) if listing.is_file() else set()
+    trained = set(read_table(listing, ["sha256"])["sha256"]) if listing.is_file() else set()
     return sum(sha256 in trained for sha256 in unknown.sha256)
 
 
@@ -352,7 +352,7 @@ def _seen(run: Path | None, pictures: Pictures) -> _Seen | None:
     """What the run was trained and chosen on; None without a run to ask."""
     if run is None:
         return None
-    manifest = read_manifest(run / "manifest.csv")
+    manifest = read_manifest(run / "manifest.csv", ("sha256", "group", "split", "problem"))
     usable = manifest[manifest["problem"] == ""]
     trained, chosen = (usable[usable["split"] == split] for split in ("train", "val"))
     table = pictures.table

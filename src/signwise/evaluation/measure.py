@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from signwise.data.codes import sorted_codes
 from signwise.metrics.calibration import (
     brier,
     ece_by_chance,
@@ -56,7 +57,8 @@ def measure(
     """
     predicted = probabilities.argmax(axis=1)
     right = predicted == labels
-    signs = np.asarray(list(groups)) if grouping in KNOWN_GROUPINGS else None
+    names, codes = sorted_codes(groups)
+    signs = codes if grouping in KNOWN_GROUPINGS else None
 
     def by_group(hits: NDArray[np.bool_], rows: NDArray[np.bool_]) -> Interval | None:
         if signs is None:
@@ -69,7 +71,7 @@ def measure(
     class_figures = [
         _with_groups(
             figures,
-            groups=None if signs is None else len(set(signs[labels == index])),
+            groups=None if signs is None else len(np.unique(signs[labels == index])),
             recall=by_group(right, labels == index),
             precision=by_group(right, predicted == index),
         )
@@ -86,7 +88,7 @@ def measure(
         correct=correct,
         accuracy=rate(correct, len(labels), by_group(right, everything)),
         grouping=grouping,
-        groups=len(set(groups)),
+        groups=len(names),
         balanced_accuracy=_with_interval(balanced_accuracy(confusion), class_figures),
         loss=negative_log_likelihood(labels, probabilities),
         confusion_matrix=tuple(tuple(row) for row in confusion.tolist()),

@@ -92,7 +92,7 @@ def keep_earlier(folder: Path, evaluation: Evaluation, predictions: pd.DataFrame
         return None
     old = read_record(folder / METRICS, _Earlier)
     file = folder / PREDICTIONS
-    pictures = list(read_table(file).get("sha256", [])) if file.is_file() else []
+    pictures = list(read_table(file, ["sha256"]).get("sha256", [])) if file.is_file() else []
     new, unknown = evaluation.unknown, old.unknown
     if (
         old.model_sha256 in (None, evaluation.model_sha256)

@@ -11,14 +11,16 @@ from signwise.results import ReliabilityBin
 
 BINS = 15
 """Of a reliability diagram, where there are pictures enough."""
+ROWS = 65_536
+"""Whose probabilities are float64 at a time."""
 
 
 def negative_log_likelihood(labels: ArrayLike, probabilities: ArrayLike) -> float | None:
     """Mean of -log of the true class's probability, in nats; None without pictures."""
-    table = np.asarray(probabilities, np.float64)
+    table = np.asarray(probabilities)
     if len(table) == 0:
         return None
-    of_truth = table[np.arange(len(table)), np.asarray(labels)]
+    of_truth = table[np.arange(len(table)), np.asarray(labels)].astype(np.float64)
     # float32 rounds to 0 what is merely very unlikely; an infinite loss would say nothing.
     return float(-np.log(np.maximum(of_truth, np.finfo(np.float64).eps)).mean())
 
@@ -28,11 +30,15 @@ def brier(labels: ArrayLike, probabilities: ArrayLike) -> float | None:
 
     Source: Brier 1950, "Verification of forecasts expressed in terms of probability".
     """
-    table = np.asarray(probabilities, np.float64)
+    table, truth = np.asarray(probabilities), np.asarray(labels)
     if len(table) == 0:
         return None
-    truth = np.eye(table.shape[1])[np.asarray(labels)]
-    return float(np.square(table - truth).sum(axis=1).mean())
+    distances = np.empty(len(table))
+    for start in range(0, len(table), ROWS):
+        part = table[start : start + ROWS].astype(np.float64)
+        part[np.arange(len(part)), truth[start : start + ROWS]] -= 1
+        distances[start : start + ROWS] = np.square(part).sum(axis=1)
+    return float(distances.mean())
 
 
 def reliability_bins(

@@ -16,6 +16,7 @@ ARGUMENT = re.compile("`([a-z_]+)`")
 """An argument as `errors` says that texts name it."""
 SPLITS = ("train", "val", "test")
 SHOWN_PROBLEMS = 500
+LISTED_CLASSES = 1000
 DARK = 16
 """A picture whose mean grey, of 255, is below this can't be made out: a bright copy stands beside
 it."""
@@ -120,7 +121,8 @@ def data_page(page: DataPage) -> str:
         warnings=[ARGUMENT.sub(_as_flag, text) for text in page.warnings],
         page=page,
         splits=SPLITS,
-        rows=[*page.counts, page.total],
+        rows=[*page.counts[:LISTED_CLASSES], page.total],
+        more=max(0, len(page.counts) - LISTED_CLASSES),
         group=group_name(page.grouping),
         grouping=GROUPINGS[page.grouping],
         samples=[

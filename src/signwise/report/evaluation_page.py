@@ -27,6 +27,7 @@ from signwise.results import (
 
 SHOWN_CLASSES = 15
 """With more classes, the table of all is folded and these of lowest recall stand above it."""
+LISTED_CLASSES = 1000
 NAMES_IN_TITLE = 4
 SHOWN_PROBLEMS = 500
 HASH_LENGTH = 16
@@ -133,7 +134,8 @@ def evaluation_page(page: EvaluationPage) -> str:
         grouping_statement=words.grouping_statement(evaluation),
         confusion=chart(page.confusion_chart),
         pairs=_frequent_mistakes(evaluation),
-        classes=(rows := _class_rows(evaluation)),
+        classes=(rows := _class_rows(evaluation))[:LISTED_CLASSES],
+        more_classes=max(0, len(rows) - LISTED_CLASSES),
         lowest=_lowest_recall(rows),
         wrong=rate(page.wrong, evaluation.n),
         explained=[shown for shown in mistakes if len(shown.pictures) > 1],

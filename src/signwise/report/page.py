@@ -20,7 +20,11 @@ from signwise.report import words
 
 SHARP = 128
 """A smaller picture is enlarged by whole pixels to about this side: browsers blur what they
-enlarge."""
+enlarge. A larger one is made smaller where its file is not small."""
+SMALL_FILE = 5000
+"""Bytes of a PNG. A page may show hundreds of pictures, and is to stay below some megabytes."""
+QUALITY = 80
+"""Of WebP."""
 PAGE_DPI = 100
 """Pixels of the page to an inch of a chart."""
 
@@ -30,7 +34,7 @@ class PagePicture:
     """A picture as a page shows it."""
 
     url: str
-    """The PNG itself, as a data: URL."""
+    """The picture itself, PNG or WebP, as a data: URL."""
     width: int
     """In pixels of the page."""
     height: int
@@ -68,11 +72,16 @@ def chart(png: bytes) -> PagePicture:
 
 
 def photo(pixels: NDArray[np.uint8], alt: str) -> PagePicture:
-    """A picture, uint8 (H, W, 3)."""
+    """A picture, uint8 (H, W, 3): as it is where that takes few bytes, else small and in WebP."""
     height, width = pixels.shape[:2]
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "png")
-    return PagePicture(url=_data_url(buffer.getvalue()), width=width, height=height, alt=alt)
+    image, buffer = Image.fromarray(pixels), io.BytesIO()
+    image.save(buffer, "png")
+    kind = "png"
+    if buffer.tell() > SMALL_FILE:
+        kind, buffer = "webp", io.BytesIO()
+        image.thumbnail((SHARP, SHARP))
+        image.save(buffer, "webp", quality=QUALITY)
+    return PagePicture(url=_data_url(buffer.getvalue(), kind), width=width, height=height, alt=alt)
 
 
 def whole_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -111,8 +120,8 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _data_url(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def _data_url(content: bytes, kind: str = "png") -> str:
+    return f"data:image/{kind};base64," + base64.b64encode(content).decode()
 
 
 def _threshold(value: float) -> str:
