@@ -38,7 +38,7 @@ from peer_tools import TOOLS, WORKERS, Tool
 from signwise.data.manifest import load_data
 from signwise.data.walk import walk
 from signwise.model_file.read import find_model
-from signwise.runtime import OPENMP_WAITING
+from signwise.runtime import OPENMP_WAITING, available_cores
 
 BENCH = Path(__file__).parent
 GOAL = 0.995
@@ -47,6 +47,8 @@ SMALL, LARGE, NONE, ONES = 2880, 12, 1000, 200
 """Pictures: PNGs, photos of 12 megapixels, of no class, and one by one."""
 SIDE, LARGE_SIDES = 32, (4000, 3000)
 QUICK = {"SMALL": 200, "LARGE": 2, "NONE": 50, "ONES": 20}
+MOST_LOAD = 1.5
+"""Of a core; the benchmark itself makes about 1."""
 IMAGENET = "mobilenet_v2_imagenet.pth"
 SHIPPED = {"signwise, as it ships": "priority-stop"}
 """Models that are not trained here."""
@@ -462,8 +464,11 @@ def learns_of(tool: str) -> str:
     return f"nothing: `{SHIPPED[tool]}`" if tool in SHIPPED else TOOLS_OF[tool].learns
 
 
-def figures_of(rows: Sequence[PeerRow]) -> list[record.Figure]:
-    """signwise to the fastest of the others; above 1 signwise is ahead."""
+def figures_of(rows: Sequence[PeerRow], *, busy: bool = False) -> list[record.Figure]:
+    """signwise to the fastest of the others; above 1 signwise is ahead.
+
+    On a busy machine CPU time alone is compared: the clock tells what else was running.
+    """
     ours = [row for row in rows if row.tool.startswith("signwise")]
     rest = [row for row in rows if not row.tool.startswith("signwise")]
     figures = []
@@ -473,10 +478,13 @@ def figures_of(rows: Sequence[PeerRow]) -> list[record.Figure]:
         ("photos of signs a CPU second", "real_per_cpu_second", True),
         ("photos of 12 megapixels a CPU second", "large_per_cpu_second", True),
         ("one picture in a process of its own", "process_seconds", False),
+        ("one picture in a process of its own, CPU time", "process_cpu", False),
         ("to 99.5 % on validation", "goal_seconds", False),
         ("the whole training", "training_seconds", False),
         ("the whole training, CPU time", "training_cpu", False),
     ):
+        if busy and "cpu" not in name:
+            continue
         others = [(row.values[name], row.tool) for row in rest if name in row.values]
         for own in (row for row in ours if name in row.values and others):
             best, whose = max(others) if more else min(others)
@@ -546,7 +554,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f" {', '.join(map(str, sorted(levels)))} (19 is the lowest), load {min(loads)} to"
             f" {max(loads)}, {WORKERS} workers"
         ),
-        figures=figures_of(rows),
+        figures=figures_of(rows, busy=max(loads) > MOST_LOAD * available_cores()),
         rows=rows,
         versions=versions(place.peers),
     )

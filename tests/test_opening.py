@@ -1,7 +1,9 @@
 """Files from outside: opened only where they are regular files, JSON only where it fits."""
 
+import io
 import os
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +52,25 @@ def test_what_is_no_such_record_is_refused(tmp_path: Path, content: bytes | None
         path.write_bytes(content)
     with pytest.raises(SignwiseError, match=r"broken\.json is not as signwise writes it \("):
         read_record(path, Point)
+
+
+@pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 5000])
+def test_a_small_file_comes_as_its_bytes(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "file"
+    content = os.urandom(size)
+    path.write_bytes(content)
+    with open_regular(path, in_memory=100) as file:
+        assert isinstance(file, io.BytesIO) == (size <= 100)
+        assert file.read() == content
+    with pytest.raises(OSError, match="large"):
+        open_regular(path, most=size - 1, in_memory=100)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another operating system")
+def test_a_file_that_does_not_say_how_long_it_is_comes_whole() -> None:
+    with open_regular("/proc/self/status", in_memory=100) as file:
+        assert not isinstance(file, io.BytesIO)
+        assert file.read().startswith(b"Name:")
 
 
 def nothing(_: Path) -> None:

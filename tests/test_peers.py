@@ -43,6 +43,11 @@ def test_figures_hold_signwise_against_the_best_of_the_others() -> None:
     assert found["signwise: small PNGs a second, times plain loop"] == 2
     assert found["signwise: small PNGs a CPU second, times fastai"] == 4
     assert found["signwise: the whole training, times fastai"] == 0.5
+    busy = {one.what for one in peers.figures_of(peers.summarise(CELLS), busy=True)}
+    assert busy == {
+        "signwise: small PNGs a CPU second, times fastai",
+        "signwise: the whole training, CPU time, times fastai",
+    }
     # Nobody else reached the goal, so nothing is compared there.
     assert not [what for what in found if "99.5" in what]
 

@@ -43,7 +43,7 @@ Sources = Source | Iterable[Source]
 """One picture or several; a path may be a folder where a function says so."""
 
 SMALL_FILE = 2**20
-"""Bytes; such a file is kept in memory between hashing and decoding."""
+"""Bytes; such a file is read at once, and kept in memory between hashing and decoding."""
 SMALL_PICTURE = 2**19
 """Pixels; what such a picture takes does not count."""
 DRAFT_FACTOR = 2
@@ -149,7 +149,7 @@ def _decode(
             if isinstance(source, bytes | bytearray | memoryview):
                 return _decode_file(io.BytesIO(source), size, max_pixels, taken, most_memory)
             if isinstance(source, str | os.PathLike):
-                with open_regular(source, MOST_PICTURE) as file:
+                with open_regular(source, MOST_PICTURE, in_memory=SMALL_FILE) as file:
                     return _decode_file(file, size, max_pixels, taken, most_memory)
             if not isinstance(source, io.BytesIO | io.BufferedReader) or source.tell():
                 source = io.BytesIO(source.read())
