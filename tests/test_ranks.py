@@ -69,10 +69,11 @@ def start(size: int, out: Path, arguments: Sequence[str]) -> list[dict[str, Any]
         for rank in range(size)
     ]
     try:
-        said = [process.communicate(timeout=300)[0] for process in processes]
+        said = [process.communicate(timeout=1200)[0] for process in processes]
     finally:
         for process in processes:
             process.kill()
+            process.wait()
     assert [process.returncode for process in processes] == [0] * size, "\n".join(said)
     return [json.loads((out / f"{rank}.json").read_text()) for rank in range(size)]
 

@@ -11,6 +11,7 @@ patient: one process may read pictures for an hour while the others wait.
 import contextlib
 import itertools
 import json
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import Function, FunctionCtx
-from torch.distributed.distributed_c10d import Store
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
@@ -40,7 +41,7 @@ GATHER_SECONDS = 600.0
 """In this time all processes must have begun."""
 PARTING_SECONDS = 5.0
 """So long the writer, which may hold the store, waits for the others to hear of an error."""
-GRACE_SECONDS = 1.0
+GRACE_SECONDS = 5.0
 """So much later than the writer the others end, since launchers then stop it in mid-sentence."""
 
 
@@ -104,7 +105,10 @@ def _meet(rank: int, size: int, local: int) -> _Job:
         backend = "cpu:gloo,cuda:nccl"
     try:
         limit = timedelta(seconds=GATHER_SECONDS)
-        store, _, _ = next(rendezvous("env://", timeout=limit))
+        found, _, _ = next(rendezvous("env://", timeout=limit))
+        # torchrun's store outlives a restart, and so does what an earlier attempt told there.
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = PrefixStore(f"signwise/{attempt}", found)
         job = _Job(store=store, rank=rank, size=size, local=local)
         _tell(job, "here", b"")
         keys = [f"here/{each}" for each in range(size)]
