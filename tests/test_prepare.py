@@ -508,13 +508,17 @@ def test_what_was_made_of_the_earlier_pictures_goes(tmp_path: Path) -> None:
     assert (data / "pixels-16.npy").is_file()
 
 
-def test_a_disk_that_is_full_while_copying_is_named_and_not_what_is_read(
+def test_a_disk_that_is_full_while_copying_is_named(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(read: Path, written: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", str(read), None, str(written))
+    write = Path.write_bytes
 
-    monkeypatch.setattr("shutil.copyfile", full)
+    def full(written: Path, content: bytes) -> int:
+        if ".copy" not in written.parts:
+            return write(written, content)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
     out = tmp_path / "data"
     with pytest.raises(SignwiseError, match=rf"^{re.escape(str(out))}.*: No space left on device"):
         prepare(source, out, copy=True)
