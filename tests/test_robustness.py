@@ -129,3 +129,16 @@ def test_larger_pictures_are_corrupted_fewer_at_a_time(
 def test_kinds_that_training_shows_as_well_are_named(figures: CorruptionFigures) -> None:
     assert figures.overlaps_with_training == OVERLAPS
     assert set(CORRUPTIONS) - set(OVERLAPS) == {"snow", "frost"}
+    # Words that the page shows.
+    by_kind = {
+        kind: [name for name in OVERLAPS if OVERLAPS[name] == kind] for kind in OVERLAPS.values()
+    }
+    assert by_kind == {
+        "noise": ["gaussian_noise", "shot_noise", "impulse_noise"],
+        "blur": ["defocus_blur", "glass_blur", "motion_blur", "zoom_blur"],
+        "haze": ["fog"],
+        "light": ["brightness", "contrast"],
+        "low resolution": ["pixelate"],
+        "small rotations, shears and shifts": ["elastic_transform"],
+        "JPEG compression": ["jpeg_compression"],
+    }
