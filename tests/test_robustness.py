@@ -1,7 +1,9 @@
 """The sweep over all corruptions: each cell is counted, and the means have their intervals."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,6 +107,21 @@ def test_pictures_are_corrupted_in_parts_each_with_its_own_chance(
     assert all(parts == [(4, 7), (4, 11), (2, 15)] for parts in seen.values())
     right = predictor.scores(pixels)[0].argmax(axis=1) == LABELS
     assert {cell.correct for row in found.cells.values() for cell in row.values()} == {right.sum()}
+
+
+def test_the_bar_ends_after_the_last_cell(
+    predictor: Predictor, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, list[int]]] = []
+
+    @contextmanager
+    def track(_: str, total: int) -> Iterator[Any]:
+        told.append((total, []))
+        yield told[-1][1].append
+
+    monkeypatch.setattr(robustness, "track", track)
+    measure_corruptions(predictor, LABELS[:2], pixels[:2], None, seed=0)
+    assert told == [(75, [1] * 75)]
 
 
 @pytest.mark.parametrize(("side", "most"), [(16, 512), (64, 128), (1024, 1)])
