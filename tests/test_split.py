@@ -146,7 +146,7 @@ def test_each_class_gets_its_shares_though_groups_hold_several(seed: int) -> Non
 
 
 def test_a_picture_of_a_rare_class_weighs_as_its_share_of_that_class() -> None:
-    content = {"huge": (300, 0), "large": (110, 20), "small": (60, 20)}
+    content = {"huge": (300, 1), "large": (110, 20), "small": (60, 20)}
     pictures = [
         (label, name)
         for name, counts in content.items()
@@ -155,7 +155,7 @@ def test_a_picture_of_a_rare_class_weighs_as_its_share_of_that_class() -> None:
     ]
     labels, groups = zip(*pictures, strict=True)
     splits = assign_splits(labels, groups, (0.5, 0, 0.5), 0)
-    # Its 60 common pictures lack in test, but 20 of 40 rare ones in train.
+    # Its 60 common pictures lack in test, but 20 of 41 rare ones in train.
     assert dict(zip(groups, splits, strict=True)) == {
         "huge": "train", "large": "test", "small": "train",
     }  # fmt: skip
