@@ -108,6 +108,14 @@ def test_chance_level_of_the_calibration_error_holds_for_the_calibrated() -> Non
     assert ece_by_chance(shuffled) == level, "the order of the pictures means nothing"
 
 
+def test_the_chance_level_adds_up_what_each_bin_errs() -> None:
+    level = some(ece_by_chance([0.2] * 500 + [0.8] * 500, samples=4000))
+    low, high = np.random.default_rng(9).binomial(500, [[0.2, 0.8]] * 100_000).T
+    apart = (np.abs(low - 100) + np.abs(high - 400)) / 1000
+    # Of both as one bin it would be 0.025.
+    assert level == pytest.approx(np.percentile(apart, 95), abs=0.0015)
+
+
 def test_the_seed_draws_the_chance_level() -> None:
     confidence = np.linspace(0.5, 1, 200)
     first = ece_by_chance(confidence, samples=50)

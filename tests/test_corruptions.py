@@ -289,6 +289,18 @@ def test_glass_blur_copies_from_the_published_reach(
     assert (upright - ramp)[..., 4:-4, 4:-4].mean() == pytest.approx(-0.5 * rounds, rel=0.03)
 
 
+@pytest.mark.parametrize(("severity", "sigma"), levels(0.05, 0.25, 0.4, 0.25, 0.4))
+def test_glass_blur_grows_with_the_picture(severity: int, sigma: float) -> None:
+    picture = np.zeros((1, 3, 2 * SIDE, 2 * SIDE))
+    picture[..., SIDE, SIDE] = 1
+    still = [np.zeros((2, 1, 2 * SIDE, 2 * SIDE), int)] * 2
+    line = gaussian_line(2 * sigma, max(1, round(8 * sigma)))
+    kernel = np.outer(line, line)
+    wanted = blurred_by_hand(kernel, blurred_by_hand(kernel, picture[0, 0]))
+    found = apply("glass_blur", picture, severity, integers=still)[0, 0]
+    assert found == pytest.approx(wanted, abs=1e-12)
+
+
 def tail(length: int, sigma: float) -> np.ndarray:
     """The weights (2 length + 1,) at whole distances of a motion along a line."""
     weights = np.zeros(2 * length + 2)

@@ -1,7 +1,9 @@
 """The sweep over all corruptions: each cell is counted, and the means have their intervals."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,6 +109,21 @@ def test_pictures_are_corrupted_in_parts_each_with_its_own_chance(
     assert {cell.correct for row in found.cells.values() for cell in row.values()} == {right.sum()}
 
 
+def test_the_bar_ends_after_the_last_cell(
+    predictor: Predictor, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, list[int]]] = []
+
+    @contextmanager
+    def track(_: str, total: int) -> Iterator[Any]:
+        told.append((total, []))
+        yield told[-1][1].append
+
+    monkeypatch.setattr(robustness, "track", track)
+    measure_corruptions(predictor, LABELS[:2], pixels[:2], None, seed=0)
+    assert told == [(75, [1] * 75)]
+
+
 @pytest.mark.parametrize(("side", "most"), [(16, 512), (64, 128), (1024, 1)])
 def test_larger_pictures_are_corrupted_fewer_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int, most: int
@@ -129,3 +146,16 @@ def test_larger_pictures_are_corrupted_fewer_at_a_time(
 def test_kinds_that_training_shows_as_well_are_named(figures: CorruptionFigures) -> None:
     assert figures.overlaps_with_training == OVERLAPS
     assert set(CORRUPTIONS) - set(OVERLAPS) == {"snow", "frost"}
+    # Words that the page shows.
+    by_kind = {
+        kind: [name for name in OVERLAPS if OVERLAPS[name] == kind] for kind in OVERLAPS.values()
+    }
+    assert by_kind == {
+        "noise": ["gaussian_noise", "shot_noise", "impulse_noise"],
+        "blur": ["defocus_blur", "glass_blur", "motion_blur", "zoom_blur"],
+        "haze": ["fog"],
+        "light": ["brightness", "contrast"],
+        "low resolution": ["pixelate"],
+        "small rotations, shears and shifts": ["elastic_transform"],
+        "JPEG compression": ["jpeg_compression"],
+    }

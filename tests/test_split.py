@@ -145,6 +145,22 @@ def test_each_class_gets_its_shares_though_groups_hold_several(seed: int) -> Non
             assert abs(counts[label, split] / labels.count(label) - share) < tolerance
 
 
+def test_a_picture_of_a_rare_class_weighs_as_its_share_of_that_class() -> None:
+    content = {"huge": (300, 1), "large": (110, 20), "small": (60, 20)}
+    pictures = [
+        (label, name)
+        for name, counts in content.items()
+        for label, count in zip(("common", "rare"), counts, strict=True)
+        for _ in range(count)
+    ]
+    labels, groups = zip(*pictures, strict=True)
+    splits = assign_splits(labels, groups, (0.5, 0, 0.5), 0)
+    # Its 60 common pictures lack in test, but 20 of 41 rare ones in train.
+    assert dict(zip(groups, splits, strict=True)) == {
+        "huge": "train", "large": "test", "small": "train",
+    }  # fmt: skip
+
+
 def test_a_class_of_few_groups_is_trained_on_first() -> None:
     assert assign_splits(["a"] * 3, ["one"] * 3, SHARES, 0) == ["train"] * 3
     two = assign_splits(["a"] * 3, ["one", "one", "two"], SHARES, 0)
@@ -257,6 +273,13 @@ def test_the_picture_that_leads_is_chosen_by_content() -> None:
     assert groups_of(table, (0, 2), (1, 2))[1] == ["a/1.png", "a/2.png", "a/2.png"]
 
 
+def test_pictures_of_one_name_in_two_folders_are_two_groups() -> None:
+    table = rows("a/1.png", "a/1.png", "a/2.png")
+    table["path"] = ["train/a/1.png", "test/a/1.png", "train/a/2.png"]
+    groups = ["train/a/1.png", "test/a/1.png", "a/2.png"]
+    assert groups_of(table) == ("duplicates", groups, [])
+
+
 def test_unusable_rows_get_no_group() -> None:
     table = rows("a/cut.png", "a/00000_00000.png", "a/x.png", "a/y.png", group="")
     table.loc[0, ["problem", "group", "sha256"]] = "truncated", "given", ""
@@ -267,8 +290,8 @@ def test_unusable_rows_get_no_group() -> None:
 def test_leaks_are_counted() -> None:
     table = pd.DataFrame(
         {
-            "group": ["a", "a", "a", "b", "b", "c"],
-            "split": ["train", "test", "test", "val", "val", "test"],
+            "group": ["a", "a", "b", "b", "b", "c"],
+            "split": ["val", "val", "train", "test", "test", "test"],
         }
     )
     assert count_leaks(table) == Leaks(groups=1, pictures=3)

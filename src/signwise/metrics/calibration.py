@@ -49,7 +49,7 @@ def reliability_bins(
     Fewer bins where a bin would hold less than 10 pictures; equal confidences share a bin, since
     between them any border, and so the figure, would be chance.
     """
-    order = np.argsort(np.asarray(confidence), kind="stable")
+    order = np.argsort(np.asarray(confidence))
     sure = np.asarray(confidence, np.float64)[order]
     right = np.asarray(correct, bool)[order]
     edges = _bin_edges(sure, bins)

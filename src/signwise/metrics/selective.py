@@ -35,12 +35,12 @@ def risk_coverage(score: ArrayLike, correct: ArrayLike) -> RiskCoverage:
     Source: Geifman and El-Yaniv 2017, "Selective Classification for Deep Neural Networks".
     """
     values = np.asarray(score, np.float64)
-    order = np.argsort(-values, kind="stable")
+    order = np.argsort(-values)
     wrong = 1.0 - np.asarray(correct, np.float64)[order]
     _, tie, size = np.unique(-values[order], return_inverse=True, return_counts=True)
-    even = (np.bincount(tie, weights=wrong, minlength=len(size)) / size)[tie] if len(tie) else wrong
+    even = (np.bincount(tie, weights=wrong) / size)[tie] if len(tie) else wrong
     count = np.arange(1, len(values) + 1)
-    return RiskCoverage(coverage=count / max(len(values), 1), risk=np.cumsum(even) / count)
+    return RiskCoverage(coverage=count / len(values), risk=np.cumsum(even) / count)
 
 
 def selective(
