@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import socket
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -18,6 +19,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 # A plain terminal, whoever runs the tests.
 os.environ.update(COLUMNS="80", NO_COLOR="1", TERM="dumb")
 os.environ.pop("FORCE_COLOR", None)
+
+# A shell's background job ignores Ctrl-C, and so would every program that a test starts there.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, however long they take on a loaded machine.
 hypothesis.settings.register_profile(
