@@ -225,6 +225,34 @@ def test_what_was_trained_on_is_warned_of(
         compare([*runs], data, split="train", out=tmp_path / "out")
 
 
+@pytest.mark.usefixtures("runs")
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_what_was_chosen_on_is_warned_of(
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(data.parent)
+    arguments = ("good", "blind", "--data", str(data), "--split", "val")
+    assert main(["compare", *arguments, "--out", str(tmp_path / "out")]) == 0
+    said = "good was chosen on 24 of these 24 pictures: it looks better here than it is"
+    assert f"warning: {said}" in capsys.readouterr().err
+    assert said in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    models: Any = read_json(tmp_path / "out" / "compare.json")
+    assert [one["seen_in_validation"] for one in models["models"]] == [24, 24]
+
+
+def test_an_evaluation_of_an_earlier_model_is_warned_of(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run = shutil.copytree(runs[0], tmp_path / "run")
+    shutil.copy(runs[1] / "model.onnx", run)
+    with pytest.warns(UserWarning, match=r"run holds another model now than .* evaluate again"):
+        found = compare([run, runs[1]], out=tmp_path / "out")
+    assert [one.changed for one in found.comparison.models] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -54,6 +54,8 @@ def toy_model(name: str, correct: int = 180, **changes: object) -> ModelFigures:
         auroc=0.9876,
         classes=("priority", "stop"),
         seen_in_training=0,
+        seen_in_validation=0,
+        changed=False,
     )
     return replace(model, **changes)  # type: ignore[arg-type]
 
@@ -151,7 +153,7 @@ def test_numbers_keep_their_sign() -> None:
     )
     assert [chance(power) for power in (0.001, 0.5, 0.999)] == [
         "fewer than 1",
-        "50",
+        "about 50",
         "more than 99",
     ]
 
@@ -191,6 +193,13 @@ def test_cautions_name_what_was_trained_on_and_other_classes() -> None:
     first, second = cautions(replace(found, models=models))
     assert "a was trained on 7 of these 200 pictures" in first
     assert "(a 2, b 3)" in second
+
+
+def test_cautions_name_what_was_chosen_on_and_a_model_that_was_replaced() -> None:
+    models = (toy_model("a", seen_in_validation=9), toy_model("b", changed=True))
+    first, second = cautions(replace(toy_comparison(("a", "b")), models=models))
+    assert first.startswith("a was chosen on 9 of these 200 pictures")
+    assert second.startswith("b holds another model now than the one that was measured")
 
 
 def test_the_terminal_shows_models_differences_and_tests() -> None:

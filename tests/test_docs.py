@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import io
+import json
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ import pytest
 
 import reference
 import signwise
+from serving import running
 from signwise.cli.main import _parse, main
 from signwise.cli.verbs import VERBS
 from signwise.config import TrainConfig, dotted
@@ -75,8 +77,10 @@ def place(toy_net: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
 
 
 def follow(page: Path, folder: Path) -> None:
-    """Run every command and all Python of a page."""
+    """Run every command and all Python of a page, but for a service, which would not end."""
     for command in commands(page):
+        if command[0] == "serve":
+            continue
         assert main(quick(command, folder)) == 0, command
     for block in blocks(page, "python"):
         exec(compile(block, page.name, "exec"), {})
@@ -85,9 +89,23 @@ def follow(page: Path, folder: Path) -> None:
 def test_the_tutorial_leaves_what_it_says(place: Path) -> None:
     for name in (
         "data/report.html", "run/model.onnx", "run/README.md", "run/curves.png", "answers.csv",
-        "run/evaluation/test/report.html", "compare/report.html",
+        "run/evaluation/test/report.html", "run-int8/certificate.json", "compare/report.html",
     ):  # fmt: skip
         assert (place / name).is_file(), name
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
+def test_the_service_of_the_tutorial_answers_its_curl(place: Path) -> None:
+    (served,) = [command[1:] for command in commands(PAGES[0]) if command[0] == "serve"]
+    (line,) = [one for one in blocks(PAGES[0], "sh") if one.startswith("curl ")]
+    with contextlib.chdir(place), running(served) as service:
+        command = shlex.split(line.replace("http://127.0.0.1:8000", service.url))
+        asked = subprocess.run(
+            [*command, "--silent", "--noproxy", "*"], capture_output=True, check=True, timeout=30
+        )
+    (row,) = json.loads(asked.stdout)["predictions"]
+    assert row["path"] == "00000_00000.png"
+    assert row["error"] is None
 
 
 @pytest.mark.filterwarnings("ignore:.*learned nothing:UserWarning", "ignore::UserWarning:signwise")

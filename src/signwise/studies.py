@@ -74,6 +74,11 @@ class ModelFigures:
     classes: tuple[str, ...]
     seen_in_training: int | None
     """How many of the pictures it was trained on; None where that is not known."""
+    seen_in_validation: int | None
+    """How many of the pictures its weights, temperature and threshold were chosen on; None where
+    that is not known."""
+    changed: bool
+    """Whether the model file is another one now than when it was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,19 +89,19 @@ def power_statement(comparison: Comparison, pair: PairFigures) -> str:
     points = f"{MEANT_DIFFERENCE * 100:.0f} points"
     text = (
         f"With so many pictures, and models that disagree on {percent(pair.counts.disagreement)}"
-        f" of them, a true difference of {points} of accuracy is found in about"
+        f" of them, a true difference of {points} of accuracy is found in"
         f" {chance(pair.by_picture.power)} of 100 comparisons by picture"
     )
     if pair.by_group is None:
         return text + "."
     name = group_name(comparison.grouping)
-    return f"{text}, in about {chance(pair.by_group.power)} by {name}."
+    return f"{text}, in {chance(pair.by_group.power)} by {name}."
 
 
 def chance(power: float) -> str:
     """A power as how many of 100, never rounded to a 0 or 100 that it is not."""
     whole = round(100 * power)
-    return "fewer than 1" if whole == 0 else "more than 99" if whole == 100 else f"{whole}"
+    return "fewer than 1" if whole == 0 else "more than 99" if whole == 100 else f"about {whole}"
 
 
 def deciding_test(comparison: Comparison) -> str:
@@ -183,6 +183,17 @@ def cautions(comparison: Comparison) -> list[str]:
             found.append(
                 f"{model.name} was trained on {model.seen_in_training:,} of these"
                 f" {comparison.n:,} pictures: its figures say little about new ones."
+            )
+        if model.seen_in_validation:
+            found.append(
+                f"{model.name} was chosen on {model.seen_in_validation:,} of these"
+                f" {comparison.n:,} pictures: it looks better here than it is. Compare on the"
+                " test pictures."
+            )
+        if model.changed:
+            found.append(
+                f"{model.name} holds another model now than the one that was measured: run signwise"
+                " evaluate again."
             )
     if len({model.classes for model in comparison.models}) > 1:
         counts = ", ".join(f"{model.name} {len(model.classes):,}" for model in comparison.models)

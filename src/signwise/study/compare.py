@@ -190,6 +190,8 @@ def _model(
         auroc=auroc(one.known, one.known_of_unknown).value if with_unknown else None,
         classes=one.classes,
         seen_in_training=one.seen_in_training,
+        seen_in_validation=one.seen_in_validation,
+        changed=one.changed,
     )
 
 

@@ -12,7 +12,7 @@ from signwise.config import dotted
 from signwise.data.manifest import read_table
 from signwise.errors import SignwiseError
 from signwise.evaluation.outputs import METRICS, PREDICTIONS, UNKNOWN_PREDICTIONS
-from signwise.files import Json, real_path
+from signwise.files import Json, real_path, sha256_file
 from signwise.model_file.read import SHIPPED_MODELS, find_model
 from signwise.names import UNKNOWN
 from signwise.opening import read_record
@@ -50,6 +50,10 @@ class Measured:
     """(M,)."""
     seen_in_training: int | None
     """How many of the N it was trained on; None where that is not known."""
+    seen_in_validation: int | None
+    """How many of the N it was chosen on; None where that is not known."""
+    changed: bool
+    """Whether the model.onnx is another one now than when it was measured."""
     settings: Mapping[str, Json]
     """Of the training, by dotted name; empty where the model is no run."""
 
@@ -62,6 +66,8 @@ class _Metrics:
     classes: tuple[str, ...]
     grouping: str
     seen_in_training: int | None
+    seen_in_validation: int | None = None
+    model_sha256: str | None = None
 
 
 def run_of(model: str | Path) -> Path | None:
@@ -103,9 +109,10 @@ def read_measured(model: str | Path, folder: Path) -> Measured:
     labels = np.array([index[name] for name in table["true_label"]], np.intp)
     of_truth = probabilities[np.arange(len(table)), labels]
     others = _unknown(folder / UNKNOWN_PREDICTIONS)
+    model_file = find_model(model)
     return Measured(
         name=str(model),
-        path=find_model(model),
+        path=model_file,
         data=metrics.data,
         classes=metrics.classes,
         grouping=metrics.grouping,
@@ -117,6 +124,8 @@ def read_measured(model: str | Path, folder: Path) -> Measured:
         unknown_sha256=tuple(others["sha256"]),
         known_of_unknown=_numbers(others[["known"]], path)[:, 0],
         seen_in_training=metrics.seen_in_training,
+        seen_in_validation=metrics.seen_in_validation,
+        changed=metrics.model_sha256 not in (None, sha256_file(model_file)),
         settings=_settings(model),
     )
 
