@@ -131,16 +131,17 @@ def test_no_other_temperature_and_share_fit_better(classes: int, count: int) -> 
             assert loss(other, logits, labels) > best
 
 
-def test_a_perfect_small_set_gives_no_certainty() -> None:
-    labels = np.array([0, 1] * 10)
-    logits = np.where(np.eye(2)[labels] == 1, 5.0, -5.0)
-    found = calibrate(logits, labels, np.ones(2), USUAL)
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_perfect_small_set_gives_no_certainty(classes: int) -> None:
+    labels = np.arange(10 * classes) % classes
+    logits = np.where(np.eye(classes)[labels] == 1, 5.0, -5.0)
+    found = calibrate(logits, labels, np.ones(classes), USUAL)
     # Platt's target: 11 of 12.
     assert found.probabilities(logits).max(1) == pytest.approx(11 / 12, abs=1e-3)
     notes = notes_on(logits, labels, found, USUAL)
     assert len(notes) == 2
-    assert notes[0].startswith("20 validation pictures are too few")
-    assert notes[1].startswith("no mistake on 20 validation pictures")
+    assert notes[0].startswith(f"{len(labels)} validation pictures are too few")
+    assert notes[1].startswith(f"no mistake on {len(labels)} validation pictures")
 
 
 @pytest.mark.parametrize(("count", "few"), [(99, True), (100, False)])
@@ -198,7 +199,23 @@ def test_a_model_that_knows_a_little_more_than_frequencies_is_not_told_so() -> N
     logits[np.arange(400), labels] += 0.3
     found = calibrate(logits, labels, np.ones(2), CalibrationConfig(temperature=(1.0, 1.0)))
     notes = " ".join(notes_on(logits, labels, found, USUAL))
-    assert "no better" not in notes
+    assert "do not show that" not in notes
+
+
+def test_a_class_without_pictures_makes_guessing_no_harder() -> None:
+    labels = np.arange(100) % 2
+    shown = np.where(np.arange(100) < 50, labels, 1 - labels)
+    logits = 2.0 * np.eye(3)[shown] - [0, 0, 9]
+    found = calibrate(logits, labels, np.ones(3), USUAL)
+    assert "do not show that" in " ".join(notes_on(logits, labels, found, USUAL))
+
+
+def test_a_class_of_one_picture_makes_guessing_harder() -> None:
+    labels = np.append(np.arange(100) % 2, 2)
+    shown = np.where(np.arange(101) < 66, labels, 1 - labels.clip(max=1))
+    logits = 2.0 * np.eye(3)[shown]
+    found = calibrate(logits, labels, np.ones(3), USUAL)
+    assert notes_on(logits, labels, found, USUAL) == ()
 
 
 @given(

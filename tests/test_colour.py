@@ -106,11 +106,15 @@ def test_lab_is_converted_by_its_profile() -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "PPM"])
 def test_sixteen_bits_are_scaled(format: str) -> None:
-    content = encode(Image.fromarray(halves(0, 65535, np.uint16)), format)
-    pixels = read_image(content, None)
+    def content(grey: NDArray[Any]) -> bytes:
+        if format == "PPM":  # which Pillow before 11 does not write
+            return b"P5 %d %d 65535\n" % grey.shape[::-1] + grey.astype(">u2").tobytes()
+        return encode(Image.fromarray(grey), format)
+
+    pixels = read_image(content(halves(0, 65535, np.uint16)), None)
     assert (pixels[:, :4] == 0).all()
     assert (pixels[:, 4:] == 255).all()
-    middle = read_image(encode(Image.fromarray(halves(32896, 65535, np.uint16)), format), None)
+    middle = read_image(content(halves(32896, 65535, np.uint16)), None)
     assert (middle[:, :4] == 128).all()
 
 
