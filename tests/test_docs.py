@@ -35,6 +35,8 @@ QUICKER = {
     "tune": f"{TOY} --trials 2",
 }
 """What the tests add to a command to be quick: the last of equal flags counts."""
+SLOW = ("other-photos", "tune")
+"""How-tos that are followed by night; by day their commands are read."""
 FILES = {"flip.json": {"augmentation.flip": True}}
 """Files that pages name without showing them."""
 
@@ -109,7 +111,13 @@ def test_the_service_of_the_tutorial_answers_its_curl(place: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*learned nothing:UserWarning", "ignore::UserWarning:signwise")
-@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.nightly] if page.stem in SLOW else [])
+        for page in PAGES[1:]
+    ],
+)
 def test_a_how_to_can_be_followed(place: Path, page: Path) -> None:
     with contextlib.chdir(place):
         follow(page, place)
