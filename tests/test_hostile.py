@@ -33,12 +33,14 @@ def limit() -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 
 
+# Not its own `ru_maxrss`, which counts what the process held that started it, too.
 RUN = """
-import resource, sys
+import re, resource, sys
 from signwise.cli.main import main
 code = main(sys.argv[2:])
-whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-most = max(resource.getrusage(who).ru_maxrss for who in whose)
+with open("/proc/self/status") as file:
+    own = int(re.search(r"VmHWM:\\s+(\\d+) kB", file.read())[1])
+most = max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 with open(sys.argv[1], "w") as file:
     file.write(str(most))
 sys.exit(code)
