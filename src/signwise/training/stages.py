@@ -113,7 +113,7 @@ def fit(
             epoch = run_epoch(state, data, settings, number, device, advance=advance)
             weights: Mapping[str, Tensor] = state.averaged.state_dict()
             if start:
-                mixing = time.perf_counter()
+                begun = time.perf_counter()
                 mixture = best_mixture(
                     state.averaged,
                     Fit(loss=epoch.val_loss, accuracy=epoch.val_accuracy),
@@ -121,10 +121,12 @@ def fit(
                     settings.fine_tuning.mixtures,
                     partial(validate, data=data, device=device),
                 )
-                weights, fit = mixture.weights, mixture.fit
-                seconds = epoch.seconds + time.perf_counter() - mixing
+                weights = mixture.weights
                 epoch = replace(
-                    epoch, val_loss=fit.loss, val_accuracy=fit.accuracy, seconds=seconds
+                    epoch,
+                    val_loss=mixture.fit.loss,
+                    val_accuracy=mixture.fit.accuracy,
+                    seconds=epoch.seconds + time.perf_counter() - begun,
                 )
             epoch = ranks.agreed(epoch)
             with ranks.together():
