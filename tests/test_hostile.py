@@ -83,10 +83,10 @@ def test_every_hostile_file_is_a_row_or_counted(tmp_path: Path, model: Path, cou
     root = tmp_path / "photos"
     toy_folder(root, per_class=9)
     made = 18 + fill([root / name for name in CLASSES], 15, count)
-    strangers = tmp_path / "strangers"
-    strangers.mkdir()
-    (strangers / "sound.png").write_bytes(sound_pictures()["rgb.png"])
-    fill([strangers], 16, count // 3)
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "sound.png").write_bytes(sound_pictures()["rgb.png"])
+    fill([others], 16, count // 3)
     listed = len(list(walk(root)))
     skipped = made - listed  # by what their names begin or end with
 
@@ -121,7 +121,7 @@ def test_every_hostile_file_is_a_row_or_counted(tmp_path: Path, model: Path, cou
 
     _, said, _ = run(
         tmp_path, "evaluate", model, "--data", tmp_path / "data", "--split", "all",
-        "--unknown", strangers, "--out", tmp_path / "figures", "--json",
+        "--unknown", others, "--out", tmp_path / "figures", "--json",
     )  # fmt: skip
     assert json.loads(said)["counts"]["images"] == usable
 
