@@ -37,7 +37,7 @@ def stopping() -> Iterator[None]:
     numbers = [getattr(signal, name) for name in names]
     taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
 
-    timer: threading.Timer | None = None
+    timers: list[threading.Timer] = []
     hook = sys.unraisablehook
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -46,7 +46,6 @@ def stopping() -> Iterator[None]:
         raise Stopped(number)
 
     def dropped(found: "sys.UnraisableHookArgs") -> None:
-        nonlocal timer
         if not isinstance(found.exc_value, KeyboardInterrupt):
             hook(found)
             return
@@ -55,9 +54,10 @@ def stopping() -> Iterator[None]:
             number = signal.Signals(found.exc_value.status - STOPPED)
             for each in taken:
                 signal.signal(each, stop)
-        timer = threading.Timer(AGAIN_SECONDS, _send, [number])
-        timer.daemon = True
-        timer.start()
+        again = threading.Timer(AGAIN_SECONDS, _send, [number])
+        again.daemon = True
+        timers.append(again)
+        again.start()
 
     try:
         sys.unraisablehook = dropped
@@ -70,11 +70,15 @@ def stopping() -> Iterator[None]:
             raise
         raise stopped from None
     finally:
-        sys.unraisablehook = hook
-        if timer is not None:
-            timer.cancel()
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
+        try:
+            for again in timers:  # none of them is sent once the block has ended
+                again.cancel()
+            for again in timers:
+                again.join()
+        finally:
+            sys.unraisablehook = hook
+            for number in taken:
+                signal.signal(number, signal.SIG_DFL)
 
 
 def _stopped_by(error: BaseException | None) -> KeyboardInterrupt | None:
