@@ -61,6 +61,8 @@ def test_every_cell_runs(
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     assert len(pictures) >= 5
+    bars = [output for output in outputs if "<progress" in str(output.get("data", {}))]
+    assert any("training: " in str(bar) for bar in bars)
     text = "".join(output.get("text", "") for output in outputs)
     assert "0 of them in two splits" in text
     assert "torch was imported: False" in text

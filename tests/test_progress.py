@@ -121,3 +121,48 @@ def test_work_goes_on_whatever_standard_error_is(
     assert capsys.readouterr().out == "", "standard output is for results"
     if type(stream) is Log:
         assert stream.text == "begun\nreading: 1 of 3\nreading: 3 of 3\n"
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "text"),
+    [
+        (3, 9, 4.0, "a &lt;b&gt;: 3 of 9, 8 s left"),
+        (9, 9, 12.0, "a &lt;b&gt;: 9 of 9, 12 s"),
+        (0, 9, 4.0, "a &lt;b&gt;: 0 of 9"),
+        (5, None, 4.0, "a &lt;b&gt;: 5"),
+    ],
+)
+def test_a_bar_below_a_cell_says_what_is_done_and_left(
+    done: int, total: int | None, seconds: float, text: str
+) -> None:
+    bar = progress.cell_bar("a <b>", done, total, seconds)
+    assert bar.endswith("</progress> " + text)
+    assert ("max='9'" in bar) == (total is not None)
+
+
+def test_long_work_in_a_notebook_shows_one_bar_in_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, shown = Clock(monkeypatch), []
+
+    class Handle:
+        def update(self, bar: object) -> None:
+            shown.append(("update", bar.data))  # type: ignore[attr-defined]
+
+    def display(bar: object, *, display_id: bool) -> Handle:
+        assert display_id
+        shown.append(("display", bar.data))  # type: ignore[attr-defined]
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    monkeypatch.setattr("IPython.get_ipython", type("ZMQInteractiveShell", (), {}))
+    with progress.track("reading", 4) as advance:
+        advance(1)
+    assert shown == []  # short work
+    with progress.track("reading", 4) as advance:
+        for seconds in (0.4, 0.2, 0.3, 0.5):
+            clock.seconds += seconds
+            advance(1)
+    assert [how for how, _ in shown] == ["display", "update", "update"]
+    assert shown[-1][1].endswith("reading: 4 of 4, 1 s")
+    assert capsys.readouterr().err == ""

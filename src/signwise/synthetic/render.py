@@ -36,18 +36,21 @@ from signwise.synthetic.shapes import (
     rounded_box,
     tone,
 )
+from signwise.synthetic.solids import solid_scene
 from signwise.synthetic.textures import noise
 from signwise.synthetic.things import any_outline
 
 T = TypeVar("T")
 
 Pixels = camera.Pixels
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 """Counted up whenever a seed renders other pictures: what is kept of an older one is not used."""
 CHUNK = 32
 """Pictures that a worker renders at a time."""
 WORTH_A_PROCESS = 150
 """Starting a process costs about as much as rendering this many pictures."""
+SOLID_SHARE = 0.6
+"""Of negatives beside photos that are no signs."""
 # Signs whose likes beside a sign would blur what a picture shows.
 KNOWN = frozenset({"priority", "stop"})
 
@@ -222,10 +225,16 @@ def _negative_rng(seed: int, index: int) -> Rng:
 def negative_picture(
     size: int, seed: int, exclude: frozenset[str], index: int, kind: str = "signs"
 ) -> Pixels:
-    """Negative `index` (size, size, 3): another sign, a part of one, or no sign at all."""
+    """Negative `index` (size, size, 3): another sign, a part of one, or no sign at all.
+
+    Beside photos of other things, a share of them are solid things.
+    """
     rng = _negative_rng(seed, index)
-    design = negative_design(rng, exclude, kind)
     side = camera.work_side(size)
+    if kind == "photos" and rng.random() < SOLID_SHARE:
+        scene, gain = solid_scene(rng, side)
+        return camera.expose(rng, scene, gain, resolution(rng, size, rng.random()), size)
+    design = negative_design(rng, exclude, kind)
     if design is None:
         projection = camera.view(rng, side, 0.2 * 12 ** rng.random(), calm=False)
         scene, gain = compose(rng, None, projection, side, ())

@@ -29,6 +29,7 @@ from signwise.opening import open_regular
 from signwise.progress import track
 from signwise.results import Epoch
 from signwise.runtime import own_version
+from signwise.synthetic.render import RENDERER_VERSION
 from signwise.training import ranks
 from signwise.training.augment import augment
 from signwise.training.batches import steps_in_epoch, training_batches
@@ -305,9 +306,10 @@ def _name(key: str, config: ResolvedConfig, device: torch.device, part: str) -> 
     names = ("image_size", "model", "seed", "unknown", "augmentation", "negatives", "pictures")
     settings = {name: value for name, value in config.to_json().items() if name in names}
     settings["batch_size"] = config.head.batch_size
-    # Another version draws other views; another device, or number of threads or processes, has
-    # other last bits.
-    made_by = [own_version(), torch.__version__, device.type, torch.get_num_threads()]
+    # Another version draws other views and negatives; another device, or number of threads or
+    # processes, has other last bits.
+    made_by = [own_version(), RENDERER_VERSION, torch.__version__]
+    made_by += [device.type, torch.get_num_threads()]
     made_by += [ranks.count()] if ranks.count() > 1 else []
     text = json.dumps([key, part, settings, made_by], sort_keys=True)
     return f"features-{sha256_bytes(text.encode())[:32]}.npz"
