@@ -1,11 +1,10 @@
-"""Mixtures of two networks' weights: the best by the loss wins, and nothing else is touched."""
-
-from collections.abc import Callable
+"""Mixtures of two networks' weights: the best by the loss wins, in doubt the nearest one."""
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from signwise.config import FineTuningConfig
 from signwise.training.loop import Fit
 from signwise.training.mixture import best_mixture
 
@@ -22,45 +21,65 @@ def network(weight: float, mean: float = 0.0, seen: int = 7) -> nn.Module:
     return layer
 
 
-def distance_from(aim: float, asked: list[float]) -> Callable[[nn.Module], Fit]:
-    """A measure: how far the weight is from the aim."""
+def chosen(losses: dict[float, float], *, tolerance: float = 0.0) -> tuple[float, Fit, list[float]]:
+    """The weight and fit that are taken where 1 + 4 x share is the weight; and what was asked."""
+    asked: list[float] = []
 
     def measure(net: nn.Module) -> Fit:
         weight = float(net.get_parameter("weight").detach())
         asked.append(weight)
-        return Fit(loss=abs(weight - aim), accuracy=weight)
+        return Fit(loss=losses[(weight - 1) / 4], accuracy=weight)
 
-    return measure
+    start, tuned = network(1.0).state_dict(), network(5.0)
+    shares = tuple(sorted(set(losses) - {0.0, 1.0}))
+    weights, fit = best_mixture(
+        tuned,
+        Fit(loss=losses[1.0], accuracy=5.0),
+        start,
+        Fit(loss=losses[0.0], accuracy=1.0),
+        FineTuningConfig(mixtures=shares, tolerance=tolerance),
+        measure,
+    )
+    assert float(tuned.get_parameter("weight").detach()) == 5.0
+    assert float(start["weight"]) == 1.0
+    return float(weights["weight"]), fit, asked
+
+
+@pytest.mark.parametrize("best", [0.0, 0.25, 0.5, 1.0])
+def test_the_mixture_of_lowest_loss_wins(best: float) -> None:
+    losses = {share: abs(share - best) for share in (0.0, 0.25, 0.5, 1.0)}
+    weight, fit, asked = chosen(losses)
+    assert asked == pytest.approx([2.0, 3.0])
+    assert weight == fit.accuracy == pytest.approx(1 + 4 * best)
+    assert fit.loss == 0
 
 
 @pytest.mark.parametrize(
-    ("aim", "chosen"), [(0.0, 1.0), (1.2, 1.0), (1.9, 2.0), (2.9, 3.0), (4.0, 5.0), (9.0, 5.0)]
+    ("tolerance", "weight"), [(0.0, 5.0), (0.04, 5.0), (0.06, 3.0), (0.15, 2.0), (0.3, 1.0)]
 )
-def test_the_mixture_of_lowest_loss_wins(aim: float, chosen: float) -> None:
-    asked: list[float] = []
-    start, tuned = network(1.0).state_dict(), network(5.0)
-    shares = (0.0, 0.25, 0.5)
-    fit = Fit(loss=abs(5.0 - aim), accuracy=5.0)
-    found = best_mixture(tuned, fit, start, shares, distance_from(aim, asked))
-    assert asked == pytest.approx([1.0, 2.0, 3.0])
-    assert float(found.weights["weight"]) == pytest.approx(chosen)
-    assert found.fit.accuracy == pytest.approx(chosen)
-    assert float(tuned.get_parameter("weight").detach()) == 5.0
+def test_of_several_about_as_good_the_nearest_to_the_start_wins(
+    tolerance: float, weight: float
+) -> None:
+    losses = {0.0: 1.25, 0.25: 1.1, 0.5: 1.05, 1.0: 1.0}
+    found, fit, _ = chosen(losses, tolerance=tolerance)
+    assert found == fit.accuracy == pytest.approx(weight)
+    assert fit.loss == losses[(weight - 1) / 4]
 
 
 def test_statistics_are_mixed_and_counters_are_not() -> None:
     start, tuned = network(1.0, mean=2.0, seen=3).state_dict(), network(5.0, mean=4.0, seen=9)
-    found = best_mixture(
-        tuned, Fit(loss=9.0, accuracy=0.0), start, (0.5,), lambda _: Fit(loss=1.0, accuracy=1.0)
-    ).weights
-    assert isinstance(found["running_mean"], Tensor)
+    bad = Fit(loss=9.0, accuracy=0.0)
+    half = FineTuningConfig(mixtures=(0.5,))
+    found, _ = best_mixture(tuned, bad, start, bad, half, lambda _: Fit(loss=1.0, accuracy=1.0))
     assert float(found["running_mean"]) == pytest.approx(3.0)
     assert int(found["num_batches_tracked"]) == 9
 
 
 def test_without_shares_the_weights_stay_as_they_are() -> None:
-    tuned = network(5.0)
-    fit = Fit(loss=9.0, accuracy=0.5)
-    found = best_mixture(tuned, fit, network(1.0).state_dict(), (), lambda _: fit)
-    assert found.fit is fit
-    assert float(found.weights["weight"]) == 5.0
+    tuned, none = network(5.0), FineTuningConfig(mixtures=())
+    fit, better = Fit(loss=9.0, accuracy=0.5), Fit(loss=1.0, accuracy=0.5)
+    weights, found = best_mixture(
+        tuned, fit, network(1.0).state_dict(), better, none, lambda _: better
+    )
+    assert found is fit
+    assert float(weights["weight"]) == 5.0

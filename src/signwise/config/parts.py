@@ -75,8 +75,10 @@ class FineTuningConfig(Config):
     body: Amount = 1.0
     """The body's, as a share of the head's; with less it learned nothing (LOG.md)."""
     mixtures: tuple[ShareAbove0, ...] = (0.125, 0.25, 0.5)
-    """Shares of an epoch's weights in mixtures with stage one's: the best of them, and of the
-    weights themselves, is what the epoch came to."""
+    """Shares of an epoch's weights in mixtures with stage one's: the best of them, of the weights
+    themselves and of stage one's is what the epoch came to."""
+    tolerance: Amount = 0.05
+    """Of several, the nearest to stage one whose loss is by at most this share above the lowest."""
     statistics: Share = 0.1
     """By how much batch norms' running statistics move towards the batch's at a step."""
     always: bool | None = None

@@ -2,52 +2,54 @@
 
 What fine-tuning gains on few pictures it loses elsewhere; weights in between often have both.
 Wortsman et al., "Robust fine-tuning of zero-shot models", 2022, sections 3 and 4. Batch statistics
-are mixed as weights are.
+are mixed as weights are. Of mixtures that validate about as well, the one nearest to stage one is
+taken, since the little that speaks for the others is chance as often as not, and each step away
+from the pre-trained weights costs some of what they know of pictures of no class (LOG.md).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from signwise.config import FineTuningConfig
 from signwise.training.loop import Fit
 
 Weights = Mapping[str, Tensor]
 """A network's `state_dict`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mixture:
-    """Weights, and how well they fit the validation pictures."""
-
-    weights: Weights
-    fit: Fit
-
-
 def best_mixture(
     tuned: nn.Module,
     fit: Fit,
     start: Weights,
-    shares: Sequence[float],
+    start_fit: Fit,
+    config: FineTuningConfig,
     measure: Callable[[nn.Module], Fit],
-) -> Mixture:
-    """The weights of lowest loss among those of `tuned`, whose fit is `fit`, and its mixtures.
+) -> tuple[Weights, Fit]:
+    """The weights to take between `start`, from before fine-tuning, and `tuned`; and their fit.
 
-    Each share is that of `tuned` in a mixture with the weights `start`, from before fine-tuning.
+    Of those whose loss is within `config.tolerance` of the lowest, the nearest to `start`; they are
+    `start` and `tuned`, whose fits are given, and the mixtures of both.
     """
     own = tuned.state_dict()
-    best = Mixture(weights=own, fit=fit)
+    if not config.mixtures:
+        return own, fit
     network = deepcopy(tuned)
-    for share in shares:
-        mixed = {
+
+    def mixed(share: float) -> Weights:
+        return {
             name: start[name].to(value.device).lerp(value, share)
             if value.is_floating_point()
             else value
             for name, value in own.items()
         }
-        network.load_state_dict(mixed)
-        found = measure(network)
-        if found.loss < best.fit.loss:
-            best = Mixture(weights=mixed, fit=found)
-    return best
+
+    fits = {0.0: start_fit, 1.0: fit}
+    for share in config.mixtures:
+        network.load_state_dict(mixed(share))
+        fits[share] = measure(network)
+    enough = min(found.loss for found in fits.values()) * (1 + config.tolerance)
+    chosen = min(share for share, found in fits.items() if found.loss <= enough)
+    weights = {0.0: start, 1.0: own}.get(chosen) or mixed(chosen)
+    return weights, fits[chosen]

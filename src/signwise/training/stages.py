@@ -114,18 +114,18 @@ def fit(
             weights: Mapping[str, Tensor] = state.averaged.state_dict()
             if start:
                 begun = time.perf_counter()
-                mixture = best_mixture(
+                weights, chosen = best_mixture(
                     state.averaged,
-                    Fit(loss=epoch.val_loss, accuracy=epoch.val_accuracy),
+                    fit_of_row(epoch),
                     start,
-                    settings.fine_tuning.mixtures,
+                    fit_of_row(log.history[0]),
+                    settings.fine_tuning,
                     partial(validate, data=data, device=device),
                 )
-                weights = mixture.weights
                 epoch = replace(
                     epoch,
-                    val_loss=mixture.fit.loss,
-                    val_accuracy=mixture.fit.accuracy,
+                    val_loss=chosen.loss,
+                    val_accuracy=chosen.accuracy,
                     seconds=epoch.seconds + time.perf_counter() - begun,
                 )
             epoch = ranks.agreed(epoch)
@@ -145,6 +145,11 @@ def fit(
                 advance((settings.epochs - number) * steps)
                 break
     return log.history
+
+
+def fit_of_row(epoch: Epoch) -> Fit:
+    """The fit to the validation pictures that a row of the history tells."""
+    return Fit(loss=epoch.val_loss, accuracy=epoch.val_accuracy)
 
 
 def is_done(history: Sequence[Epoch], settings: ResolvedConfig, *, staged: bool) -> bool:
