@@ -158,7 +158,7 @@ def _named_default(text: str) -> str:
     text = re.sub(
         r"<function (?:<lambda>|(\w+)) at 0x[0-9a-f]+>", lambda found: found[1] or "...", text
     )
-    text = re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Za-z]+\b)", "", text)
+    text = re.sub(r"\b(?:[a-z_]+\.)+(?=\w)", "", text)
     return re.sub(r"ndarray\[tuple\[Any, \.\.\.\], dtype\[\w+\]\]", "ndarray", text)
 
 
