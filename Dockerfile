@@ -10,7 +10,7 @@ RUN python -m venv /opt/signwise \
     && /opt/signwise/bin/pip install --no-cache-dir '.[serve]'
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin signwise
+RUN useradd --uid 10001 --no-log-init --no-create-home --shell /usr/sbin/nologin signwise
 COPY --from=build /opt/signwise /opt/signwise
 ENV PATH=/opt/signwise/bin:$PATH \
     PYTHONUNBUFFERED=1

@@ -1,7 +1,8 @@
 """docs/benchmarks.md, out of bench/results/ and of the models that ship: `python bench/tables.py`.
 
-No figure of that page is typed by hand: `--save` of a benchmark leaves a file in bench/results/,
-and this writes the page anew, with the newest of each benchmark. What the models that ship measured
+`--save` of a benchmark leaves a file in bench/results/, and this writes the page anew, with the
+newest of each benchmark. Files with `recorded_from` were copied from an older text, which the page
+says. What the models that ship measured
 of themselves stands in their own files; their rows of README.md are written from there too, so that
 it says what `signwise models` says.
 """
@@ -32,18 +33,21 @@ AGAINST = {PLAIN: "nothing (the plain recipe)", DEFAULT: "rendered pictures (the
 INTRODUCTION = """# Benchmarks
 
 What signwise has been measured at. `python bench/tables.py` makes this page out of `bench/results/`
-and the models that ship: no figure is typed by hand. It shows the newest run of each benchmark,
-with its machine, its date and its n; the command in the last column measures it again (a benchmark
-keeps the result with `--save`). What is measured on real signs is measured on tracks, that is
-physical signs, that were not trained on. What was tried and failed stands in
-LOG.md."""
+and the models that ship. It shows the newest run of each benchmark, with its machine, its date and
+its n; the command in the last column measures it again, and keeps the result with `--save`. Results
+from before there were such files were copied from the README of that day, as the line below their
+table says. What is measured on real signs is measured on tracks, that is physical signs, that were
+not trained on. What was tried and failed stands in LOG.md. How time and memory grow with the number
+of pictures has [a page of its own](scale.md)."""
+ELSEWHERE = ("unknown", "transfer", "peers", "scale")
+"""What has a section or a page of its own."""
 
 
 def page(records: Sequence[Record]) -> str:
     """The whole page, Markdown."""
     by_name = {one.name: one for one in records}
     speed = [one for bench in SPEED for one in records if one.bench == bench]
-    rest = [one for one in records if one.bench not in (*SPEED, "unknown", "transfer", "peers")]
+    rest = [one for one in records if one.bench not in (*SPEED, *ELSEWHERE)]
     return "\n\n".join(
         (
             INTRODUCTION,

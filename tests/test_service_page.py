@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 import signwise
 from browser import find_browser
-from serving import png, running
+from serving import png, predict, running
 from signwise.service.limits import Limits
 from signwise.service.serve import Service
 from toy import CLASSES, toy_model
@@ -301,25 +301,53 @@ def test_many_pictures_are_sent_in_groups_and_in_order(opened: Opened, tmp_path:
     assert len(posts) == 5
 
 
-def test_the_page_answers_as_predict_on_all_validation_pictures(
-    browser: Browser, trained_run: Path, prepared: Path, tmp_path: Path
-) -> None:
-    with (prepared / "manifest.csv").open(encoding="utf-8") as file:
+def answers_alike(browser: Browser, run: Path, data: Path, folder: Path) -> int:
+    """Ask page, service and `predict` for all validation pictures, and give how many there are.
+
+    Every label has to be the same, and every probability but for rounding.
+    """
+    with (data / "manifest.csv").open(encoding="utf-8") as file:
         validation = [row["path"] for row in csv.DictReader(file) if row["split"] == "val"]
-    root = Path(json.loads((prepared / "data.json").read_text())["root"])
+    root = Path(json.loads((data / "data.json").read_text())["root"])
     paths = [root / path for path in validation]
-    wanted = signwise.predict(trained_run, paths, out=tmp_path / "rows.csv").rows
-    with running(trained_run) as service, browser.new_context(accept_downloads=True) as context:
+    wanted = signwise.predict(run, paths, out=folder / "rows.csv").rows
+    with running(run) as service, browser.new_context(accept_downloads=True) as context:
         page = Opened(context, service.url).ready()
         choose(page, *((path.name, path.read_bytes()) for path in paths))
-        rows = saved(page, tmp_path)
-    with (tmp_path / "rows.csv").open(encoding="utf-8") as file:
+        shown = labels(page)
+        rows = saved(page, folder)
+        asked = [
+            predict(service, (path.name, path.read_bytes())).json()["predictions"][0]
+            for path in paths
+        ]
+    with (folder / "rows.csv").open(encoding="utf-8") as file:
         header = next(csv.reader(file))
     assert list(rows[0]) == header
-    assert [row["label"] for row in rows] == [row["label"] for row in wanted]
-    for name in ("confidence", "known", "p_stop"):
-        found = [float(row[name]) for row in rows]
-        assert found == pytest.approx([row[name] for row in wanted], abs=1e-5)
+    found = [row["label"] for row in wanted]
+    assert shown == [row["label"] for row in rows] == [row["label"] for row in asked] == found
+    for name in ("confidence", "known"):
+        numbers = [row[name] for row in wanted]
+        assert [float(row[name]) for row in rows] == pytest.approx(numbers, abs=1e-5)
+        assert [row[name] for row in asked] == pytest.approx(numbers, abs=1e-5)
+    for name in asked[0]["probabilities"]:
+        numbers = [row[f"p_{name}"] for row in wanted]
+        assert [float(row[f"p_{name}"]) for row in rows] == pytest.approx(numbers, abs=1e-5)
+        assert [row["probabilities"][name] for row in asked] == pytest.approx(numbers, abs=1e-5)
+    return len(paths)
+
+
+def test_page_and_service_answer_as_predict_on_all_validation_pictures(
+    browser: Browser, trained_run: Path, prepared: Path, tmp_path: Path
+) -> None:
+    assert answers_alike(browser, trained_run, prepared, tmp_path) >= 12
+
+
+@pytest.mark.nightly
+def test_so_they_do_for_a_run_on_rendered_signs(browser: Browser, tmp_path: Path) -> None:
+    signwise.synth(tmp_path / "photos", per_class=400, seed=5)
+    data = signwise.prepare(tmp_path / "photos", tmp_path / "data").out
+    run = signwise.train(data, tmp_path / "run", freeze=True).out
+    assert answers_alike(browser, run, data, tmp_path) >= 100
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -303,6 +303,28 @@ def test_the_time_ends_the_search(
     assert limits[0] <= 180
 
 
+def test_a_last_trial_begins_while_half_of_the_longest_is_left(
+    data: Path, space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("signwise.study.tune.time.monotonic", lambda: now)
+    good = planted()
+
+    def trainer(*given: Any) -> float:
+        nonlocal now
+        now += min(100.0, some(given[2].time_limit))
+        return good(*given)
+
+    def tried(limit: float, name: str) -> list[float | None]:
+        nonlocal now
+        now, good.asked = 0.0, []
+        tune(data, tmp_path / name, space=space, trainer=trainer, time_limit=limit)
+        return [config.time_limit for config in good.asked]
+
+    assert tried(270, "two") == [243, 143], "the rest, 43 seconds, is too short"
+    assert tried(290, "three") == [261, 161, 61], "and 61 are not"
+
+
 def test_a_class_of_too_few_groups_is_an_error(tmp_path: Path, space: Path) -> None:
     photos = toy_folder(tmp_path / "photos", per_class=12, frames=4)
     few = signwise.prepare(photos, tmp_path / "data", image_size=16).out
@@ -345,7 +367,7 @@ def test_the_usual_space_is_of_settings_round_the_defaults() -> None:
         for value in ends:
             with_settings(base, {name: value})
     assert in_words(Span(low=0.001, high=0.1, log=True)) == "0.001 to 0.1, by ratio"
-    assert in_words(Choices(choices=("auto", 2))) == '"auto", 2'
+    assert in_words(Choices(choices=("auto", 2))) == "auto, 2"
 
 
 def test_any_setting_can_be_searched(data: Path, space: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ EXIT = """
 | 0 | done |
 | 1 | done, but some inputs could not be used; they are listed with reasons |
 | 2 | nothing done; one line `error: ...` names the flag or file, and the fix |
-| 130 | stopped by Ctrl-C |
+| 130, 143 | stopped by Ctrl-C, by SIGTERM; for `serve` that is the normal end, 0 |
 
 `--json` prints the result as one JSON document on standard output, and all else on standard error.
 """
@@ -149,15 +149,17 @@ def _signature(name: str, value: object) -> str:
     if len(str(signature)) <= int(WIDTH) - len(name) or not lines:
         return f"{name}{_named_default(str(signature))}"
     returned = signature.return_annotation
-    arrow = "" if returned is inspect.Signature.empty else f" -> {_named(returned)}"
+    arrow = "" if returned is inspect.Signature.empty else f" -> {_named_default(_named(returned))}"
     return "\n".join([f"{name}(", *lines, f"){arrow}"])
 
 
 def _named_default(text: str) -> str:
-    """The text with a function that is a default by its name, and not by where it lies."""
-    return re.sub(
+    """The text with names in place of where things lie: of functions in memory, of types."""
+    text = re.sub(
         r"<function (?:<lambda>|(\w+)) at 0x[0-9a-f]+>", lambda found: found[1] or "...", text
     )
+    text = re.sub(r"\b(?:[a-z_]+\.)+(?=\w)", "", text)
+    return re.sub(r"ndarray\[tuple\[Any, \.\.\.\], dtype\[\w+\]\]", "ndarray", text)
 
 
 def _named(annotation: object) -> str:

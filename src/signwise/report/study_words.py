@@ -35,17 +35,23 @@ def verdict(figures: StudyFigures) -> str:
 
 
 def flattery(figures: StudyFigures) -> str:
-    """Why the winner's validation figure is no verdict."""
-    complete = sum(trial.state == "complete" for trial in figures.trials)
-    text = (
-        f"The winner, trial {figures.winner.number}, has the lowest validation loss of"
-        f" {plural(complete, 'complete trial')}. It was picked for that, so that figure flatters"
-        " it: even among equal settings one is the luckiest. The verdict therefore comes from"
-        f" {plural(figures.held_out, 'picture')} in"
-        f" {plural(figures.held_out_groups, 'group')} that were set aside before the first trial."
-        " The test pictures were not looked at: evaluate measures on them, once."
+    """Why the winner's validation figure is no verdict, and where the verdict comes from."""
+    complete = plural(sum(trial.state == "complete" for trial in figures.trials), "complete trial")
+    held_out = (
+        f"{plural(figures.held_out, 'picture')} in {plural(figures.held_out_groups, 'group')}"
+        " that were set aside before the first trial"
     )
-    return text
+    tests = "The test pictures were not looked at: evaluate measures on them, once."
+    if figures.winner.defaults:
+        return (
+            f"The defaults have the lowest validation loss of {complete}. What they get right of"
+            f" {held_out} stands in defaults/report.html. {tests}"
+        )
+    return (
+        f"The winner, trial {figures.winner.number}, has the lowest validation loss of {complete}."
+        " It was picked for that, so that figure flatters it: even among equal settings one is the"
+        f" luckiest. The verdict therefore comes from {held_out}. {tests}"
+    )
 
 
 def recommended(figures: StudyFigures) -> str:

@@ -27,6 +27,9 @@ REDUCTION = 3
 FIRST_TRIALS = 8
 """So many are drawn at random, before what was found guides the search."""
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+LEFT_SHARE = 0.5
+"""Of the longest trial's time, what must be left for another to begin: most are stopped early, and
+the last one is told when to end."""
 DEFAULTS = "defaults"
 """The mark of the trial in which nothing is changed."""
 
@@ -81,7 +84,7 @@ def search(
     """
     longest = 0.0
     while True:
-        if longest and time.monotonic() + longest >= budget.ends:
+        if longest and time.monotonic() + LEFT_SHARE * longest >= budget.ends:
             return
         with lock:
             tried = study.get_trials(deepcopy=False)

@@ -117,5 +117,7 @@ def suggest(trial: "Trial", space: Space) -> dict[str, Json]:
 def in_words(entry: Span | Choices) -> str:
     """An entry of the space as a person reads it."""
     if isinstance(entry, Choices):
-        return ", ".join(json.dumps(choice) for choice in entry.choices)
+        return ", ".join(
+            choice if isinstance(choice, str) else json.dumps(choice) for choice in entry.choices
+        )
     return f"{entry.low:g} to {entry.high:g}" + (", by ratio" if entry.log else "")
