@@ -117,7 +117,7 @@ def test_parts_in_a_store_are_gone_on_with(
     other = toy_model(Path(model).with_name("other.onnx"), sharpness=10.0)
     with pytest.raises(SignwiseError, match="holds predictions of another model"):
         signwise.predict(other, there, out=out)
-    with pytest.raises(SignwiseError, match=r"^`out` s3://signs/in holds files that signwise"):
+    with pytest.raises(SignwiseError, match=r"^s3://signs/in holds files that signwise"):
         signwise.predict(model, there, out="s3://signs/in")
     with pytest.raises(SignwiseError, match="a store takes a folder of parts"):
         signwise.predict(model, there, out="s3://signs/rows.csv")
@@ -164,6 +164,50 @@ def test_prepare_and_evaluate_take_a_list_of_pictures_in_a_store(
     assert far.problems[0]["path"] == f"{there}/stop/broken.png"
     found = signwise.evaluate(model, tmp_path / "far", split="all", out=tmp_path / "measured")
     assert found.evaluation.n == 12
+
+
+def test_prepare_and_evaluate_take_a_folder_of_a_store(
+    model: Path, there: str, folder: Path, tmp_path: Path
+) -> None:
+    for name, source in (("far", f"{there}/"), ("near", folder)):
+        signwise.prepare(source, tmp_path / name, group="(.*)", image_size=16, copy=name == "far")
+        signwise.evaluate(model, source, out=tmp_path / f"{name}-measured")
+    far, near = (signwise.load_data(tmp_path / name) for name in ("far", "near"))
+    columns = ["label", "group", "split", "width", "height", "sha256"]
+    assert far.table[columns].equals(near.table[columns])
+    assert [path.removeprefix(f"{there}/") for path in far.table["path"]] == [*near.table["path"]]
+    assert (signwise.load_pixels(far, 24) == signwise.load_pixels(near, 24)).all()
+    assert len(list((tmp_path / "far").glob("*/stop/*.png"))) == 6
+    measured = [tmp_path / f"{name}-measured" / "metrics.json" for name in ("far", "near")]
+    assert measured[0].read_text() == measured[1].read_text().replace(folder.name, "in")
+
+
+def test_a_csv_in_a_store_is_a_source(
+    model: Path, there: str, store: pyarrow.fs.S3FileSystem, tmp_path: Path
+) -> None:
+    listed = [path.removeprefix(f"{there}/") for path in walk(there)]
+    lines = ["path,label", *(f"{name},{name.split('/')[0]}" for name in listed)]
+    with store.open_output_stream("signs/in/labels.csv") as file:
+        file.write("\n".join(lines).encode())
+    result = signwise.prepare(f"{there}/labels.csv", tmp_path / "data", group="(.*)")
+    assert sum(result.counts[name] for name in ("train", "val", "test")) == 12
+    found = signwise.evaluate(model, f"{there}/labels.csv", out=tmp_path / "measured")
+    assert (found.evaluation.data, found.evaluation.n) == ("labels", 12)
+    store.delete_file("signs/in/labels.csv")
+
+
+def test_what_a_store_is_not_for_is_said(model: Path, there: str, tmp_path: Path) -> None:
+    for source, reason in (
+        ("s3://signs/gone", "^s3://signs/gone does not exist"),
+        (f"{there}/stop", "^s3://signs/in/stop has no class folders"),
+    ):
+        with pytest.raises(SignwiseError, match=reason):
+            signwise.prepare(source, tmp_path / "data")
+    with pytest.raises(SignwiseError, match=r"^`data` s3://signs/gone does not exist"):
+        signwise.evaluate(model, "s3://signs/gone", out=tmp_path / "measured")
+    with pytest.raises(SignwiseError, match="in a store, where only `predict` writes"):
+        signwise.prepare(there, "s3://signs/data", group="(.*)")
+    assert not Path("s3:").exists()
 
 
 def test_a_store_that_is_not_reached_is_no_picture_s_fault(

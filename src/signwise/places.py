@@ -11,6 +11,7 @@ import os
 import posixpath
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from signwise.errors import SignwiseError, one_line, require_extra
@@ -37,6 +38,19 @@ class Entry:
 def is_remote(path: object) -> bool:
     """Whether it names a place in a store."""
     return isinstance(path, str) and path.startswith(SCHEMES)
+
+
+def located(path: str | Path) -> str | Path:
+    """A path of this machine as a Path, one in a store as text without a slash at its end."""
+    return path.rstrip("/") if isinstance(path, str) and is_remote(path) else Path(path)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a folder is there; a store has one wherever it has files below."""
+    if isinstance(path, str) and is_remote(path):
+        entry = entry_of(path)
+        return entry is not None and entry.is_folder
+    return Path(path).is_dir()
 
 
 def join(folder: str, name: str) -> str:

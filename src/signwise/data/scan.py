@@ -29,6 +29,7 @@ from signwise.data.split import group_pictures
 from signwise.errors import SignwiseError
 from signwise.names import nearly_the_same
 from signwise.parallel import map_chunks, on_cluster
+from signwise.places import located
 from signwise.runtime import available_cores
 
 CHUNK = 64
@@ -40,7 +41,7 @@ class Scan:
     """What lies in SOURCE: N pictures, usable or not."""
 
     root: Path
-    """The folder that the paths in the table are relative to."""
+    """The folder that the paths in the table are relative to, but for those of a store."""
     table: pd.DataFrame
     """The columns of manifest.csv, in the order of the paths; index 0 to N - 1."""
     looks: pd.DataFrame
@@ -72,7 +73,7 @@ def scan(
     `classes`: those that folders can only be, where that is known, as it is of a model.
     Raises SignwiseError where SOURCE has no classes, an empty one, or one named unknown.
     """
-    source = Path(source)
+    source = located(source)
     # Who says how the pictures in a class belong together knows that folders lie in it.
     listed = list_source(source, classes=() if group is not None and classes is None else classes)
     listing, root, skipped = listed.table, listed.root, listed.skipped
