@@ -97,9 +97,10 @@ def check_own(out: str, names: Iterable[str], kind: str) -> None:
 
 
 def _check_own(out: Path, kind: str) -> None:
-    if any(out.parts[:1] == (scheme.rstrip("/"),) for scheme in SCHEMES):
+    if out.parts[:1] in [(scheme.rstrip("/"),) for scheme in SCHEMES]:  # as Path makes of it
+        there = str(out).replace(":/", "://", 1)
         raise SignwiseError(
-            f"`out` {out} is in a store, where only `predict` writes: give a folder of this machine"
+            f"`out` {there} is in a store, where only predict writes: give a folder of this machine"
         )
     if not out.is_dir():
         if out.exists() or out.is_symlink():

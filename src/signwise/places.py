@@ -10,6 +10,7 @@ import io
 import os
 import posixpath
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +18,8 @@ from typing import Any, BinaryIO
 from signwise.errors import SignwiseError, one_line, require_extra
 
 SCHEMES = ("s3://", "gs://")
+PATIENCE_SECONDS = 30
+"""How long Google's store is asked again and again."""
 
 
 class Unreachable(SignwiseError):
@@ -122,7 +125,8 @@ def _system(scheme: str, bucket: str) -> Any:
     import pyarrow.fs
 
     if scheme == "gs":
-        return pyarrow.fs.GcsFileSystem()
+        limit = timedelta(seconds=PATIENCE_SECONDS)  # it would try for a quarter of an hour
+        return pyarrow.fs.GcsFileSystem(retry_time_limit=limit)
     given = {name: os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")}
     endpoint = next((value for value in given.values() if value), None)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")

@@ -22,7 +22,7 @@ from signwise.data.quality import (
     Batch,
     Inspection,
     inspect_batch,
-    inspect_far,
+    inspect_elsewhere,
 )
 from signwise.data.sources import list_source
 from signwise.data.split import group_pictures
@@ -159,7 +159,7 @@ def _inspect(
     ]
     work = partial(map_chunks, total=count, chunk_size=CHUNK, description="Pictures")
     if pixels is not None and on_cluster():
-        results = _written(pixels, batches, work(inspect_far, batches))
+        results = _written(pixels, batches, work(inspect_elsewhere, batches))
     else:
         results = work(inspect_batch, batches)
     found, large = _Inspections(count), []
