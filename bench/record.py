@@ -224,8 +224,13 @@ def _cpuinfo() -> str:
 
 def installed_versions() -> dict[str, str]:
     """Python's and the packages' that decide a speed."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
+    return {"python": platform.python_version()} | versions_of(*PACKAGES)
+
+
+def versions_of(*packages: str) -> dict[str, str]:
+    """Those of them that are installed here."""
+    found = {}
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -75,9 +75,11 @@ together: the page cache, which the system takes back when it needs it, does not
 is the slope between the two largest sets on logarithmic scales: 1 is linear. The goals: at most
 {MOST_EXPONENT}, and {MOST_MEMORY / 1e9:g} GB at a million."""
 
-BUSY = """The load is how many processes wanted to run. Where it is far above the number of cores,
-seconds of the clock say little, those of the CPU may be twice too many, and an exponent between
-sets that were measured at different loads is off by as much."""
+BUSY = (
+    "The load is how many processes wanted to run. Where it is far above the number of cores,"
+    " seconds of the clock say little, those of the CPU may be twice too many, and an exponent"
+    " between sets that were measured at different loads is off by as much."
+)
 
 STEPS = """Of the largest set that each ran on. *prepare, drawn* is prepare without the files: what
 reading them finds is drawn instead. Listing and reading are the same work for each picture; all

@@ -16,6 +16,7 @@ import peer_tables
 import record
 from predict import INFERENCE
 from record import Record
+from scale import MOST_EXPONENT, MOST_MEMORY, ScaleRow, exponents
 from signwise.files import write_bytes, write_text
 from signwise.model_file.read import read_model, shipped_models
 from signwise.report.words import DASH, LEVEL, UNIT, between, counted, number, percent, score
@@ -62,6 +63,7 @@ def page(records: Sequence[Record]) -> str:
             *peers_section(by_name.get("peers")),
             "## Speed",
             figures_table(speed),
+            *scale_section(by_name.get("scale")),
             "## Everything else",
             figures_table(rest),
         )
@@ -210,6 +212,35 @@ def peers_section(measured: Record | None) -> tuple[str, ...]:
         f" {origin(measured)} `{measured.name}`: {measured.n:,} {measured.counted}."
     )
     return (*peer_tables.section(measured), last)
+
+
+def scale_section(measured: Record | None) -> tuple[str, ...]:
+    """What each part takes of the largest set that it ran on; nothing where it is not measured."""
+    if measured is None:
+        return ()
+    found = record.rows_of(measured, ScaleRow)
+    slopes = exponents(found)
+    rows = []
+    for part in dict.fromkeys(row.part for row in found):
+        row = max((r for r in found if r.part == part and not r.step), key=lambda r: r.n)
+        slope = slopes.get((part, ""))
+        rows.append(
+            (
+                part,
+                f"{row.n:,}",
+                f"{row.cpu:,.10g}",
+                f"{row.seconds:,.10g}",
+                f"{row.memory / 1e6:,.0f}",
+                DASH if slope is None else f"{slope:.2f}",
+            )
+        )
+    heads = ("part", "pictures", "CPU seconds", "seconds", "peak MB", "exponent")
+    text = (
+        "Each part on the largest set that it ran on; [how it grows](scale.md) has all sizes and"
+        f" steps. The goals: an exponent of at most {MOST_EXPONENT}, and"
+        f" {MOST_MEMORY / 1e6:,.0f} MB at a million."
+    )
+    return ("## Growth", table(heads, rows), f"{text} `{measured.name}`: {origin(measured)}")
 
 
 def figures_table(records: Sequence[Record]) -> str:

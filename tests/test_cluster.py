@@ -6,6 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet
 import pytest
 
 import signwise
@@ -20,6 +22,7 @@ from signwise import cluster, parallel
 from signwise.data import portions
 from signwise.errors import SignwiseError
 from signwise.parallel import map_chunks, on_cluster, working_on
+from store import running_store, upload
 from toy import toy_folder, toy_model, toy_unknown
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="another operating system: no Ray there")
@@ -174,6 +177,38 @@ def test_a_lost_node_loses_no_row_and_doubles_none(
         nodes.wait(timeout=60)
     assert expected.counts["images"] == len(names)
     pd.testing.assert_frame_equal(pd.read_parquet(out), pd.read_parquet(tmp_path / "one"))
+
+
+@pytest.mark.nightly
+def test_pictures_of_a_store_get_the_same_rows_on_a_cluster(
+    model: Path, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "shards").mkdir()
+    for number in range(3):
+        with tarfile.open(tmp_path / "shards" / f"{number}.tar", "w") as shard:
+            for path in sorted(folder.rglob(f"*_0000{number}.png")):
+                shard.add(path, path.name)
+    with running_store() as store:
+        there = [upload(store, folder, "in"), upload(store, tmp_path / "shards", "shards")]
+        one = signwise.predict(model, there, out="s3://signs/one")
+        out = "s3://signs/far"
+        options: list[Any] = ["--out", out, "--cluster", "auto"]
+        command = [sys.executable, "-m", "signwise", "predict", model, *there, *options]
+        assert subprocess.run(command, timeout=300).returncode == 1  # a picture can't be read
+        assert one.counts["parts"] == 4
+        tables = [
+            pyarrow.parquet.read_table(f"signs/{name}", filesystem=store) for name in ("one", "far")
+        ]
+        assert tables[0].equals(tables[1])
+        store.delete_file("signs/far/part-00002.parquet")
+        again = signwise.predict(model, there, out=out)
+        assert (again.counts["parts_kept"], again.rows) == (3, one.rows)
+        for name, where in (("near", []), ("far", ["--cluster", "auto"])):
+            options = ["--out", tmp_path / name, "--group", "(.*)", "--image-size", "16", *where]
+            command = [sys.executable, "-m", "signwise", "prepare", there[0], *options]
+            assert subprocess.run(command, timeout=300).returncode == 1
+        for name in ("manifest.csv", "pixels-16.npy"):
+            assert (tmp_path / "near" / name).read_bytes() == (tmp_path / "far" / name).read_bytes()
 
 
 @pytest.mark.nightly

@@ -1,13 +1,15 @@
 """Pictures and answers in a store: s3://, by a server on this machine."""
 
+import importlib.util
 import io
+import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow.fs
 import pytest
-from moto.server import ThreadedMotoServer
 from PIL import Image
 
 import signwise
@@ -18,30 +20,14 @@ from signwise.data.walk import walk
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.opening import read_regular
 from signwise.places import Unreachable, is_remote, join, list_remote
+from store import running_store, upload
 from toy import toy_folder, toy_model
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "test")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        running.start()
-        host, port = running.get_host_and_port()
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        places._system.cache_clear()
-        yield f"http://{host}:{port}"
-        running.stop()
-        places._system.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def store(server: str) -> pyarrow.fs.S3FileSystem:
-    made = pyarrow.fs.S3FileSystem(endpoint_override=server, allow_bucket_creation=True)
-    made.create_dir("signs")
-    return made
+def store() -> Iterator[pyarrow.fs.S3FileSystem]:
+    with running_store() as store:
+        yield store
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def there(store: pyarrow.fs.S3FileSystem, folder: Path) -> str:
     """The folder's files in the store."""
-    for path in folder.rglob("*.*"):
-        with store.open_output_stream(f"signs/in/{path.relative_to(folder).as_posix()}") as file:
-            file.write(path.read_bytes())
-    return "s3://signs/in"
+    return upload(store, folder, "in")
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +100,7 @@ def test_parts_in_a_store_are_gone_on_with(
     other = toy_model(Path(model).with_name("other.onnx"), sharpness=10.0)
     with pytest.raises(SignwiseError, match="holds predictions of another model"):
         signwise.predict(other, there, out=out)
-    with pytest.raises(SignwiseError, match=r"^`out` s3://signs/in holds files that signwise"):
+    with pytest.raises(SignwiseError, match=r"^s3://signs/in holds files that signwise"):
         signwise.predict(model, there, out="s3://signs/in")
     with pytest.raises(SignwiseError, match="a store takes a folder of parts"):
         signwise.predict(model, there, out="s3://signs/rows.csv")
@@ -164,6 +147,79 @@ def test_prepare_and_evaluate_take_a_list_of_pictures_in_a_store(
     assert far.problems[0]["path"] == f"{there}/stop/broken.png"
     found = signwise.evaluate(model, tmp_path / "far", split="all", out=tmp_path / "measured")
     assert found.evaluation.n == 12
+
+
+def test_prepare_and_evaluate_take_a_folder_of_a_store(
+    model: Path, there: str, folder: Path, tmp_path: Path
+) -> None:
+    for name, source in (("far", f"{there}/"), ("near", folder)):
+        signwise.prepare(source, tmp_path / name, group="(.*)", image_size=16, copy=name == "far")
+        signwise.evaluate(model, source, out=tmp_path / f"{name}-measured")
+    far, near = (signwise.load_data(tmp_path / name) for name in ("far", "near"))
+    columns = ["label", "group", "split", "width", "height", "sha256"]
+    assert far.table[columns].equals(near.table[columns])
+    assert [path.removeprefix(f"{there}/") for path in far.table["path"]] == [*near.table["path"]]
+    assert (signwise.load_pixels(far, 24) == signwise.load_pixels(near, 24)).all()
+    assert len(list((tmp_path / "far").glob("*/stop/*.png"))) == 6
+    measured = [tmp_path / f"{name}-measured" / "metrics.json" for name in ("far", "near")]
+    assert measured[0].read_text() == measured[1].read_text().replace(folder.name, "in")
+
+
+def test_a_csv_in_a_store_is_a_source(
+    model: Path, there: str, store: pyarrow.fs.S3FileSystem, tmp_path: Path
+) -> None:
+    listed = [path.removeprefix(f"{there}/") for path in walk(there)]
+    lines = ["path,label", *(f"{name},{name.split('/')[0]}" for name in listed)]
+    with store.open_output_stream("signs/in/labels.csv") as file:
+        file.write("\n".join(lines).encode())
+    result = signwise.prepare(f"{there}/labels.csv", tmp_path / "data", group="(.*)")
+    assert sum(result.counts[name] for name in ("train", "val", "test")) == 12
+    found = signwise.evaluate(model, f"{there}/labels.csv", out=tmp_path / "measured")
+    assert (found.evaluation.data, found.evaluation.n) == ("labels", 12)
+    store.delete_file("signs/in/labels.csv")
+
+
+def test_what_a_store_is_not_for_is_said(model: Path, there: str, tmp_path: Path) -> None:
+    for source, reason in (
+        ("s3://signs/gone", "^s3://signs/gone does not exist"),
+        (f"{there}/stop", "^s3://signs/in/stop has no class folders"),
+    ):
+        with pytest.raises(SignwiseError, match=reason):
+            signwise.prepare(source, tmp_path / "data")
+    with pytest.raises(SignwiseError, match=r"^`data` s3://signs/gone does not exist"):
+        signwise.evaluate(model, "s3://signs/gone", out=tmp_path / "measured")
+    with pytest.raises(SignwiseError, match=r"^`out` s3://signs/data is in a store"):
+        signwise.prepare(there, "s3://signs/data", group="(.*)")
+    assert not Path("s3:").exists()
+
+
+def test_google_s_store_goes_the_same_way(
+    model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a folder in its place: no server of it is to be had here."""
+    asked = []
+
+    def in_its_place(**settings: object) -> pyarrow.fs.FileSystem:
+        asked.append(settings)
+        return pyarrow.fs.SubTreeFileSystem(str(tmp_path), pyarrow.fs.LocalFileSystem())
+
+    monkeypatch.setattr("pyarrow.fs.GcsFileSystem", in_its_place)
+    places._system.cache_clear()
+    shutil.copytree(folder, tmp_path / "signs" / "in")
+    (tmp_path / "signs" / "out").mkdir()
+    there = "gs://signs/in"
+    result = signwise.predict(model, there, out="gs://signs/out")
+    assert moved(result.rows, there, str(folder)) == signwise.predict(model, folder).rows
+    signwise.prepare(there, tmp_path / "data", group="(.*)")
+    # By itself it would ask for a quarter of an hour.
+    assert asked == [{"retry_time_limit": timedelta(seconds=places.PATIENCE_SECONDS)}]
+    places._system.cache_clear()
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "pyarrow" else find_spec(name)
+    )
+    with pytest.raises(SignwiseError, match=r"run pip install 'signwise\[cluster\]'"):
+        signwise.predict(model, there)
 
 
 def test_a_store_that_is_not_reached_is_no_picture_s_fault(

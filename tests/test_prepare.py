@@ -243,7 +243,7 @@ def test_a_given_split_is_kept_and_its_leaks_are_told(source: Path, tmp_path: Pa
     assert result.counts["train"] == result.counts["val"] == result.counts["test"] == COUNT // 3
     assert result.warnings == [
         f"leak: 8 groups with {COUNT} pictures lie in more than one split of "
-        f"{tmp_path.name}, so test figures will be too good"
+        "all.csv, so test figures will be too good"
     ]
     facts = json.loads((tmp_path / "data" / "data.json").read_text())
     assert facts["leaks"] == {"groups": 8, "pictures": COUNT}

@@ -5,14 +5,16 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from signwise.errors import SignwiseError
 from signwise.files import LEFT, remove_left, write_json
 from signwise.opening import read_record
+from signwise.places import SCHEMES, join
 
 MARKER = ".signwise"
 """The file that says which verb an output folder is of."""
@@ -77,23 +79,35 @@ def claim_folder(out: Path, kind: str) -> Path:
         return folder
 
 
-def _check_own(out: Path, kind: str) -> None:
-    if not out.is_dir():
-        if out.exists() or out.is_symlink():
-            what = "a file" if out.is_file() else "no folder"
-            raise SignwiseError(f"{out} is {what}: give `out` a folder")
+def check_own(out: str, names: Iterable[str], kind: str) -> None:
+    """Raise SignwiseError where a folder, here or in a store, is not for output of this kind.
+
+    `names`: of what lies in it.
+    """
+    found = {name for name in names if name not in (LOCK, HOLDER) and not fnmatchcase(name, LEFT)}
+    if not found:
         return
-    marker = out / MARKER
-    ours = {LOCK, HOLDER, *(path.name for path in out.glob(LEFT))}
-    if all(path.name in ours for path in out.iterdir()):
-        return
-    owner = read_record(marker, _Marker).kind if marker.is_file() else None
+    owner = read_record(join(out, MARKER), _Marker).kind if MARKER in found else None
     if owner is None:
         raise SignwiseError(
             f"{out} holds files that signwise did not write: give `out` a new folder"
         )
     if owner != kind:
         raise SignwiseError(f"{out} holds signwise {owner} output: give `out` another folder")
+
+
+def _check_own(out: Path, kind: str) -> None:
+    if out.parts[:1] in [(scheme.rstrip("/"),) for scheme in SCHEMES]:  # as Path makes of it
+        there = str(out).replace(":/", "://", 1)
+        raise SignwiseError(
+            f"`out` {there} is in a store, where only predict writes: give a folder of this machine"
+        )
+    if not out.is_dir():
+        if out.exists() or out.is_symlink():
+            what = "a file" if out.is_file() else "no folder"
+            raise SignwiseError(f"{out} is {what}: give `out` a folder")
+        return
+    check_own(str(out), (path.name for path in out.iterdir()), kind)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def map_chunks(
     """
     count = workers or min(available_cores(), max(1, total // worth_a_process))
     if on_cluster() and not here:
-        results = _far_results(function, chunks)
+        results = _elsewhere(function, chunks)
     else:
         results = _results(function, chunks, min(count, max(1, len(chunks)), MOST_WORKERS))
     if description is None:
@@ -81,7 +81,7 @@ def map_chunks(
             yield result
 
 
-def _far_results(function: Callable[[Item], Result], chunks: Sequence[Item]) -> Iterator[Result]:
+def _elsewhere(function: Callable[[Item], Result], chunks: Sequence[Item]) -> Iterator[Result]:
     several = [
         chunks[start : start + CHUNKS_AT_ONCE] for start in range(0, len(chunks), CHUNKS_AT_ONCE)
     ]

@@ -10,12 +10,16 @@ import io
 import os
 import posixpath
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from signwise.errors import SignwiseError, one_line, require_extra
 
 SCHEMES = ("s3://", "gs://")
+PATIENCE_SECONDS = 30
+"""How long Google's store is asked again and again."""
 
 
 class Unreachable(SignwiseError):
@@ -37,6 +41,19 @@ class Entry:
 def is_remote(path: object) -> bool:
     """Whether it names a place in a store."""
     return isinstance(path, str) and path.startswith(SCHEMES)
+
+
+def located(path: str | Path) -> str | Path:
+    """A path of this machine as a Path, one in a store as text without a slash at its end."""
+    return path.rstrip("/") if isinstance(path, str) and is_remote(path) else Path(path)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a folder is there; a store has one wherever it has files below."""
+    if isinstance(path, str) and is_remote(path):
+        entry = entry_of(path)
+        return entry is not None and entry.is_folder
+    return Path(path).is_dir()
 
 
 def join(folder: str, name: str) -> str:
@@ -108,7 +125,8 @@ def _system(scheme: str, bucket: str) -> Any:
     import pyarrow.fs
 
     if scheme == "gs":
-        return pyarrow.fs.GcsFileSystem()
+        limit = timedelta(seconds=PATIENCE_SECONDS)  # it would try for a quarter of an hour
+        return pyarrow.fs.GcsFileSystem(retry_time_limit=limit)
     given = {name: os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")}
     endpoint = next((value for value in given.values() if value), None)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")

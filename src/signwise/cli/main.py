@@ -193,6 +193,8 @@ def _command(verb: Callable[..., int], rest: list[str]) -> Callable[..., tuple[A
                     str_from_instance=list,
                 )
                 hint = Annotated[tuple, several]
+        elif name == "data" and hint is str:  # a Path would fold the slashes of s3://
+            hint = Annotated[hint, tyro.conf.arg(metavar="PATH")]
         elif name == "settings":
             settings = _stored_settings(type(default), rest) or default
             nested = {

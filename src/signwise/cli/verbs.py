@@ -87,7 +87,7 @@ def download(
 
 
 def prepare(
-    source: Path,
+    source: str,
     /,
     *,
     out: Path,
@@ -158,7 +158,7 @@ def evaluate(
     model: str,
     /,
     *,
-    data: Path,
+    data: str,
     split: Literal["train", "val", "test", "all"] = "test",
     unknown: Path | None = None,
     corruptions: bool = False,

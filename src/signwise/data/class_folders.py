@@ -4,13 +4,13 @@ import os
 from collections import Counter
 from collections.abc import Collection, Set
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from signwise.data.manifest import SPLITS
 from signwise.data.split_names import split_of
-from signwise.data.walk import holds_pictures, subfolders, walk
+from signwise.data.walk import Folder, holds_pictures, inside, subfolders, walk
 from signwise.errors import SignwiseError
 from signwise.names import class_name
+from signwise.places import is_folder, join
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,9 @@ class Listed:
     """The path within the class."""
 
 
-def list_folder(source: Path, skipped: Counter[str], *, classes: Collection[str] | None) -> Listed:
+def list_folder(
+    source: Folder, skipped: Counter[str], *, classes: Collection[str] | None
+) -> Listed:
     """The pictures under SOURCE.
 
     `classes`: where all folders are of these, or where it is empty, folders are taken for classes
@@ -40,7 +42,7 @@ def list_folder(source: Path, skipped: Counter[str], *, classes: Collection[str]
     depth = 1 if splits else 0
     listed, filled = Listed(), set()
     names: dict[str, str] = {}  # one text a class, and not one a picture
-    start = len(os.path.join(source, ""))  # noqa: PTH118  (as `walk` begins its paths)
+    start = len(join(str(source), ""))  # as `walk` begins its paths
     for path in walk(source, skipped):
         name = path[start:].replace(os.sep, "/")
         parts = name.split("/", depth + 1)
@@ -60,22 +62,22 @@ def list_folder(source: Path, skipped: Counter[str], *, classes: Collection[str]
     return listed
 
 
-def inner_folder(source: Path) -> Path | None:
+def inner_folder(source: Folder) -> Folder | None:
     """The folder of class folders that SOURCE is but a wrapper of, as archives are unpacked."""
     folder = source
-    while len(inside := subfolders(folder)) == 1 and not holds_pictures(folder):
-        folder = folder / inside[0]
-    wraps = folder != source and len(inside) > 1 and not holds_pictures(folder)
+    while len(names := subfolders(folder)) == 1 and not holds_pictures(folder):
+        folder = inside(folder, names[0])
+    wraps = folder != source and len(names) > 1 and not holds_pictures(folder)
     return folder if wraps else None
 
 
-def did_you_mean(source: Path) -> str:
+def did_you_mean(source: Folder) -> str:
     """The end of a sentence, where SOURCE is a wrapper."""
-    inner = inner_folder(source) if source.is_dir() else None
+    inner = inner_folder(source) if is_folder(source) else None
     return "" if inner is None else f"; did you mean {inner}?"
 
 
-def _splits(source: Path, folders: list[str]) -> dict[str, str]:
+def _splits(source: Folder, folders: list[str]) -> dict[str, str]:
     """The split of each folder, where the folders are splits; else empty."""
     splits = {name: split for name in folders if (split := split_of(name)) is not None}
     others = [name for name in folders if name not in splits]
@@ -85,26 +87,26 @@ def _splits(source: Path, folders: list[str]) -> dict[str, str]:
                 f"{source} has split folders ({', '.join(splits)}) beside {others[0]}: "
                 f"move {others[0]} into one of them, or away"
             )
-    elif others or not splits or not all(_holds_folders(source / name) for name in splits):
+    elif others or not splits or not all(_holds_folders(inside(source, name)) for name in splits):
         return {}
     if len(set(splits.values())) < len(splits):
         raise SignwiseError(f"{source} has two folders for one split: {', '.join(splits)}")
     for name in splits:
-        inner = inner_folder(source / name)
+        inner = inner_folder(inside(source, name))
         if inner is not None:
             raise SignwiseError(
-                f"{source / name} holds nothing but a folder, whose folders are likely the "
-                f"classes: move what is in {inner} up into {source / name}"
+                f"{inside(source, name)} holds nothing but a folder, whose folders are likely the "
+                f"classes: move what is in {inner} up into it"
             )
     return splits
 
 
-def _check_meaning(source: Path, folders: list[str]) -> None:
+def _check_meaning(source: Folder, folders: list[str]) -> None:
     """Refuse folders that hold the same folders each: one of the two are no classes."""
-    if len(folders) < 2 or any(holds_pictures(source / name) for name in folders):
+    if len(folders) < 2 or any(holds_pictures(inside(source, name)) for name in folders):
         return
-    inside = {tuple(class_name(name) for name in subfolders(source / top)) for top in folders}
-    if len(inside) > 1 or len(names := inside.pop()) < 2:
+    found = {tuple(map(class_name, subfolders(inside(source, top)))) for top in folders}
+    if len(found) > 1 or len(names := found.pop()) < 2:
         return
     tops, subs = ", ".join(folders[:5]), ", ".join(names[:5])
     same = f"the folders {tops} of {source} hold the same folders {subs}"
@@ -114,31 +116,32 @@ def _check_meaning(source: Path, folders: list[str]) -> None:
         mend = f"if these are splits, put the classes into them ({names[0]}/{folders[0]})"
     else:
         mend = (
-            f"if {names[0]} is a class, give {source / folders[0]}, or a CSV with path and label; "
-            f"if {folders[0]} is, say with `group` which of its pictures belong together, as '(.*)'"
+            f"if {names[0]} is a class, give {inside(source, folders[0])}, or a CSV with path and "
+            f"label; if {folders[0]} is, say with `group` which of its pictures belong together, "
+            "as '(.*)'"
         )
     raise SignwiseError(f"{same}: {mend}")
 
 
-def _holds_folders(folder: Path) -> bool:
+def _holds_folders(folder: Folder) -> bool:
     return bool(subfolders(folder)) and not holds_pictures(folder)
 
 
-def _check_filled(source: Path, tops: list[str], filled: Set[str]) -> None:
+def _check_filled(source: Folder, tops: list[str], filled: Set[str]) -> None:
     """Every class folder holds a picture, at least one that can be tried."""
     for top in tops:
-        names = subfolders(source / top)
+        names = subfolders(inside(source, top))
         if not names:
             raise SignwiseError(
-                f"{source / top} has no class folders: put the pictures of each class into a "
-                f"folder of their own there"
+                f"{inside(source, top)} has no class folders: put the pictures of each class into "
+                f"a folder of their own there"
             )
         for name in names:
             if (f"{top}/{name}" if top else name) not in filled:
-                raise SignwiseError(_nothing_in(source / top / name))
+                raise SignwiseError(_nothing_in(inside(inside(source, top), name)))
 
 
-def _nothing_in(folder: Path) -> str:
+def _nothing_in(folder: Folder) -> str:
     skipped: Counter[str] = Counter()
     list(walk(folder, skipped))
     seen = ", ".join(f"{count:,} {reason}" for reason, count in skipped.most_common(3))

@@ -13,6 +13,8 @@ def sorted_codes(values: Iterable[str]) -> tuple[list[str], NDArray[np.intp]]:
     are all as wide as the widest.
     """
     every = list(values)
-    names = sorted(set(every))
+    # In their order here, mostly sorted already: a set would mix them, and a million that are mixed
+    # take twice as long to sort.
+    names = sorted(dict.fromkeys(every))
     places = {name: place for place, name in enumerate(names)}
     return names, np.fromiter(map(places.__getitem__, every), np.intp, len(every))

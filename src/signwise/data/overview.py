@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from signwise.data.manifest import SPLITS, problems_in
 from signwise.data.scan import Scan
 from signwise.data.signs import group_counts, worth_of_test
 from signwise.data.split import Leaks
+from signwise.data.walk import Folder
 from signwise.report.data_page import ClassCounts, DataPage, FlaggedGroup, FlaggedPicture, Sample
 
 SAMPLES = 16
@@ -22,7 +23,7 @@ SHOWN_CLASSES = 60
 
 
 def data_overview(
-    source: Path,
+    source: Folder,
     found: Scan,
     flagged: pd.DataFrame,
     config: PrepareConfig,
@@ -34,7 +35,7 @@ def data_overview(
     array: NDArray[np.uint8] = np.load(pixels, mmap_mode="r")
     usable = found.table[found.table["problem"] == ""]
     return DataPage(
-        name=source.name,
+        name=PurePath(source).name,
         usable=len(usable),
         groups=usable["group"].nunique(),
         counts=_counts(usable, found.classes),

@@ -5,7 +5,7 @@ import dataclasses
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from signwise.data.scan import Scan, scan
 from signwise.data.shards import remove_shards, write_shards
 from signwise.data.signs import few_signs, group_counts, worth_of_test
 from signwise.data.split import Leaks, assign_splits, count_leaks
+from signwise.data.walk import Folder, inside
 from signwise.errors import SignwiseError
 from signwise.files import (
     atomic_path,
@@ -35,7 +36,7 @@ from signwise.folders import output_folder
 from signwise.names import class_name
 from signwise.opening import MOST_PICTURE, read_regular
 from signwise.parallel import working_on
-from signwise.places import join
+from signwise.places import is_folder, join, located
 from signwise.report.data_page import data_page
 from signwise.results import Problem, to_json
 
@@ -76,7 +77,7 @@ def prepare(
     `cluster`: auto, or the address of a Ray cluster, whose workers read the pictures.
     Raises SignwiseError where SOURCE can't be split or `out` can't be written.
     """
-    source, out = Path(source), Path(out)
+    source, out = located(source), Path(out)
     config = dataclasses.replace(config or PrepareConfig(), **changes)
     _check_apart(source, out)
     try:
@@ -88,7 +89,7 @@ def prepare(
         raise SignwiseError(f"{place}: {error.strerror or error}: {fix}") from None
 
 
-def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
+def _prepare(source: Folder, out: Path, config: PrepareConfig) -> PrepareResult:
     cache = cache_path(out, config.image_size)
     with atomic_path(cache) as pixels:
         found = scan(
@@ -113,7 +114,7 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
         groups = group_counts(table[usable], found.classes)
         warnings = [
             *found.warnings,
-            *_warnings(found, leaks, config, divided),
+            *_warnings(source, found, leaks, config, divided),
             *few_signs(groups, found.grouping),
         ]
         flagged = find_flagged(found)
@@ -182,7 +183,9 @@ def _prepare(source: Path, out: Path, config: PrepareConfig) -> PrepareResult:
     )
 
 
-def _check_apart(source: Path, out: Path) -> None:
+def _check_apart(source: Folder, out: Path) -> None:
+    if isinstance(source, str):
+        return
     here, there = real_path(source), real_path(out)
     if here == there or here in there.parents:
         raise SignwiseError(f"`out` {out} lies in {source}: give a folder elsewhere")
@@ -213,7 +216,7 @@ def _divided(
 
 
 def _check_classes(
-    source: Path, found: Scan, divided: NDArray[np.bool_], shares: tuple[float, float, float]
+    source: Folder, found: Scan, divided: NDArray[np.bool_], shares: tuple[float, float, float]
 ) -> None:
     """Each class can be split; the least count is said, and why pictures can't be used."""
     if len(found.classes) < 2:
@@ -244,7 +247,9 @@ def _check_classes(
         count = int(counts.get(name, 0))
         if count < least:
             place = (
-                source / name if source.is_dir() and not found.split_given else f"{source}: {name}"
+                inside(source, name)
+                if is_folder(source) and not found.split_given
+                else f"{source}: {name}"
             )
             rows = found.table[found.table["label"] == name]
             raise SignwiseError(
@@ -278,7 +283,7 @@ def _check_copy(classes: tuple[str, ...], config: PrepareConfig) -> None:
 
 
 def _warnings(
-    found: Scan, leaks: Leaks, config: PrepareConfig, divided: NDArray[np.bool_]
+    source: Folder, found: Scan, leaks: Leaks, config: PrepareConfig, divided: NDArray[np.bool_]
 ) -> list[str]:
     usable = found.table[found.table["problem"] == ""]
     warnings = []
@@ -293,7 +298,7 @@ def _warnings(
     if leaks.groups:
         warnings.append(
             f"leak: {leaks.groups} groups with {leaks.pictures} pictures lie in more than "
-            f"one split of {found.root.name}, so test figures will be too good"
+            f"one split of {PurePath(source).name}, so test figures will be too good"
         )
     if found.grouping == "duplicates":
         warnings.append(

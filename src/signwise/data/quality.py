@@ -69,7 +69,7 @@ def inspect_batch(batch: Batch) -> list[Inspection | None]:
     return _inspect(batch, batch.rows, array)
 
 
-def inspect_far(batch: Batch) -> tuple[list[Inspection | None], Pixels]:
+def inspect_elsewhere(batch: Batch) -> tuple[list[Inspection | None], Pixels]:
     """As `inspect_batch`, where the array file is not seen: the pixels (N, S, S, 3) come along."""
     pixels = np.zeros((len(batch.rows), batch.size, batch.size, 3), np.uint8)
     return _inspect(batch, range(len(pixels)), pixels), pixels

@@ -22,13 +22,14 @@ from signwise.data.quality import (
     Batch,
     Inspection,
     inspect_batch,
-    inspect_far,
+    inspect_elsewhere,
 )
 from signwise.data.sources import list_source
 from signwise.data.split import group_pictures
 from signwise.errors import SignwiseError
 from signwise.names import nearly_the_same
 from signwise.parallel import map_chunks, on_cluster
+from signwise.places import located
 from signwise.runtime import available_cores
 
 CHUNK = 64
@@ -40,7 +41,7 @@ class Scan:
     """What lies in SOURCE: N pictures, usable or not."""
 
     root: Path
-    """The folder that the paths in the table are relative to."""
+    """The folder that the paths in the table are relative to, but for those of a store."""
     table: pd.DataFrame
     """The columns of manifest.csv, in the order of the paths; index 0 to N - 1."""
     looks: pd.DataFrame
@@ -72,7 +73,7 @@ def scan(
     `classes`: those that folders can only be, where that is known, as it is of a model.
     Raises SignwiseError where SOURCE has no classes, an empty one, or one named unknown.
     """
-    source = Path(source)
+    source = located(source)
     # Who says how the pictures in a class belong together knows that folders lie in it.
     listed = list_source(source, classes=() if group is not None and classes is None else classes)
     listing, root, skipped = listed.table, listed.root, listed.skipped
@@ -158,7 +159,7 @@ def _inspect(
     ]
     work = partial(map_chunks, total=count, chunk_size=CHUNK, description="Pictures")
     if pixels is not None and on_cluster():
-        results = _written(pixels, batches, work(inspect_far, batches))
+        results = _written(pixels, batches, work(inspect_elsewhere, batches))
     else:
         results = work(inspect_batch, batches)
     found, large = _Inspections(count), []

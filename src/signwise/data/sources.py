@@ -15,10 +15,12 @@ import pandas as pd
 from signwise.data.class_folders import list_folder
 from signwise.data.manifest import SPLITS
 from signwise.data.split_names import split_of
+from signwise.data.walk import Folder
 from signwise.errors import SignwiseError, one_line
 from signwise.files import real_path
 from signwise.names import UNKNOWN, class_name, wrong_class_name
 from signwise.opening import MOST_TABLE, is_no_input, open_regular
+from signwise.places import entry_of, is_remote, join
 
 _ARCHIVES = (
     b"PK\x03\x04",
@@ -41,32 +43,57 @@ class Listing:
     table: pd.DataFrame
     """The columns path, label, group, split, problem, and `within`: the path within the class."""
     root: Path
-    """The folder that the paths are relative to."""
+    """The folder that the paths are relative to; of a store they are whole."""
     skipped: Counter[str]
     """How many entries were left out, by reason."""
 
 
-def list_source(source: Path, *, classes: Collection[str] | None = None) -> Listing:
+def list_source(source: Folder, *, classes: Collection[str] | None = None) -> Listing:
     """The pictures of a folder or a CSV.
 
     `classes` are those that a folder's folders can only be, where that is known; see `list_folder`.
     Raises SignwiseError where SOURCE has no classes, an empty one, or one named unknown.
     """
     skipped: Counter[str] = Counter()
-    if source.is_file():
+    if isinstance(source, str):
+        root = Path.cwd()
+        table = _list_store(source, skipped, classes)
+    elif source.is_file():
         root = real_path(source).parent
         table = _list_csv(source, root, skipped)
     elif source.is_dir():
         root = real_path(source)
-        columns = vars(list_folder(source, skipped, classes=classes)) | {"group": ""}
-        table = pd.DataFrame({name: columns[name] for name in COLUMNS}, dtype=object)
+        table = _list_folder(source, skipped, classes)
     else:
         raise SignwiseError(f"{source} {is_no_input(source)}: give a folder of pictures, or a CSV")
     _check_labels(source, table)
     return Listing(table=table, root=root, skipped=skipped)
 
 
-def _list_csv(source: Path, root: Path, skipped: Counter[str]) -> pd.DataFrame:
+def _list_store(
+    source: str, skipped: Counter[str], classes: Collection[str] | None
+) -> pd.DataFrame:
+    """As a folder or a CSV of this machine, with whole paths."""
+    entry = entry_of(source)
+    if entry is None:
+        raise SignwiseError(f"{source} does not exist: give a folder of pictures, or a CSV")
+    if entry.is_folder:
+        table, folder = _list_folder(source, skipped, classes), source
+    else:
+        folder = source.rpartition("/")[0]
+        table = _list_csv(source, folder, skipped)
+    table["path"] = pd.Series([join(folder, path) for path in table["path"]], dtype=object)
+    return table
+
+
+def _list_folder(
+    source: Folder, skipped: Counter[str], classes: Collection[str] | None
+) -> pd.DataFrame:
+    columns = vars(list_folder(source, skipped, classes=classes)) | {"group": ""}
+    return pd.DataFrame({name: columns[name] for name in COLUMNS}, dtype=object)
+
+
+def _list_csv(source: Folder, root: Folder, skipped: Counter[str]) -> pd.DataFrame:
     _check_kind(source)
     try:
         with warnings.catch_warnings():
@@ -120,17 +147,17 @@ def _list_csv(source: Path, root: Path, skipped: Counter[str]) -> pd.DataFrame:
     return table[~repeated].reset_index(drop=True)
 
 
-def _check_kind(source: Path) -> None:
+def _check_kind(source: Folder) -> None:
     """Say what a file is that is likely no CSV."""
     with open_regular(source) as file:
         start = file.read(_TAR_AT + len(_TAR))
-    if source.suffix.lower() in _SHEETS:
+    if str(source).lower().endswith(_SHEETS):
         raise SignwiseError(f"{source} is a spreadsheet: save it as CSV UTF-8")
     if start.startswith(_ARCHIVES) or start[_TAR_AT:] == _TAR:
         raise SignwiseError(f"{source} is an archive: unpack it, and give the folder")
 
 
-def _as_it_lies(root: Path, path: str) -> str:
+def _as_it_lies(root: Folder, path: str) -> str:
     """The path as the file system here has it, where that is another spelling of the same.
 
     A CSV of Windows has backslashes; macOS takes accents apart, and others do not.
@@ -138,15 +165,17 @@ def _as_it_lies(root: Path, path: str) -> str:
     if path.isascii() and "\\" not in path:
         return path
     slashes = path.replace("\\", "/")
+    if is_remote(root):
+        return path
     for way in (path, slashes):
         for form in (way, *(unicodedata.normalize(kind, way) for kind in ("NFC", "NFD"))):
             with contextlib.suppress(OSError, ValueError):
-                if os.path.exists(root / form):  # noqa: PTH110  (a Path each is slow)
+                if os.path.exists(join(str(root), form)):  # noqa: PTH110  (a Path each is slow)
                     return form
     return slashes
 
 
-def _check_labels(source: Path, table: pd.DataFrame) -> None:
+def _check_labels(source: Folder, table: pd.DataFrame) -> None:
     for name in sorted(set(table["label"])):
         wrong = wrong_class_name(name) if name else None  # none is a problem of its row
         if wrong is not None and name.strip().casefold() != UNKNOWN:

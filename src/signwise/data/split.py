@@ -70,31 +70,34 @@ def assign_splits(
     totals = np.bincount(class_of, minlength=len(classes)).tolist()
     # Cells: a group's pictures of a class. Those of one group follow one another.
     cells, counts = np.unique(group_of * len(classes) + class_of, return_counts=True)
-    starts = np.searchsorted(cells, np.arange(len(names) + 1) * len(classes)).tolist()
-    kinds, counts = (cells % max(1, len(classes))).tolist(), counts.tolist()
+    starts = np.searchsorted(cells, np.arange(len(names) + 1) * len(classes))
+    group_of_cell, kind_of_cell = np.divmod(cells, max(1, len(classes)))
     sizes = np.bincount(group_of, minlength=len(names))
     order = np.random.default_rng(seed).permutation(len(names))
     # Sizes in powers of two: large ones first, yet another seed gives another split.
     order = order[np.argsort(-np.floor(np.log2(sizes[order])), kind="stable")]
-    # Lists, since one number of an array costs as much as twenty of a list.
+    place = np.empty(len(names), np.intp)
+    place[order] = np.arange(len(names))
+    # The cells as they will be asked for: a million in another order would be fetched from memory
+    # one by one. Lists, since one number of an array costs as much as twenty of a list.
+    asked = np.argsort(place[group_of_cell], kind="stable")
+    kinds, counts = kind_of_cell[asked].tolist(), counts[asked].tolist()
+    squares = [total**2 for total in totals]
     below = np.outer(shares, totals).astype(float).tolist()
-    target = np.zeros(len(names), np.int8)
-    for group in order.tolist():
-        content = range(starts[group], starts[group + 1])
+    targets, end = [], 0
+    for cells_in_group in np.diff(starts)[order].tolist():
+        start, end = end, end + cells_in_group
+        content = range(start, end)
         need = [
-            sum(
-                counts[cell] * below[split][kinds[cell]] / totals[kinds[cell]] ** 2
-                for cell in content
-            )
+            sum(counts[cell] * below[split][kinds[cell]] / squares[kinds[cell]] for cell in content)
             for split in wanted
         ]
         chosen = wanted[need.index(max(need))]
-        target[group] = chosen
+        targets.append(chosen)
         for cell in content:
             below[chosen][kinds[cell]] -= counts[cell]
-    place = np.empty(len(names), np.intp)
-    place[order] = np.arange(len(names))
-    group_of_cell, kind_of_cell = np.divmod(cells, max(1, len(classes)))
+    target = np.zeros(len(names), np.int8)
+    target[order] = targets
     by_class = np.lexsort((place[group_of_cell], kind_of_cell))
     ends = np.searchsorted(kind_of_cell[by_class], np.arange(len(classes) + 1))
     for kind in range(len(classes)):

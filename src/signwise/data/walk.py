@@ -8,8 +8,10 @@ from pathlib import Path
 
 from signwise.data.images import image_suffixes
 from signwise.errors import SignwiseError
-from signwise.places import Entry, is_remote, list_remote
+from signwise.places import Entry, is_remote, join, list_remote
 
+Folder = str | Path
+"""In a store, as text, or on this machine: see `places.located`."""
 LEFTOVERS = frozenset({
     # Archives of macOS and of tar.
     "__macosx", "paxheader", "paxheaders", "paxheaders.0", "gnusparsefile.0",
@@ -34,8 +36,17 @@ def left_out(name: str) -> str | None:
     return name if name.casefold() in LEFTOVERS or _FOUND_BY_CHKDSK.fullmatch(name) else None
 
 
-def subfolders(folder: Path) -> list[str]:
+def inside(folder: Folder, name: str) -> Folder:
+    """The path of what lies in a folder."""
+    if isinstance(folder, Path):
+        return folder / name
+    return join(folder, name) if name else folder
+
+
+def subfolders(folder: Folder) -> list[str]:
     """The names of the folders in a folder, sorted, without what `walk` leaves out."""
+    if isinstance(folder, str) and is_remote(folder):
+        return [e.name for e in list_remote(folder) if e.is_folder and left_out(e.name) is None]
     try:
         with os.scandir(folder) as entries:
             return sorted(e.name for e in entries if left_out(e.name) is None and _is_folder(e))
@@ -43,15 +54,17 @@ def subfolders(folder: Path) -> list[str]:
         raise SignwiseError(f"{folder} can't be listed ({error.strerror})") from None
 
 
-def holds_pictures(folder: Path) -> bool:
+def holds_pictures(folder: Folder) -> bool:
     """Whether pictures lie in the folder itself."""
+    if isinstance(folder, str) and is_remote(folder):
+        return any(_is_picture(e.name) and not e.is_folder for e in list_remote(folder))
     with os.scandir(folder) as entries:
-        return any(
-            left_out(entry.name) is None
-            and os.path.splitext(entry.name)[1].lower() in image_suffixes()  # noqa: PTH122
-            and not _is_folder(entry)
-            for entry in entries
-        )
+        return any(_is_picture(entry.name) and not _is_folder(entry) for entry in entries)
+
+
+def _is_picture(name: str) -> bool:
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  (a Path each is slow)
+    return left_out(name) is None and suffix in image_suffixes()
 
 
 def walk(root: str | Path, skipped: Counter[str] | None = None) -> Iterator[str]:

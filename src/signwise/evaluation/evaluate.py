@@ -38,7 +38,7 @@ from signwise.evaluation.pictures import (
 from signwise.evaluation.robustness import measure_corruptions
 from signwise.files import Json, printable_path, real_path, sha256_file, write_bytes, write_text
 from signwise.folders import output_folder
-from signwise.inference.far import build_scorer, far_predictor
+from signwise.inference.portable import build_scorer, portable_predictor
 from signwise.inference.predictor import Predictor
 from signwise.inference.session import Device
 from signwise.metrics.detection import unknown_figures
@@ -276,7 +276,7 @@ def _answers(predictor: Predictor, pixels: PixelRows) -> Answers:
     parts = (pixels[start : start + chunk] for start in range(0, len(pixels), chunk))
     if on_cluster():
         answers = spread(
-            partial(build_scorer, far_predictor(predictor)),
+            partial(build_scorer, portable_predictor(predictor)),
             parts,
             gpu=predictor.device == "cuda",
             ordered=True,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,11 @@ from signwise.data.class_folders import did_you_mean
 from signwise.data.manifest import load_data, problems_in
 from signwise.data.pixels import load_pixels
 from signwise.data.scan import scan
+from signwise.data.walk import Folder
 from signwise.errors import SignwiseError
 from signwise.files import real_path, scratch_folder
 from signwise.opening import is_no_input
-from signwise.places import is_remote
+from signwise.places import entry_of, is_folder, is_remote, located
 from signwise.results import Problem
 
 
@@ -102,13 +103,18 @@ def read_pictures(
     the block. Raises SignwiseError for a class that the model does not know, and where there is no
     picture to measure.
     """
-    folder = Path(data)
-    if not (folder.is_dir() or folder.is_file()):
+    folder = located(data)
+    if isinstance(folder, str):
+        if entry_of(folder) is None:
+            raise SignwiseError(f"`data` {data} does not exist: give class folders or a CSV")
+    elif not (folder.is_dir() or folder.is_file()):
         raise SignwiseError(
             f"`data` {data} {is_no_input(folder)}: give what prepare wrote, class folders or a CSV"
         )
     with scratch_folder() as scratch:
-        if (folder / "data.json").is_file() or (folder / "manifest.csv").is_file():
+        if isinstance(folder, Path) and (
+            (folder / "data.json").is_file() or (folder / "manifest.csv").is_file()
+        ):
             yield _prepared(folder, split, classes, size, scratch)
         else:
             yield _folder(folder, split, classes, size, scratch / "pixels.npy")
@@ -138,7 +144,9 @@ def _prepared(folder: Path, split: str, classes: Sequence[str], size: int, spare
     )
 
 
-def _folder(folder: Path, split: str, classes: Sequence[str], size: int, decoded: Path) -> Pictures:
+def _folder(
+    folder: Folder, split: str, classes: Sequence[str], size: int, decoded: Path
+) -> Pictures:
     """`decoded`: where the pixels may be written."""
     found = scan(folder, image_size=size, pixels=decoded, classes=classes)
     _check_classes(found.classes, classes, folder)
@@ -153,7 +161,7 @@ def _folder(folder: Path, split: str, classes: Sequence[str], size: int, decoded
     table = _with_full_paths(usable, found.root)
     unusable = _with_full_paths(chosen[chosen["problem"] != ""], found.root)
     return Pictures(
-        name=split if has_splits else _name(real_path(folder)),
+        name=split if has_splits else _name(folder),
         split=split if has_splits else "all",
         classes=found.classes,
         table=table,
@@ -167,8 +175,10 @@ def _folder(folder: Path, split: str, classes: Sequence[str], size: int, decoded
     )
 
 
-def _name(data: Path) -> str:
-    return data.stem if data.is_file() else data.name
+def _name(data: Folder) -> str:
+    """Of a folder its name; of a CSV without the suffix."""
+    path = PurePath(data) if isinstance(data, str) else real_path(data)
+    return path.name if is_folder(data) else path.stem
 
 
 def _why(rows: pd.DataFrame) -> str:
@@ -195,7 +205,7 @@ def _indices(table: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
     return np.array([index[label] for label in table["label"]], np.int64)
 
 
-def _check_classes(found: Sequence[str], classes: Sequence[str], folder: Path) -> None:
+def _check_classes(found: Sequence[str], classes: Sequence[str], folder: Folder) -> None:
     strange = [name for name in found if name not in set(classes)]
     if strange:
         raise SignwiseError(

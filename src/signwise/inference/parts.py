@@ -20,11 +20,10 @@ import msgspec
 
 from signwise.errors import SignwiseError, require_extra
 from signwise.files import atomic_path, sha256_bytes, write_text
-from signwise.folders import MARKER, output_folder
+from signwise.folders import MARKER, check_own, output_folder
 from signwise.inference.tables import parquet_schema, parquet_table
 from signwise.model_file.read import ModelFile
 from signwise.names import UNKNOWN
-from signwise.opening import read_regular
 from signwise.places import file_system, is_remote, join, list_remote, remove_remote, write_remote
 from signwise.results import Problem, Row
 
@@ -266,23 +265,11 @@ def counts_of(total: Total, skipped: int) -> dict[str, int]:
 
 def _claim_remote(parts: Parts) -> None:
     """As `output_folder`, but for the lock, which a store has none of."""
-    entries = list_remote(parts.out)
-    marker = join(parts.out, MARKER)
-    ours = any(entry.name == MARKER for entry in entries)
-    strange = [
-        entry.name
-        for entry in entries
-        if entry.is_folder or (entry.name not in (DONE, MARKER) and not _PART.fullmatch(entry.name))
-    ]
-    if strange or (entries and not ours):
-        raise SignwiseError(
-            f"`out` {parts.out} holds files that signwise did not write: give a new folder"
-        )
-    if ours and json.loads(read_regular(marker)).get("kind") != KIND:
-        raise SignwiseError(f"`out` {parts.out} holds other signwise output: give another folder")
+    names = {entry.name for entry in list_remote(parts.out)}
+    check_own(parts.out, names, KIND)
     parts.check()
-    if not ours:
-        write_remote(marker, json.dumps({"kind": KIND}).encode())
+    if MARKER not in names:
+        write_remote(join(parts.out, MARKER), json.dumps({"kind": KIND}).encode())
 
 
 def _has_parts(folder: Path) -> bool:

@@ -17,7 +17,6 @@ from signwise.data.portions import Portion, cut, is_table, read
 from signwise.data.walk import walk
 from signwise.errors import SignwiseError
 from signwise.files import printable_path
-from signwise.inference.far import FarPredictor, far_predictor
 from signwise.inference.parts import (
     Origin,
     Parts,
@@ -29,6 +28,7 @@ from signwise.inference.parts import (
     part_table,
     parts_folder,
 )
+from signwise.inference.portable import PortablePredictor, portable_predictor
 from signwise.inference.predictor import Prediction, Predictor, single_pictures
 from signwise.inference.session import Device
 from signwise.inference.tables import CsvWriter, open_table
@@ -156,7 +156,7 @@ def _predict_parts(
             _write(map(partial(_numbered_part, predictor, origin), left), parts, total, advance)
         else:
             with connected(cluster):
-                build = partial(_build_worker, far_predictor(predictor), origin)
+                build = partial(_build_worker, portable_predictor(predictor), origin)
                 _write(spread(build, left, gpu=device == "cuda"), parts, total, advance)
         if total.remade:
             warnings.warn(
@@ -209,9 +209,9 @@ def _numbered_part(
 
 
 def _build_worker(
-    far: FarPredictor, origin: Origin
+    portable: PortablePredictor, origin: Origin
 ) -> Callable[[tuple[int, Portion]], tuple[int, tuple[Any, Summary]]]:
-    return partial(_numbered_part, far.build(), origin)
+    return partial(_numbered_part, portable.build(), origin)
 
 
 def _predictions(

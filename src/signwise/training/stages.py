@@ -77,11 +77,11 @@ def fit(
         share_statistics(network)
     body_share = settings.fine_tuning.body if staged else 1.0
     log = _Log(out, settings, tracker, on_epoch)
-    start: Mapping[str, Tensor] = {}
     if (out / LAST).is_file():
         state = make_train_state(network, settings, body_share)
-        start = log.load(state)
+        start: Mapping[str, Tensor] = log.load(state)
     else:
+        start = {}
         if staged:
             key = _features_key(network, prepared, data)
             epoch = fit_stage_one(
@@ -95,8 +95,6 @@ def fit(
             start = {name: value.clone() for name, value in network.state_dict().items()}
             with ranks.together():
                 log.save(state, start)
-    steps = steps_in_epoch(len(data.train), settings.batch_size)
-    done = log.history[-1].epoch if log.history else 0
     if is_done(log.history, settings, staged=staged):
         return log.history
     if log.history and settings.time_limit is not None:
@@ -106,28 +104,33 @@ def fit(
         needed = time.perf_counter() - began + guess + FINISH_SECONDS
         if ranks.agreed(needed > settings.time_limit):
             return log.history
+    _fine_tune(state, start, data, settings, device, log, began, staged=staged)
+    return log.history
+
+
+def _fine_tune(
+    state: TrainState,
+    start: Mapping[str, Tensor],
+    data: TrainingData,
+    settings: ResolvedConfig,
+    device: torch.device,
+    log: "_Log",
+    began: float,
+    *,
+    staged: bool,
+) -> None:
+    """Train the whole network, from the epoch after the last one that is logged.
+
+    `start`: the weights of stage one, empty where there is none.
+    """
+    steps = steps_in_epoch(len(data.train), settings.batch_size)
+    done = log.history[-1].epoch if log.history else 0
     saved_at, cost = time.perf_counter(), 0.0
     with track("training", settings.epochs * steps) as advance:
         advance(done * steps)
         for number in range(done + 1, settings.epochs + 1):
             epoch = run_epoch(state, data, settings, number, device, advance=advance)
-            weights: Mapping[str, Tensor] = state.averaged.state_dict()
-            if start:
-                begun = time.perf_counter()
-                weights, chosen = best_mixture(
-                    state.averaged,
-                    fit_of_row(epoch),
-                    start,
-                    fit_of_row(log.history[0]),
-                    settings.fine_tuning,
-                    partial(validate, data=data, device=device),
-                )
-                epoch = replace(
-                    epoch,
-                    val_loss=chosen.loss,
-                    val_accuracy=chosen.accuracy,
-                    seconds=epoch.seconds + time.perf_counter() - begun,
-                )
+            epoch, weights = _mixed(state, epoch, start, log.history, data, settings, device)
             epoch = ranks.agreed(epoch)
             with ranks.together():
                 log.add(epoch, weights)
@@ -144,7 +147,36 @@ def fit(
             if ends:
                 advance((settings.epochs - number) * steps)
                 break
-    return log.history
+
+
+def _mixed(
+    state: TrainState,
+    epoch: Epoch,
+    start: Mapping[str, Tensor],
+    history: Sequence[Epoch],
+    data: TrainingData,
+    settings: ResolvedConfig,
+    device: torch.device,
+) -> tuple[Epoch, Mapping[str, Tensor]]:
+    """An epoch's weights, mixed with stage one's where that validates better, and its figures."""
+    if not start:
+        return epoch, state.averaged.state_dict()
+    begun = time.perf_counter()
+    weights, found = best_mixture(
+        state.averaged,
+        fit_of_row(epoch),
+        start,
+        fit_of_row(history[0]),
+        settings.fine_tuning,
+        partial(validate, data=data, device=device),
+    )
+    mixed = replace(
+        epoch,
+        val_loss=found.loss,
+        val_accuracy=found.accuracy,
+        seconds=epoch.seconds + time.perf_counter() - begun,
+    )
+    return mixed, weights
 
 
 def fit_of_row(epoch: Epoch) -> Fit:

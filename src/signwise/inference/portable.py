@@ -13,7 +13,7 @@ from signwise.model_file.read import read_model
 
 
 @dataclass(frozen=True, kw_only=True)
-class FarPredictor:
+class PortablePredictor:
     """All that a predictor is made of, to be made again elsewhere."""
 
     name: str
@@ -39,10 +39,10 @@ class FarPredictor:
             )
 
 
-def far_predictor(predictor: Predictor) -> FarPredictor:
+def portable_predictor(predictor: Predictor) -> PortablePredictor:
     """What is needed to make this predictor elsewhere."""
     file = read_model(predictor.path)
-    return FarPredictor(
+    return PortablePredictor(
         name=Path(file.path).name,
         content=file.content,
         weights=file.weights,
@@ -52,6 +52,6 @@ def far_predictor(predictor: Predictor) -> FarPredictor:
     )
 
 
-def build_scorer(far: FarPredictor) -> "partial[tuple[np.ndarray, np.ndarray]]":
+def build_scorer(portable: PortablePredictor) -> "partial[tuple[np.ndarray, np.ndarray]]":
     """What a worker does to pixels: see `Predictor.scores`."""
-    return partial(far.build().scores)
+    return partial(portable.build().scores)
