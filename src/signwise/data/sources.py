@@ -67,8 +67,8 @@ def list_source(source: Path, *, classes: Collection[str] | None = None) -> List
 
 
 def _list_csv(source: Path, root: Path, skipped: Counter[str]) -> pd.DataFrame:
-    _check_kind(source)
     try:
+        _check_kind(source)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # of commas at a line's end
             with open_regular(source, MOST_TABLE) as file:

@@ -16,7 +16,7 @@ from signwise.files import Json, real_path, sha256_file
 from signwise.model_file.read import SHIPPED_MODELS, find_model
 from signwise.names import UNKNOWN
 from signwise.opening import read_record
-from signwise.results import RunConfig
+from signwise.results import Grouping, RunConfig
 
 COLUMNS = ("path", "label", "known", "true_label", "group", "correct", "sha256")
 
@@ -64,7 +64,7 @@ class _Metrics:
 
     data: str
     classes: tuple[str, ...]
-    grouping: str
+    grouping: Grouping
     seen_in_training: int | None
     seen_in_validation: int | None = None
     model_sha256: str | None = None
