@@ -1,131 +1,110 @@
-"""Look for inputs that break a reader: fuzzing.py images|csv --minutes M --out FOLDER.
+"""Look for inputs that break a reader: fuzzing.py images|model|json|csv --minutes 30 --out FOLDER.
 
-Inputs are made from sound ones by chance. They go to a process of its own limits, so that a crash,
-a hang and a run for memory are found too; what was found is written to FOLDER. Put it into
-tests/corpus/, where the tests replay it.
+By atheris, which is led by the code that an input reaches. The readers are those of readers.py. It
+runs in a process of its own limits, so that a crash, a hang and a run for memory are found too, and
+is started again until the time is over. What was found is written to FOLDER: mend it, and put it
+into tests/corpus/, where test_fuzz.py replays it.
 """
 
 import argparse
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
+import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from hostile import crafted, mutated, sound_pictures
-from signwise.data.images import read_image
-from signwise.errors import SignwiseError
-
-MEMORY = 3 * 2**30
-SLOW = 10.0
-TABLES = (
-    b"path,label\n1.png,a\n2.png,b\n",
-    b"\xef\xbb\xbfPath,Label,Group,Split\n1.png,stop,g1,train\nb\\2.png,priority,g2,TEST\n",
-    b'path,label,split\n"a,b.png","two\nlines",train\n/x/y.png,"quo""ted",val\nz.png,NA,test\n',
-    "path;label\nä.png;vorfährt\n".encode(),
-    "path,label\nä.png,vorfa\u0308hrt\n".encode("utf-16"),
-    b"path,label,group,split\r\n" + b"1.png,001,,dev\r\n" * 40,
-    b"path,label\n" + b"x\0y.png,=1+1\n" * 3,
-)
+KINDS = ("images", "model", "json", "csv")
+MEMORY = 6 * 2**30
+"""Of addresses, of which the libraries take 3 before anything is read."""
+RESIDENT = 1500
+"""MiB."""
+SLOW = 20
+"""Seconds that an input may take."""
+LONGEST = 2**16
+"""Bytes of an input."""
 
 
-def read(kind: str, content: bytes, place: Path) -> None:
-    """What is fuzzed: it may raise nothing but SignwiseError."""
-    try:
-        if kind == "images":
-            pixels = read_image(content, 8, max_pixels=4_000_000)
-            assert pixels.shape == (8, 8, 3)
-        else:
-            from signwise.data.sources import list_source
-
-            table = place / "table.csv"
-            table.write_bytes(content)
-            listed = list_source(table)
-            assert set(listed.table["split"]) <= {"", "train", "val", "test"}
-    except SignwiseError as error:
-        if not str(error).isprintable():
-            raise AssertionError(f"not one line that a terminal can show: {error!r}") from None
-
-
-def work(kind: str, seconds: float, seed: int, place: Path) -> None:
-    """Read inputs until the time is over; the one at work always lies in `place`."""
+def work(kind: str, seconds: int, seed: int, out: Path) -> None:
+    """Read inputs until the time is over, or one breaks the reader: libFuzzer ends the process."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    rng = np.random.default_rng(seed)
-    sound = [*sound_pictures().values(), *crafted().values()] if kind == "images" else list(TABLES)
-    current, count, end = place / "current", 0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        content = mutated(sound[int(rng.integers(0, len(sound)))], rng, sound)
-        current.write_bytes(content)
-        began = time.process_time()
-        try:
-            read(kind, content, place)
-        except Exception as error:
-            print(f"failed: {error!r}"[:300], flush=True)
-            sys.exit(3)
-        if time.process_time() - began > SLOW:
-            print(f"slow: {time.process_time() - began:.1f} s", flush=True)
-            sys.exit(4)
-        count += 1
-        if count % 500 == 0:
-            (place / "count").write_text(str(count))
-    (place / "count").write_text(str(count))
+    import atheris
+
+    with atheris.instrument_imports(include=["signwise", "PIL"]):
+        from hostile import mutated
+        from readers import READERS, workshop
+
+    reader, rng = READERS[kind], np.random.default_rng(seed)
+    corpus = out / "inputs"  # what reached something new, also of an earlier round
+    corpus.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        place = workshop(Path(folder))
+        seeds = reader.seeds(place)
+        for number, content in enumerate(seeds):
+            (corpus / f"seed-{number}").write_bytes(content)
+
+        def change(content: bytes, most: int, _: int) -> bytes:
+            if rng.random() < 0.5:
+                return bytes(atheris.Mutate(content, most))
+            return mutated(content, rng, seeds)[:most]
+
+        atheris.Setup(
+            [
+                "fuzzing", str(corpus), f"-max_total_time={seconds}", f"-seed={seed + 1}",
+                f"-timeout={SLOW}", f"-rss_limit_mb={RESIDENT}", f"-max_len={LONGEST}",
+                f"-artifact_prefix={out}/{kind}-", "-print_final_stats=1",
+            ],
+            lambda content: reader.read(content, place),
+            custom_mutator=change,
+        )  # fmt: skip
+        atheris.Fuzz()
 
 
 def main() -> None:
-    """Start workers until the time is over, and keep what ended one."""
+    """Start workers until the time is over; the last line is one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=("images", "csv"))
+    parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--worker", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.worker:
         work(options.kind, options.worker, options.seed, options.out)
         return
-    end, seed, found, total = (
-        time.monotonic() + 60 * options.minutes,
-        options.seed,
-        Counter[str](),
-        0,
-    )
-    while (left := end - time.monotonic()) > 0:
-        (options.out / "count").write_text("0")
-        command = [
-            sys.executable,
-            __file__,
-            options.kind,
-            "--seed",
-            str(seed),
-            "--out",
-            options.out,
-        ]
-        try:
+    began = time.monotonic()
+    total, found, seed = 0, 0, options.seed
+    command = [sys.executable, __file__, options.kind, "--out", str(options.out)]
+    while (left := int(60 * options.minutes - (time.monotonic() - began))) > 0:
+        log = options.out / f"{options.kind}-{seed}.log"
+        with log.open("w") as file:
             done = subprocess.run(
-                [*command, "--worker", str(left)],
-                stdout=subprocess.PIPE,
-                text=True,
-                timeout=left + 120,
+                [*command, "--seed", str(seed), "--worker", str(left)],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                timeout=left + 300,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
             )
-            code, said = done.returncode, done.stdout.strip()
-        except subprocess.TimeoutExpired:
-            code, said = -1, "hung"
-        total += int((options.out / "count").read_text())
-        if code:
-            found[said or f"exit status {code}"] += 1
-            name = f"{options.kind}-{seed}"
-            (options.out / f"{name}.bin").write_bytes((options.out / "current").read_bytes())
-            (options.out / f"{name}.txt").write_text(f"{code} {said}\n")
-            print(name, code, said, flush=True)
+        said = log.read_text(errors="replace")
+        counts = re.findall(r"stat::number_of_executed_units:\s+(\d+)", said)
+        total += sum(map(int, counts))
+        if done.returncode:
+            found += 1
+            print(f"exit status {done.returncode}: see {log}", flush=True)
+        if not counts:
+            sys.exit(f"the worker did not fuzz: see {log}")
         seed += 1
-    print(json.dumps({"inputs": total, "found": found, "cores": os.cpu_count()}))
+    seconds = round(time.monotonic() - began)
+    figures = {"kind": options.kind, "inputs": total, "found": found, "seconds": seconds}
+    print(json.dumps(figures))
+    sys.exit(1 if found else 0)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -63,21 +64,17 @@ NAMES = (
     "!", "\ufeffbom",
 )  # fmt: skip
 """What the stem of a file can be; more, which are no UTF-8, are made by chance."""
+PIECES = (
+    b"\x00", b"\xff", b"\x80" * 9 + b"\x01", b"\xfa\x80\x80\x80\x10", b'"', b"{", b"[" * 3000, b"}",
+    b"\\ud800", b"1" + b"0" * 400, b"1e999", b"-1", b"NaN", b"null", b"true", b"[]", b"{}", b'"a"',
+    b"\x1b[2J", b"=1+1", b",", b"\n", b'"\n', b"\r", b"\xed\xa0\x80", b"..", b"\\u0000", b"1e-400",
+)  # fmt: skip
+"""What has broken readers of text before."""
+_VALUES = re.compile(rb"(?<=[:\[,]) ?[^][{}:,]+(?=[],}])")
+"""The values of JSON."""
 _NUMBERS = (
-    0,
-    1,
-    2,
-    0x7F,
-    0x80,
-    0xFF,
-    0x100,
-    0x7FFF,
-    0x8000,
-    0xFFFF,
-    0x7FFFFFFF,
-    0x80000000,
-    2**32 - 1,
-)
+    0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 2**32 - 1,
+)  # fmt: skip
 
 
 @cache
@@ -123,7 +120,7 @@ def mutated(content: bytes, rng: Random, others: list[bytes]) -> bytes:
         at = int(rng.integers(0, len(data) + 1))
         if rng.random() < 0.5:
             at = int(at * rng.random() ** 3)  # headers, above all
-        match int(rng.integers(0, 9)):
+        match int(rng.integers(0, 11)):
             case 0 if data:
                 data[min(at, len(data) - 1)] ^= 1 << int(rng.integers(0, 8))
             case 1:
@@ -140,6 +137,11 @@ def mutated(content: bytes, rng: Random, others: list[bytes]) -> bytes:
             case 7:
                 other = others[int(rng.integers(0, len(others)))]
                 data[at:] = other[int(rng.integers(0, len(other) + 1)) :]
+            case 8:
+                data[at:at] = PIECES[int(rng.integers(0, len(PIECES)))]
+            case 9 if values := list(_VALUES.finditer(data)):
+                value = values[int(rng.integers(0, len(values)))]
+                data[value.start() : value.end()] = PIECES[int(rng.integers(0, len(PIECES)))]
             case _:
                 data[at:at] = rng.bytes(int(rng.integers(1, 60)))
     return bytes(data)
@@ -233,10 +235,3 @@ def hostile_files(seed: int, count: int) -> Iterator[tuple[bytes, bytes]]:
             stem = rng.bytes(12).replace(b"/", b"").replace(b"\0", b"")
         cut = stem[: 250 - len(suffix) - len(str(number))]
         yield str(number).encode() + cut + suffix.encode(), content
-
-
-def hostile_tables(seed: int, count: int, sound: list[bytes]) -> Iterator[bytes]:
-    """CSV files with something wrong in each."""
-    rng = np.random.default_rng(seed)
-    for _ in range(count):
-        yield mutated(sound[int(rng.integers(0, len(sound)))], rng, sound)

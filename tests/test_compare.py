@@ -294,6 +294,18 @@ def test_an_evaluation_that_was_changed_is_an_error(
     table.write_text(text.replace(",0.", ",x"))
     with pytest.raises(SignwiseError, match="run signwise evaluate again"):
         compare([run, runs[1]], out=tmp_path / "out")
+    table.write_text(text.replace(",stop,", ",halt,"))
+    with pytest.raises(SignwiseError, match="'halt' is no class of"):
+        compare([run, runs[1]], out=tmp_path / "out")
+
+
+def test_pictures_whose_names_are_no_utf8_are_compared(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run = shutil.copytree(runs[0], tmp_path / "run")
+    table = run / "evaluation" / "test" / "predictions.csv"
+    table.write_bytes(table.read_bytes().replace(b".png", b"\xe4.png"))
+    assert compare([run, runs[1]], out=tmp_path / "out").counts["images"] > 0
 
 
 def test_the_command_prints_tables_and_json(

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fuzzing import TABLES, read
-from hostile import crafted, hostile_files, hostile_tables, sound_pictures
+from hostile import crafted, hostile_files, sound_pictures
 from signwise.data.images import read_image
 from signwise.data.walk import walk
 from signwise.errors import UnreadableImage
@@ -23,8 +22,6 @@ from toy import CLASSES, toy_folder, toy_model
 MOST_MEMORY = 2**30
 SECONDS = 600
 SOME, ALL = 150, 3000
-CORPUS = Path(__file__).parent / "corpus"
-FOUND = sorted(path for path in CORPUS.iterdir() if path.suffix == ".bin")
 
 
 def limit() -> None:
@@ -145,17 +142,6 @@ def test_the_generator_is_the_same_for_the_same_seed() -> None:
     assert list(hostile_files(1, 80)) != list(hostile_files(2, 80))
     sound = [content for content in sound_pictures().values() if read_image(content, 8).any()]
     assert len(sound) > 35
-
-
-@pytest.mark.parametrize("count", [200, pytest.param(20_000, marks=pytest.mark.nightly)])
-def test_a_table_is_read_or_refused(tmp_path: Path, count: int) -> None:
-    for content in hostile_tables(15, count, list(TABLES)):
-        read("csv", content, tmp_path)
-
-
-@pytest.mark.parametrize("path", FOUND, ids=[path.stem for path in FOUND])
-def test_what_was_found_before(path: Path, tmp_path: Path) -> None:
-    read(path.stem.split("-")[0], path.read_bytes(), tmp_path)
 
 
 def test_a_name_of_any_bytes_is_a_row(tmp_path: Path, model: Path) -> None:

@@ -61,6 +61,12 @@ def test_files_of_two_runs_are_not_mixed(tmp_path: Path) -> None:
         load_data(tmp_path)
 
 
+def test_a_grouping_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    write_data(tmp_path, grouping="\x1b[31m")
+    with pytest.raises(SignwiseError, match=r"Invalid enum value .* at `\$\.grouping`"):
+        load_data(tmp_path)
+
+
 @pytest.mark.parametrize("missing", ["manifest.csv", "data.json"])
 def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
     (write_data(tmp_path) / missing).unlink()

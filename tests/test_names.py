@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signwise.names import class_name, nearly_the_same, wrong_class_name
+from signwise.names import class_name, nearly_the_same, strange_letter, wrong_class_name
 
 
 @given(st.text())
@@ -40,3 +40,12 @@ def test_names_that_nearly_are_one() -> None:
         ("ab", "\uff41b"),
     ]
     assert nearly_the_same(["10", "1-0", "stra\u00dfe", "straBe"]) == []
+
+
+def test_letters_of_other_alphabets_look_the_same() -> None:
+    assert nearly_the_same(["stop", "st\u043ep"]) == [("stop", "st\u043ep")]
+    assert nearly_the_same(["cop", "\u0441\u043e\u0440"]) == [("cop", "\u0441\u043e\u0440")]
+    assert nearly_the_same(["\u0392\u0391\u03a4", "bat"]) == [("bat", "\u0392\u0391\u03a4")]
+    assert nearly_the_same(["стоп", "\u03b2", "\u03bcm", "b", "um"]) == []
+    assert strange_letter("st\u043ep") == "CYRILLIC SMALL LETTER O"
+    assert strange_letter("stop") == ""

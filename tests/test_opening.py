@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from signwise.cli.main import main
+from signwise.data.sources import list_source
 from signwise.errors import SignwiseError
 from signwise.files import write_json
 from signwise.opening import MOST_PICTURE, open_regular, read_json, read_record, read_regular
@@ -71,6 +72,12 @@ def test_a_file_that_does_not_say_how_long_it_is_comes_whole() -> None:
     with open_regular("/proc/self/status", in_memory=100) as file:
         assert not isinstance(file, io.BytesIO)
         assert file.read().startswith(b"Name:")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another operating system")
+def test_a_list_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(SignwiseError, match="/proc/self/mem is no readable CSV"):
+        list_source(Path("/proc/self/mem"))
 
 
 def nothing(_: Path) -> None:

@@ -7,6 +7,11 @@ from collections.abc import Iterable
 UNKNOWN = "unknown"
 """The answer to a picture of no class, so no class can have that name."""
 _BLANKS = "\t \u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+_LOOK_ALIKES = str.maketrans(
+    "аеорсухіјѕһԁԛԝАВЕКМНОРСТУХІЈЅΑΒΕΖΗΙΚΜΝΟΡΤΥΧορν",  # noqa: RUF001  (Cyrillic and Greek)
+    "aeopcyxijshdqwABEKMHOPCTYXIJSABEZHIKMNOPTYXopv",
+)
+"""Letters that a keyboard in another alphabet gives, to those that they look like."""
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -19,12 +24,21 @@ def class_name(name: str) -> str:
 
 
 def nearly_the_same(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """The names that differ in nothing but case, width, blanks, hyphens and underscores."""
+    """The names that differ in nothing but case, width, blanks, hyphens and underscores.
+
+    Nor does it count from which of the Latin, Greek and Cyrillic alphabets a letter is.
+    """
     found: dict[str, list[str]] = {}
     for name in sorted(names):
-        key = unicodedata.normalize("NFKC", name).casefold()
+        key = unicodedata.normalize("NFKC", name).translate(_LOOK_ALIKES).casefold()
         found.setdefault(re.sub(r"[\s_-]+", " ", key), []).append(name)
     return [tuple(same) for same in found.values() if len(same) > 1]
+
+
+def strange_letter(name: str) -> str:
+    """The first letter of the name that looks like a Latin one, by its name; empty without one."""
+    found = (unicodedata.name(letter) for letter in name if ord(letter) in _LOOK_ALIKES)
+    return next(found, "")
 
 
 def wrong_class_name(name: str) -> str | None:

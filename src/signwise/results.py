@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
 import msgspec
 
@@ -317,6 +317,8 @@ class Evaluation:
         return content
 
 
+Grouping: TypeAlias = Literal["csv", "regex", "track", "duplicates"]
+"""What a group is, as the files that are read back have it."""
 KNOWN_GROUPINGS = ("csv", "regex", "track")
 """Where a group is a physical sign; near duplicates are only pictures that look alike."""
 

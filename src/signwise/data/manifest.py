@@ -14,7 +14,7 @@ from signwise.files import atomic_path, printable_path, sha256_file
 from signwise.folders import MARKER
 from signwise.names import class_name
 from signwise.opening import MOST_TABLE, open_regular, read_record
-from signwise.results import Problem
+from signwise.results import Grouping, Problem
 
 COLUMNS = ("path", "label", "group", "split", "width", "height", "sha256", "problem")
 SPLITS = ("train", "val", "test")
@@ -108,7 +108,7 @@ class _Facts:
 
     root: str
     classes: tuple[str, ...]
-    grouping: str
+    grouping: Grouping
     settings: _Settings
     manifest_sha256: str
 

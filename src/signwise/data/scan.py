@@ -27,7 +27,7 @@ from signwise.data.quality import (
 from signwise.data.sources import list_source
 from signwise.data.split import group_pictures
 from signwise.errors import SignwiseError
-from signwise.names import nearly_the_same
+from signwise.names import nearly_the_same, strange_letter
 from signwise.parallel import map_chunks, on_cluster
 from signwise.places import located
 from signwise.runtime import available_cores
@@ -218,8 +218,12 @@ def _excluded(
 
 
 def _alike(classes: tuple[str, ...]) -> list[str]:
+    def told(name: str) -> str:
+        letter = strange_letter(name)
+        return f"{name} (with {letter})" if letter else name
+
     return [
-        f"the classes {', '.join(same)} differ in nothing but case, blanks, - or _: "
+        f"the classes {', '.join(map(told, same))} look the same but for case, blanks, - or _: "
         "if they are one, give them one name"
         for same in nearly_the_same(classes)
     ]

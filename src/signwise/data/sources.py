@@ -94,8 +94,8 @@ def _list_folder(
 
 
 def _list_csv(source: Folder, root: Folder, skipped: Counter[str]) -> pd.DataFrame:
-    _check_kind(source)
     try:
+        _check_kind(source)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # of commas at a line's end
             with open_regular(source, MOST_TABLE) as file:

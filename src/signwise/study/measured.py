@@ -1,6 +1,6 @@
 """A model as it was measured: what `evaluate` left in a folder, read back picture by picture."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from signwise.files import Json, real_path, sha256_file
 from signwise.model_file.read import SHIPPED_MODELS, find_model
 from signwise.names import UNKNOWN
 from signwise.opening import read_record
-from signwise.results import RunConfig
+from signwise.results import Grouping, RunConfig
 
 COLUMNS = ("path", "label", "known", "true_label", "group", "correct", "sha256")
 
@@ -64,7 +64,7 @@ class _Metrics:
 
     data: str
     classes: tuple[str, ...]
-    grouping: str
+    grouping: Grouping
     seen_in_training: int | None
     seen_in_validation: int | None = None
     model_sha256: str | None = None
@@ -97,15 +97,16 @@ def read_measured(model: str | Path, folder: Path) -> Measured:
     """Read what `evaluate` left in the folder; raises SignwiseError for what is missing in it."""
     metrics = read_record(folder / METRICS, _Metrics)
     path = folder / PREDICTIONS
-    table = read_table(path)
     chances = [f"p_{name}" for name in metrics.classes]
-    missing = [name for name in (*COLUMNS, *chances) if name not in table.columns]
-    if missing:
-        raise SignwiseError(f"{path} has no column {missing[0]}: run signwise evaluate again")
     # A picture that lies there twice has the same answers twice: which is first does not matter.
-    table = table.sort_values(["sha256", "true_label", "path"], kind="stable", ignore_index=True)
+    table = _sorted(path, ["sha256", "true_label", "path"], (*COLUMNS, *chances))
     probabilities = _numbers(table[chances], path)
     index = {name: position for position, name in enumerate(metrics.classes)}
+    strange = set(table["true_label"]) - set(index)
+    if strange:
+        raise SignwiseError(
+            f"{path}: {min(strange)!r} is no class of {METRICS}: run signwise evaluate again"
+        )
     labels = np.array([index[name] for name in table["true_label"]], np.intp)
     of_truth = probabilities[np.arange(len(table)), labels]
     others = _unknown(folder / UNKNOWN_PREDICTIONS)
@@ -133,7 +134,20 @@ def read_measured(model: str | Path, folder: Path) -> Measured:
 def _unknown(path: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame({"sha256": [], "known": []})
-    return read_table(path).sort_values(["sha256", "path"], kind="stable", ignore_index=True)
+    return _sorted(path, ["sha256", "path"], ["known"])
+
+
+def _sorted(path: Path, by: list[str], others: Iterable[str]) -> pd.DataFrame:
+    """The table that `evaluate` wrote, by these columns; raises SignwiseError where one is missing.
+
+    Not sorted by pandas, which fails at a path that is no UTF-8.
+    """
+    table = read_table(path)
+    missing = [name for name in (*others, *by) if name not in table.columns]
+    if missing:
+        raise SignwiseError(f"{path} has no column {missing[0]}: run signwise evaluate again")
+    keys = list(zip(*(table[name] for name in by), strict=True))
+    return table.iloc[sorted(range(len(table)), key=keys.__getitem__)].reset_index(drop=True)
 
 
 def _numbers(columns: pd.DataFrame, path: Path) -> NDArray[np.float64]:
