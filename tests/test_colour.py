@@ -39,15 +39,26 @@ def in_mode(mode: str, colour: tuple[int, int, int]) -> Image.Image:
 
 
 def tiff(
-    width: int, height: int, data: bytes, *, samples: int, bits: int, kind: int, big: bool = False
+    width: int,
+    height: int,
+    data: bytes,
+    *,
+    samples: int,
+    bits: int,
+    kind: int,
+    big: bool = False,
+    white: int = 1,
 ) -> bytes:
-    """An uncompressed TIFF by hand, since Pillow writes few kinds; `big`: of 64-bit offsets."""
+    """An uncompressed TIFF by hand, since Pillow writes few kinds.
+
+    `big`: of 64-bit offsets. `white`: 0 where 0 is white in grey.
+    """
     tags: dict[int, tuple[int, list[int]]] = {
         256: (4, [width]),
         257: (4, [height]),
         258: (3, [bits] * samples),
         259: (3, [1]),
-        262: (3, [2 if samples in (3, 4, 6) else 1]),
+        262: (3, [2 if samples in (3, 4, 6) else white]),
         273: (4, [0]),
         277: (3, [samples]),
         278: (4, [height]),
@@ -171,8 +182,20 @@ def test_twelve_bits_of_a_tiff_are_twelve_bits() -> None:
 
 
 @pytest.mark.parametrize(
+    ("bits", "kind", "one"),
+    [(1, 1, b"\xff"), (8, 1, b"\xff"), (16, 1, b"\xff\xff"), (32, 3, b"\0\0\x80?")],
+)
+def test_zero_is_white_where_a_tiff_says_so(bits: int, kind: int, one: bytes) -> None:
+    for value, expected in ((0, 255), (1, 0)):
+        data = (one if value else bytes(len(one))) * (8 * 2 * bits // 8 // len(one))
+        content = tiff(8, 2, data, samples=1, bits=bits, kind=kind, white=0)
+        assert (read_image(content, None) == expected).all()
+
+
+@pytest.mark.parametrize(
     ("samples", "bits", "kind", "reason"),
     [
+        (1, 8, 2, "signed whole numbers of 8 bits: save it with unsigned ones"),
         (3, 32, 3, "a TIFF of 3 float samples of 32 bits is not supported: convert to RGB"),
         (1, 64, 3, "a TIFF of 1 float sample of 64 bits is not supported"),
         (5, 16, 1, "a TIFF of 5 whole-number samples of 16 bits is not supported"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 
 from signwise.errors import UnreadableImage
 
@@ -15,6 +15,9 @@ PIECE_PIXELS = 2**20
 _FULL_OF_BITS = {12: 4095}
 """The largest value of TIFFs whose samples have so many bits; any other has 16."""
 
+_SIGNED = 2
+"""What the tag 339 of a TIFF says of whole numbers that may be below 0."""
+
 
 def to_eight_bits(image: Image.Image) -> Image.Image:
     """The picture in mode RGB or, where it is grey, L; transparent parts over mid-grey.
@@ -23,13 +26,15 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     integers from 0 to 65535, floats from 0 to 1. Raises UnreadableImage where one is beyond.
     """
     mode, clear = image.mode, "transparency" in image.info
+    if mode == "L" and _SIGNED in _tag(image, 339):
+        raise UnreadableImage("signed whole numbers of 8 bits: save it with unsigned ones")
     if mode in ("RGB", "L") and not clear:
         return image
     if mode.startswith("I"):
-        full = _largest(image)
-        return _in_pieces(image, lambda piece: _from_integers(piece, full), "L")
+        full = _FULL_OF_BITS.get((*_tag(image, 258), 16)[0], 65535)
+        return _turned(_in_pieces(image, lambda piece: _from_integers(piece, full), "L"), image)
     if mode == "F":
-        return _in_pieces(image, _from_floats, "L")
+        return _turned(_in_pieces(image, _from_floats, "L"), image)
     if mode == "LAB":
         return _in_pieces(image, _lab_converter(), "RGB")
     if clear or mode in ("LA", "PA", "La", "RGBA", "RGBa"):
@@ -73,10 +78,15 @@ def _lab_converter() -> Callable[[Image.Image], Image.Image]:
     return convert
 
 
-def _largest(image: Image.Image) -> int:
-    """The largest value that the integers of this picture can have."""
-    bits = getattr(image, "tag_v2", {}).get(258, (16,))
-    return _FULL_OF_BITS.get(bits[0] if isinstance(bits, tuple) else bits, 65535)
+def _tag(image: Image.Image, number: int) -> tuple[Any, ...]:
+    """The values of a tag of a TIFF; none where it has no such tag, or is no TIFF."""
+    found = getattr(image, "tag_v2", {}).get(number, ())
+    return found if isinstance(found, tuple) else (found,)
+
+
+def _turned(converted: Image.Image, image: Image.Image) -> Image.Image:
+    """The converted picture, inverted where 0 is white: Pillow does that for 8 bits alone."""
+    return ImageChops.invert(converted) if 0 in _tag(image, 262) else converted
 
 
 def _from_integers(piece: Image.Image, full: int) -> Image.Image:
@@ -104,10 +114,10 @@ def _from_floats(piece: Image.Image) -> Image.Image:
 
 def _scaled_floats(values: NDArray[Any], mend: str) -> NDArray[np.uint8]:
     """Floats from 0 to 1 as 0 to 255, rounded."""
-    low, high = float(values.min()), float(values.max())
+    low, high = values.min(), values.max()
     if not (low >= 0 and high <= 1):  # so written, NaN is refused as well
         beyond = high if low >= 0 else low
-        raise UnreadableImage(f"floats that are not within 0 to 1, as {beyond:.6g}: {mend}")
+        raise UnreadableImage(f"floats that are not within 0 to 1, as {beyond!s}: {mend}")
     scaled: NDArray[np.uint8] = np.rint(values * 255).astype(np.uint8)
     return scaled
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from signwise.config import TrainConfig, dotted
-from signwise.errors import SignwiseError
+from signwise.errors import SignwiseError, printable
 from signwise.files import Json
 from signwise.opening import read_json
 
@@ -61,7 +61,7 @@ def read_space(path: Path | None, base: TrainConfig) -> Space:
             f'`space` {path}: a JSON object such as {{"momentum": {{"low": 0.8, "high": 0.99}}}} '
             "is wanted"
         )
-    space = {name: _entry(path, name, value) for name, value in content.items()}
+    space = {name: _entry(path, printable(name), value) for name, value in content.items()}
     for name, entry in space.items():
         ends = (entry.low, entry.high) if isinstance(entry, Span) else entry.choices
         for value in ends:
