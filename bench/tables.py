@@ -38,8 +38,8 @@ and the models that ship. It shows the newest run of each benchmark, with its ma
 its n; the command in the last column measures it again, and keeps the result with `--save`. Results
 from before there were such files were copied from the README of that day, as the line below their
 table says. What is measured on real signs is measured on tracks, that is physical signs, that were
-not trained on. What was tried and failed stands in LOG.md. How time and memory grow with the number
-of pictures has [a page of its own](scale.md)."""
+not trained on. What was tried and failed stands in LOG.md. `scale`, how time and memory grow with
+the number of pictures, has [a page of its own](scale.md)."""
 ELSEWHERE = ("unknown", "transfer", "peers", "scale")
 """What has a section or a page of its own."""
 
