@@ -24,7 +24,7 @@ MEMORY = 6 * 2**30
 """Of addresses, of which the libraries take 3 before anything is read."""
 RESIDENT = 1500
 """MiB."""
-SLOW = 20
+SLOW = 60
 """Seconds that an input may take."""
 LONGEST = 2**16
 """Bytes of an input."""
@@ -98,7 +98,7 @@ def main() -> None:
         if done.returncode:
             found += 1
             print(f"exit status {done.returncode}: see {log}", flush=True)
-        if not counts:
+        if "INITED" not in said:
             sys.exit(f"the worker did not fuzz: see {log}")
         seed += 1
     seconds = round(time.monotonic() - began)

@@ -103,6 +103,8 @@ def _list_csv(source: Folder, root: Folder, skipped: Counter[str]) -> pd.DataFra
                     file, dtype=object, keep_default_na=False, encoding="utf-8-sig",
                     skipinitialspace=True, index_col=False,
                 )  # fmt: skip
+    except SignwiseError:
+        raise
     except UnicodeDecodeError:
         raise SignwiseError(f"{source} is not UTF-8: save it as CSV UTF-8") from None
     except (OSError, ValueError) as error:

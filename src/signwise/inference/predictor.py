@@ -16,9 +16,9 @@ from PIL import Image
 
 from signwise.data.images import Source, Sources, read_image
 from signwise.data.strict_pillow import strict_pillow
-from signwise.errors import SignwiseError, UnreadableImage
+from signwise.errors import SignwiseError, UnreadableImage, one_line
 from signwise.files import Json, printable_path
-from signwise.inference.session import Device, Run, one_line, open_session
+from signwise.inference.session import Device, Run, open_session
 from signwise.metrics.selective import accepted
 from signwise.model_file.read import ModelFile, read_model
 from signwise.names import UNKNOWN

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from signwise.errors import SignwiseError, require_extra
+from signwise.errors import SignwiseError, one_line, require_extra
 from signwise.model_file.read import OPENVINO_FILE, ModelFile
 from signwise.runtime import onnx_runtime, openvino
 
@@ -33,11 +33,6 @@ def open_session(file: ModelFile, threads: int, device: Device, *, at_once: int 
     if file.path.suffix == Path(OPENVINO_FILE).suffix:
         return _by_openvino(file, threads, device, at_once)
     return _by_onnx_runtime(file, threads, device)
-
-
-def one_line(error: Exception) -> str:
-    """The text of a runtime's error, which may run over many lines."""
-    return " ".join(str(error).split())
 
 
 def _by_onnx_runtime(file: ModelFile, threads: int, device: Device) -> Run:
