@@ -38,8 +38,7 @@ and the models that ship. It shows the newest run of each benchmark, with its ma
 its n; the command in the last column measures it again, and keeps the result with `--save`. Results
 from before there were such files were copied from the README of that day, as the line below their
 table says. What is measured on real signs is measured on tracks, that is physical signs, that were
-not trained on. What was tried and failed stands in LOG.md. `scale`, how time and memory grow with
-the number of pictures, has [a page of its own](scale.md)."""
+not trained on. What was tried and failed stands in LOG.md."""
 ELSEWHERE = ("unknown", "transfer", "peers", "scale")
 """What has a section or a page of its own."""
 
@@ -244,17 +243,18 @@ def scale_section(measured: Record | None) -> tuple[str, ...]:
 
 
 def figures_table(records: Sequence[Record]) -> str:
-    """A row a benchmark, a line in it a figure."""
+    """A row a figure; what holds for all figures of a benchmark stands in its first."""
     rows = [
         (
-            f"`{one.name}`",
-            "<br>".join(figure.what for figure in one.figures),
-            "<br>".join(figure.in_words() for figure in one.figures),
-            f"{one.n:,} {one.counted}",
-            f"{one.date}, {one.machine.in_words()}",
-            f"`{one.how}`",
+            f"`{one.name}`" if first else "",
+            figure.what,
+            figure.in_words(),
+            f"{one.n:,} {one.counted}" if first else "",
+            f"{one.date}, {one.machine.in_words()}" if first else "",
+            f"`{one.how}`" if first else "",
         )
         for one in records
+        for first, figure in ((figure is one.figures[0], figure) for figure in one.figures)
     ]
     return table(COLUMNS, rows) + copied(records)
 

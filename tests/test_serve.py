@@ -159,6 +159,18 @@ def test_the_log_leaves_loggers_as_they_were() -> None:
     assert (list(logger.handlers), logger.propagate) == before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="another operating system: no SIGTERM")
+def test_the_log_is_json_and_quotes_no_damaged_body(model: Path, tmp_path: Path) -> None:
+    kind = {"Content-Type": "multipart/form-data; boundary=abc"}
+    with serving(model, log=tmp_path / "log") as (process, url):
+        answer = httpx.post(f"{url}/v1/predict", content=b"xyz", headers=kind, trust_env=False)
+        assert answer.status_code == 422
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [line["status"] for line in lines if line["event"] == "request"] == [422]
+
+
 def test_serving_leaves_nothing_on_the_disk(model: Path, tmp_path: Path) -> None:
     """Large parts too are kept in memory: the service runs where nothing can be written."""
     home = tmp_path / "home"

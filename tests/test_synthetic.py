@@ -18,7 +18,7 @@ from signwise.synthetic import (
     render_signs,
 )
 from signwise.synthetic.designs import draw_face, lookalikes
-from signwise.synthetic.render import negative_kind, run
+from signwise.synthetic.render import negative_kind, run, sign_picture
 from signwise.synthetic.shapes import paint
 
 pytestmark = pytest.mark.numeric
@@ -124,6 +124,12 @@ def test_a_broken_job_ends_the_work(workers: int) -> None:
     assert run(fails_at_forty, 40, workers=workers) == list(range(40))
     with pytest.raises(KeyError, match="broken"):
         run(fails_at_forty, 41, workers=workers)
+
+
+@pytest.mark.parametrize("index", [412, 414, 416, 487])
+def test_no_sign_is_white_all_over(index: int) -> None:
+    """These four were, and so the same picture as an overexposed scene without a sign."""
+    assert sign_picture("priority", 64, seed=0, frames=10, index=index).std() > 10
 
 
 def test_frames_show_one_sign_and_come_nearer() -> None:

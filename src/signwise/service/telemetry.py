@@ -177,6 +177,7 @@ def open_log(stream: TextIO | None = None) -> logging.Handler:
         logger.propagate = False
     log.setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    _forms().setLevel(logging.ERROR)
     return handler
 
 
@@ -185,7 +186,13 @@ def close_log(handler: logging.Handler) -> None:
     for logger in _loggers():
         logger.removeHandler(handler)
         logger.propagate = True
+    _forms().setLevel(logging.NOTSET)
 
 
 def _loggers() -> tuple[logging.Logger, ...]:
     return log, logging.getLogger("uvicorn.error")
+
+
+def _forms() -> logging.Logger:
+    """The parser's of forms, whose warnings quote bytes of a damaged body."""
+    return logging.getLogger("python_multipart")

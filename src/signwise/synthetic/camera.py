@@ -19,6 +19,8 @@ RESAMPLING = (
     Image.Resampling.BOX,
     Image.Resampling.HAMMING,
 )
+ALL_WHITE = 0.95
+"""Of the sensor's range: where all is brighter, nothing can be made out."""
 
 
 def work_side(size: int) -> int:
@@ -208,11 +210,14 @@ def grain(rng: Rng, pixels: Field, poor: bool) -> Field:
     return pixels
 
 
-def expose(rng: Rng, scene: Image.Image, gain: float, resolution: int, size: int) -> Pixels:
+def expose(
+    rng: Rng, scene: Image.Image, gain: float, resolution: int, size: int, *, blank: bool = True
+) -> Pixels:
     """The photo (size, size, 3) of a scene, taken with this many pixels across.
 
     The gain multiplies the light of the scene. Cameras and photographers are good or poor at
-    everything at once: half of the photos are sharp, clean and little compressed.
+    everything at once: half of the photos are sharp, clean and little compressed. Unless it may be
+    `blank`, what would be white all over is darkened until only its brightest is.
     """
     poor = rng.random() < 0.45
     scene = optics(rng, scene, poor)
@@ -221,6 +226,8 @@ def expose(rng: Rng, scene: Image.Image, gain: float, resolution: int, size: int
     if rng.random() < 0.2:
         pixels = mosaic(pixels)
     pixels = grain(rng, develop(rng, pixels, gain), poor)
+    if not blank and pixels.min() > ALL_WHITE:
+        pixels = pixels / pixels.max()
     image = Image.fromarray((np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8))
     if rng.random() < 0.2:
         percent = int(between(rng, 40, 220))

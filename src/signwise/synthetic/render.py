@@ -185,7 +185,8 @@ def sign_picture(design: str, size: int, seed: int, frames: int, index: int) -> 
     projection = camera.view(moment, side, share, calm=track.random() < 0.6)
     scene, gain = compose(track, face, projection, side, neighbours(KNOWN | {design}))
     progress = moment.random() if frames == 1 else (frame + moment.random()) / frames
-    return camera.expose(moment, scene, gain, resolution(moment, size, progress), size)
+    across = resolution(moment, size, progress)
+    return camera.expose(moment, scene, gain, across, size, blank=False)
 
 
 def negative_design(rng: Rng, exclude: frozenset[str], kind: str = "signs") -> str | None:
