@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import psutil
+
 import record
 import signwise
 from predict import draw
 from resnet import SIZE, export_resnet18
-from scale_parts import tree_seconds
 from signwise.cluster import connected
 from signwise.inference.parts import Parts
 from signwise.runtime import available_cores
@@ -114,12 +115,12 @@ def make_shards(folder: Path, count: int, pictures: int) -> Path:
 
 def measure(way: str, model: Path, shards: Path, out: Path, cores: int) -> ClusterRow:
     """Predict one way; the first part of each core is not counted."""
-    marks: list[tuple[float, float, int]] = []
+    marks: list[tuple[float, dict[int, float], int]] = []
     write = Parts.write
 
     def noting(self: Parts, number: int, table: Any) -> None:
         write(self, number, table)
-        marks.append((time.monotonic(), tree_seconds(), table.num_rows))
+        marks.append((time.monotonic(), cpu_by_process(), table.num_rows))
 
     with patch.object(Parts, "write", noting):
         signwise.predict(
@@ -130,8 +131,21 @@ def measure(way: str, model: Path, shards: Path, out: Path, cores: int) -> Clust
         way=way,
         n=sum(rows for _, _, rows in marks[cores:]),
         seconds=record.rounded(ended[0] - begun[0]),
-        cpu=record.rounded(ended[1] - begun[1]),
+        # Of those that are there at the end: Ray stops processes that nobody needs.
+        cpu=record.rounded(sum(cpu - begun[1].get(pid, 0) for pid, cpu in ended[1].items())),
     )
+
+
+def cpu_by_process() -> dict[int, float]:
+    """CPU seconds of this process and of all that it started, by process."""
+    own, found = psutil.Process(), {}
+    for process in (own, *own.children(recursive=True)):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        found[process.pid] = times.user + times.system
+    return found
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ Draws distinct small pictures, and runs prepare, predict, evaluate and their par
 a process of its own: CPU and clock seconds, and the peak of anonymous memory of the process and its
 workers together (the page cache does not count). The exponent is the slope between the last two
 sizes on logarithmic scales: 1 is linear. `--most` fails where one is beyond it. A row is written to
-FOLDER as soon as it is measured. Linux only. The last line is one JSON document.
+FOLDER/rows.jsonl as soon as it is measured, and what stands there is not measured again: started
+anew with the same FOLDER, an interrupted run goes on. Linux only. The last line is one JSON
+document.
 """
 
 import argparse
@@ -29,6 +31,7 @@ SIZES = [1_000, 10_000, 100_000]
 LARGEST_EPOCH = 100_000
 NEED_FILES = ("prepare", "predict", "cache", "hash", "quality")
 """Without `prepare`, evaluate and an epoch take what was drawn."""
+ROWS = "rows.jsonl"
 WATCH_SECONDS = 0.05
 LEAST_SECONDS = 0.3
 """A step that takes less on the larger set is too short to tell how it grows."""
@@ -170,8 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(msgspec.json.encode(steps).decode())
         return
     if options.rows:
-        lines = options.rows.read_text(encoding="utf-8").splitlines()
-        rows = [msgspec.json.decode(line, type=ScaleRow) for line in lines]
+        rows = read_rows(options.rows)
     else:
         with tempfile.TemporaryDirectory() as temporary:
             work = options.work or Path(temporary)
@@ -179,6 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             most = options.most or math.inf
             slow = {part for (part, _), slope in exponents(rows).items() if slope > most}
             if slow:  # on a busy machine the same work takes now more of the CPU, now less
+                (work / ROWS).unlink()
                 rows += measure_all(work, sorted(options.sizes), sorted(slow))
     sizes = sorted({row.n for row in rows})
     for (part, step), slope in exponents(rows).items():
@@ -197,20 +200,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit("\n".join(wrong))
 
 
+def read_rows(file: Path) -> list[ScaleRow]:
+    """What was measured."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [msgspec.json.decode(line, type=ScaleRow) for line in lines]
+
+
 def measure_all(work: Path, sizes: Sequence[int], parts: Sequence[str]) -> list[ScaleRow]:
-    """All parts on all sizes."""
-    rows: list[ScaleRow] = []
+    """All parts on all sizes, but for what was measured in this folder before."""
+    rows = read_rows(work / ROWS) if (work / ROWS).exists() else []
+    done = {(row.part, row.n) for row in rows if not row.step}  # the row that comes last
+    rows = [row for row in rows if (row.part, row.n) in done]
+    rows = [row for row in rows if row.part in parts and row.n in sizes]
     for count in sizes:
         place = Place(folder=work / str(count), count=count)
         for part in parts:
-            if part in NEED_FILES and not place.photos.exists():
-                make_pictures(place)
-            if part == "epoch" and count > LARGEST_EPOCH:
+            if (part, count) in done or (part == "epoch" and count > LARGEST_EPOCH):
                 continue
+            if part in NEED_FILES and not place.whole.exists():
+                make_pictures(place)
+                place.whole.touch()
             for row in measure(part, place):
                 rows.append(row)
                 print(row, flush=True)
-                with (work / "rows.jsonl").open("a", encoding="utf-8") as file:
+                with (work / ROWS).open("a", encoding="utf-8") as file:
                     file.write(msgspec.json.encode(row).decode() + "\n")
     return rows
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 import record
+from beyond_memory import CACHE, FURTHER, EpochRow
 from record import Record
 from scale import MOST_EXPONENT, MOST_MEMORY, ScaleRow, exponents
 from scale_parts import PARTS
@@ -42,8 +43,8 @@ GPU_FLOPS = {32: 50e12, 224: 300e12}
 """Of one H100 in bfloat16 that would be reached: 5 and 30 % of its 989e12. An assumption."""
 
 
-def page(measured: Record) -> str:
-    """The whole page, Markdown."""
+def page(measured: Record, beyond: Record) -> str:
+    """The whole page, Markdown: how it grows, and an epoch over a cache beyond the memory."""
     rows = record.rows_of(measured, ScaleRow)
     return "\n\n".join(
         (
@@ -57,6 +58,7 @@ def page(measured: Record) -> str:
             STEPS,
             steps_table(rows),
             LIMITS,
+            beyond_memory(beyond),
             "## A billion pictures, on paper",
             *billion(rows),
         )
@@ -147,6 +149,25 @@ def steps_table(rows: Sequence[ScaleRow]) -> str:
                     )
                 )
     return table(["part", "step", "pictures", "CPU seconds", "peak MB", "exponent"], lines)
+
+
+def beyond_memory(measured: Record) -> str:
+    """What an epoch takes whose pages go while it runs."""
+    plain, thrown = record.rows_of(measured, EpochRow)
+    figures = {one.what: one for one in measured.figures}
+    return (
+        f"Measured: a cache of {figures[CACHE].in_words()}, in a process that could take no more"
+        f" than {figures[FURTHER].in_words()} of memory of its own beyond what it began with. While"
+        f" an epoch ran, the cache was thrown out of memory {thrown.thrown_out} times (by madvise"
+        " and fadvise, and not by a real want of memory, which nobody has tried). The epoch"
+        " ended in the same bits as an undisturbed one, with"
+        f" {thrown.cpu:g} s of the CPU in place of {plain.cpu:g} s; but it read"
+        f" {thrown.from_disk:,.0f} MB from the disk in place of {plain.from_disk:,.0f}: the rows of"
+        " a batch lie everywhere, and the system reads their neighbours with each. So a set that"
+        " is larger than the free memory trains, at the speed of the disk's random reads; put it"
+        f" on an SSD, or give the machine more memory. {measured.date},"
+        f" {measured.machine.in_words()}, `{measured.how}`."
+    )
 
 
 def charts(rows: Sequence[ScaleRow]) -> dict[str, bytes]:
@@ -310,10 +331,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write the page and its charts."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.parse_args(arguments)
-    measured = next(one for one in record.newest(record.RESULTS) if one.name == "scale")
+    newest = {one.name: one for one in record.newest(record.RESULTS)}
+    measured = newest["scale"]
     for name, png in charts(record.rows_of(measured, ScaleRow)).items():
         write_bytes(CHARTS[name], png)
-    write_text(PAGE, page(measured) + "\n")
+    write_text(PAGE, page(measured, newest["beyond_memory"]) + "\n")
     print(PAGE)
 
 

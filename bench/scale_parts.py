@@ -106,6 +106,11 @@ class Place:
         return self.folder / "photos"
 
     @property
+    def whole(self) -> Path:
+        """There when all pictures are."""
+        return self.folder / "photos.whole"
+
+    @property
     def data(self) -> Path:
         """What `prepare` makes of them."""
         return self.folder / "data"

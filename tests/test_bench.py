@@ -129,6 +129,31 @@ def test_what_grows_too_fast_is_named() -> None:
     assert [one.value for one in scale.figures_of(rows)[:4]] == [20, 10, 0.01, 1]
 
 
+def test_what_was_measured_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+
+    def measure(part: str, place: Place) -> list[scale.ScaleRow]:
+        measured.append((part, place.count))
+        if measured[-1] == ("b", 10):
+            raise SystemExit("stopped")
+        return [
+            scale.ScaleRow(part=part, step=step, n=place.count, seconds=1, cpu=1, memory=1, load=1)
+            for step in ("first", "")
+        ]
+
+    monkeypatch.setattr(scale, "measure", measure)
+    with pytest.raises(SystemExit, match="stopped"):
+        scale.measure_all(tmp_path, [10], ["a", "b"])
+    rows = scale.measure_all(tmp_path, [10, 20], ["a"])
+    assert measured == [("a", 10), ("b", 10), ("a", 20)]
+    assert [(row.part, row.step, row.n) for row in rows] == [
+        ("a", step, n) for n in (10, 20) for step in ("first", "")
+    ]
+    assert rows == scale.read_rows(tmp_path / scale.ROWS)
+
+
 def test_figures_are_rounded_and_stand_with_what_they_hang_on() -> None:
     assert record.figure("one", 1234.567).value == 1235
     assert record.figure("one", 123_456).value == 123_456

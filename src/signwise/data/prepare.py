@@ -36,7 +36,7 @@ from signwise.folders import output_folder
 from signwise.names import class_name
 from signwise.opening import MOST_PICTURE, read_regular
 from signwise.parallel import working_on
-from signwise.places import is_folder, join, located
+from signwise.places import is_folder, is_remote, join, located
 from signwise.report.data_page import data_page
 from signwise.results import Problem, to_json
 
@@ -264,7 +264,7 @@ def _why(root: Path, problems: list[Problem]) -> str | None:
         return None
     path, reason = problems[0]["path"], problems[0]["problem"]
     text = f"{len(problems):,} can't be used, the first is {path} ({reason})"
-    if not reason.startswith("no such file"):
+    if not reason.startswith("no such file") or is_remote(path):
         return text
     folder, name = os.path.split(root / path)
     with contextlib.suppress(OSError, ValueError):
