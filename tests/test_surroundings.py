@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from signwise import parallel
+from signwise.cli.main import main
 from signwise.data.manifest import load_data
 from signwise.data.pixels import cache_path, load_pixels
 from signwise.errors import SignwiseError
@@ -172,3 +173,18 @@ def test_the_work_is_done_whatever_the_streams_are(
     done = subprocess.run(["bash", "-c", f"{command} {closed}"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "d" / "data.json").is_file()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another operating system")
+def test_a_folder_that_is_gone_is_told(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["predict", str(folder / "toy.onnx"), str(folder / "photos")]) == 2
+    assert capsys.readouterr().err.startswith("error: the folder that you are in is gone: change")

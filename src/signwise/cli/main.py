@@ -5,6 +5,7 @@ Nothing heavy is imported before a verb runs, so that `signwise --help` answers 
 
 import contextlib
 import dataclasses
+import errno
 import inspect
 import io
 import os
@@ -61,6 +62,8 @@ def _run(arguments: list[str]) -> int:
         return _fail(in_flags(str(error), _verb(arguments)))
     except OSError as error:
         _discard_output()
+        if error.errno == errno.ENOENT and not error.filename:  # as os.getcwd has it
+            return _fail("the folder that you are in is gone: change into another one")
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}")
     except MemoryError:
