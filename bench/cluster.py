@@ -28,7 +28,7 @@ from signwise.inference.parts import Parts
 from signwise.runtime import available_cores
 
 ROUNDS = 3
-SHARD = 512
+SHARD = 256
 """Pictures of a shard."""
 SHARDS = 6
 """For each core."""
