@@ -1,16 +1,20 @@
 """Does the threshold of `known` hold on new pictures? The demo, many seeds, several sizes.
 
-    python bench/threshold.py [--seeds 20] [--validation 60 120 300] [--threads 1 2]
+    python bench/threshold.py [--seeds 20] [--validation 60 120 300] [--threads 1 2] [--rows FILE]
 
 Each run renders its own signs, trains with all defaults, and counts the test pictures that are
 rejected and the rendered pictures of no class that are wrongly accepted. A run holds where both are
-at most 5 %. The last line is one JSON document.
+at most 5 %. Each row is a line of FILE, so that the benchmark can be stopped and goes on. The last
+line is one JSON document.
 """
 
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+
+import msgspec
 
 import record
 import signwise
@@ -63,41 +67,51 @@ def run(validation: int, seed: int, threads: int, folder: Path) -> ThresholdRow:
     )
 
 
+def kept(file: Path | None) -> list[ThresholdRow]:
+    """The rows of earlier goes."""
+    if file is None or not file.exists():
+        return []
+    return [msgspec.json.decode(line, type=ThresholdRow) for line in file.read_bytes().splitlines()]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run every size with every seed and number of threads."""
     parser = record.arguments(__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--validation", type=int, nargs="+", default=[60, 120, 300])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rows", type=Path, help="where rows are kept")
     options = parser.parse_args(arguments)
-    rows: list[ThresholdRow] = []
-    for validation in options.validation:
-        for seed in range(options.seeds):
-            for threads in options.threads:
-                with tempfile.TemporaryDirectory() as folder:
-                    rows.append(run(validation, seed, threads, Path(folder)))
-                print(rows[-1], flush=True)
+    rows = kept(options.rows)
+    done = {(row.validation, row.seed, row.threads) for row in rows}
+    for one in product(options.validation, range(options.seeds), options.threads):
+        if one in done:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append(run(*one, Path(folder)))
+        print(rows[-1], flush=True)
+        if options.rows:
+            with options.rows.open("ab") as file:
+                file.write(msgspec.json.encode(rows[-1]) + b"\n")
     figures = []
-    for validation in options.validation:
-        for threads in options.threads:
-            own = [row for row in rows if (row.validation, row.threads) == (validation, threads)]
-            what = f"{validation} validation pictures, {threads} threads"
-            for name, value, spread in (
-                ("runs that hold", sum(row.holds for row in own), None),
-                ("rejected", sum(row.rejected for row in own), [row.rejected for row in own]),
-                ("accepted", sum(row.accepted for row in own), [row.accepted for row in own]),
-            ):
-                of = {"runs that hold": len(own), "rejected": sum(row.n for row in own)}.get(
-                    name, sum(row.unknown for row in own)
-                )
-                goal = GOAL * len(own) if name == "runs that hold" else None
-                one = record.figure(f"{what}: {name}", value, of=of, spread=spread, goal=goal)
-                figures.append(one)
+    for validation, threads in sorted({(row.validation, row.threads) for row in rows}):
+        own = [row for row in rows if (row.validation, row.threads) == (validation, threads)]
+        what = f"{validation} validation pictures, {threads} threads"
+        for name, value, of, spread in (
+            ("runs that hold", sum(row.holds for row in own), len(own), None),
+            ("rejected", sum(row.rejected for row in own), sum(row.n for row in own),
+             [row.rejected for row in own]),
+            ("accepted", sum(row.accepted for row in own), sum(row.unknown for row in own),
+             [row.accepted for row in own]),
+        ):  # fmt: skip
+            goal = GOAL * len(own) if name == "runs that hold" else None
+            figures.append(record.figure(f"{what}: {name}", value, of=of, spread=spread, goal=goal))
     record.finish(
         "threshold",
         options,
-        n=options.seeds,
-        counted="seeds of the demo for each number of validation pictures and threads",
+        n=len(rows),
+        counted="demos, each with a seed of its own for its number of pictures and threads",
+        how="bench/threshold.py --rows FILE",
         figures=figures,
         rows=rows,
     )
