@@ -25,6 +25,7 @@ ROW = Epoch(
 )
 FACTS = CheckpointFacts(
     history=(ROW,),
+    lowest_losses=(2e-8,),
     optimizer=OptimizerFacts(
         kind="Adam",
         numbers={"0.step": 3, "1.mu": 0.1},

@@ -32,7 +32,7 @@ def chosen(losses: dict[float, float], *, tolerance: float = 0.0) -> tuple[float
 
     start, tuned = network(1.0).state_dict(), network(5.0)
     shares = tuple(sorted(set(losses) - {0.0, 1.0}))
-    weights, fit = best_mixture(
+    found = best_mixture(
         tuned,
         Fit(loss=losses[1.0], accuracy=5.0),
         start,
@@ -42,7 +42,8 @@ def chosen(losses: dict[float, float], *, tolerance: float = 0.0) -> tuple[float
     )
     assert float(tuned.get_parameter("weight").detach()) == 5.0
     assert float(start["weight"]) == 1.0
-    return float(weights["weight"]), fit, asked
+    assert found.lowest_loss == min(losses.values())
+    return float(found.weights["weight"]), found.fit, asked
 
 
 @pytest.mark.parametrize("best", [0.0, 0.25, 0.5, 1.0])
@@ -70,7 +71,8 @@ def test_statistics_are_mixed_and_counters_are_not() -> None:
     start, tuned = network(1.0, mean=2.0, seen=3).state_dict(), network(5.0, mean=4.0, seen=9)
     bad = Fit(loss=9.0, accuracy=0.0)
     half = FineTuningConfig(mixtures=(0.5,))
-    found, _ = best_mixture(tuned, bad, start, bad, half, lambda _: Fit(loss=1.0, accuracy=1.0))
+    good = Fit(loss=1.0, accuracy=1.0)
+    found = best_mixture(tuned, bad, start, bad, half, lambda _: good).weights
     assert float(found["running_mean"]) == pytest.approx(3.0)
     assert int(found["num_batches_tracked"]) == 9
 
@@ -78,8 +80,7 @@ def test_statistics_are_mixed_and_counters_are_not() -> None:
 def test_without_shares_the_weights_stay_as_they_are() -> None:
     tuned, none = network(5.0), FineTuningConfig(mixtures=())
     fit, better = Fit(loss=9.0, accuracy=0.5), Fit(loss=1.0, accuracy=0.5)
-    weights, found = best_mixture(
-        tuned, fit, network(1.0).state_dict(), better, none, lambda _: better
-    )
-    assert found is fit
-    assert float(weights["weight"]) == 5.0
+    found = best_mixture(tuned, fit, network(1.0).state_dict(), better, none, lambda _: better)
+    assert found.fit is fit
+    assert found.lowest_loss == 9.0
+    assert float(found.weights["weight"]) == 5.0

@@ -77,7 +77,11 @@ def follow(state: TrainState, steps: range) -> None:
 def through_a_file(state: TrainState, file: Path) -> SavedState:
     """What `save_state` gives, as a checkpoint's file gives it back."""
     saved = save_state(state)
-    save_tensors(file, saved.tensors, CheckpointFacts(history=(), optimizer=saved.optimizer))
+    save_tensors(
+        file,
+        saved.tensors,
+        CheckpointFacts(history=(), lowest_losses=(), optimizer=saved.optimizer),
+    )
     facts = load_facts(file, CheckpointFacts)
     return SavedState(tensors=load_tensors(file), optimizer=facts.optimizer)
 

@@ -12,7 +12,7 @@ from torch import nn
 from torchvision import models
 
 import signwise
-from signwise.config import FineTuningConfig
+from signwise.config import FineTuningConfig, ResolvedConfig
 from signwise.errors import SignwiseError
 from signwise.results import Epoch, read_history
 from signwise.training import features, loop, stages
@@ -283,14 +283,26 @@ def test_when_a_run_is_done() -> None:
     given = settings(weights="signs", epochs=4)
     usual = replace(given, fine_tuning=FineTuningConfig(always=False))
     history = [epoch(number, 0.5 + number / 10) for number in range(5)]
-    assert not is_done([], given, staged=True)
-    assert [is_done(history[:n], given, staged=True) for n in range(1, 6)] == [False] * 4 + [True]
-    assert [is_done(history[:n], usual, staged=True) for n in range(1, 4)] == [False, False, True]
-    assert not is_done(history[:4], usual, staged=False)
+    losses = [row.val_loss for row in history]
+
+    def done(settings: ResolvedConfig, count: int, *, staged: bool = True) -> bool:
+        return is_done(history[:count], losses[:count], settings, staged=staged)
+
+    assert not done(given, 0)
+    assert [done(given, count) for count in range(1, 6)] == [False] * 4 + [True]
+    assert [done(usual, count) for count in range(1, 4)] == [False, False, True]
+    assert not done(usual, 4, staged=False)
     right = [epoch(0, 0.5, accuracy=1)]
-    assert is_done(right, usual, staged=True)
-    assert not is_done(right, given, staged=True)
-    assert is_done(history[:1], replace(given, freeze=True), staged=True)
+    assert is_done(right, [0.5], usual, staged=True)
+    assert not is_done(right, [0.5], given, staged=True)
+    assert done(replace(given, freeze=True), 1)
+
+
+def test_fine_tuning_goes_on_while_any_mixture_gains_though_stage_one_is_still_kept() -> None:
+    usual = settings(weights="signs", fine_tuning=FineTuningConfig(always=False, patience=2))
+    history = [epoch(number, 0.5) for number in range(4)]
+    assert not is_done(history, [0.5, 0.49, 0.485, 0.48], usual, staged=True)
+    assert is_done(history, [0.5, 0.48, 0.485, 0.49], usual, staged=True)
 
 
 @pytest.fixture

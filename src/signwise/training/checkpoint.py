@@ -22,6 +22,8 @@ class CheckpointFacts:
     """What last.safetensors holds beside its tensors."""
 
     history: tuple[Epoch, ...]
+    lowest_losses: tuple[float, ...]
+    """Of each epoch, the lowest validation loss of any mixture with stage one."""
     optimizer: OptimizerFacts
 
 

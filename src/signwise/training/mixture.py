@@ -9,6 +9,7 @@ from the pre-trained weights costs some of what they know of pictures of no clas
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -19,6 +20,16 @@ Weights = Mapping[str, Tensor]
 """A network's `state_dict`."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """Weights, and how well they fit the validation pictures."""
+
+    weights: Weights
+    fit: Fit
+    lowest_loss: float
+    """Of all that were measured: whether fine-tuning still learns shows there first."""
+
+
 def best_mixture(
     tuned: nn.Module,
     fit: Fit,
@@ -26,15 +37,15 @@ def best_mixture(
     start_fit: Fit,
     config: FineTuningConfig,
     measure: Callable[[nn.Module], Fit],
-) -> tuple[Weights, Fit]:
-    """The weights to take between `start`, from before fine-tuning, and `tuned`; and their fit.
+) -> Mixture:
+    """The weights to take between `start`, from before fine-tuning, and `tuned`.
 
     Of those whose loss is within `config.tolerance` of the lowest, the nearest to `start`; they are
     `start` and `tuned`, whose fits are given, and the mixtures of both.
     """
     own = tuned.state_dict()
     if not config.mixtures:
-        return own, fit
+        return Mixture(weights=own, fit=fit, lowest_loss=fit.loss)
     network = deepcopy(tuned)
 
     def mixed(share: float) -> Weights:
@@ -49,7 +60,8 @@ def best_mixture(
     for share in config.mixtures:
         network.load_state_dict(mixed(share))
         fits[share] = measure(network)
-    enough = min(found.loss for found in fits.values()) * (1 + config.tolerance)
+    lowest = min(found.loss for found in fits.values())
+    enough = lowest * (1 + config.tolerance)
     chosen = min(share for share, found in fits.items() if found.loss <= enough)
     weights = {0.0: start, 1.0: own}.get(chosen) or mixed(chosen)
-    return weights, fits[chosen]
+    return Mixture(weights=weights, fit=fits[chosen], lowest_loss=lowest)

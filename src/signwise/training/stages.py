@@ -36,7 +36,7 @@ from signwise.training.checkpoint import (
 from signwise.training.features import can_fit_head, fit_stage_one
 from signwise.training.head import head_name
 from signwise.training.loop import Fit, run_epoch, validate
-from signwise.training.mixture import best_mixture
+from signwise.training.mixture import Mixture, best_mixture
 from signwise.training.optim import SavedState, TrainState, load_state, make_train_state, save_state
 from signwise.training.pools import TrainingData
 from signwise.training.tracking import Tracker
@@ -88,14 +88,14 @@ def fit(
                 network, data, settings, device, kept_in=prepared.directory, key=key
             )
             with ranks.together():
-                log.add(epoch, network.state_dict())
+                log.add(epoch, network.state_dict(), epoch.val_loss)
         state = make_train_state(network, settings, body_share)
         if staged:
             # Of several processes the others have the fitted head only now.
             start = {name: value.clone() for name, value in network.state_dict().items()}
             with ranks.together():
                 log.save(state, start)
-    if is_done(log.history, settings, staged=staged):
+    if is_done(log.history, log.lowest_losses, settings, staged=staged):
         return log.history
     if log.history and settings.time_limit is not None:
         # An epoch of the whole network takes about thrice what its features took.
@@ -124,21 +124,22 @@ def _fine_tune(
     `start`: the weights of stage one, empty where there is none.
     """
     steps = steps_in_epoch(len(data.train), settings.batch_size)
-    done = log.history[-1].epoch if log.history else 0
+    first = log.history[-1].epoch + 1 if log.history else 1
     saved_at, cost = time.perf_counter(), 0.0
     with track("training", settings.epochs * steps) as advance:
-        advance(done * steps)
-        for number in range(done + 1, settings.epochs + 1):
+        advance((first - 1) * steps)
+        for number in range(first, settings.epochs + 1):
             epoch = run_epoch(state, data, settings, number, device, advance=advance)
-            epoch, weights = _mixed(state, epoch, start, log.history, data, settings, device)
+            epoch, mixture = _mixed(state, epoch, start, log.history, data, settings, device)
             epoch = ranks.agreed(epoch)
             with ranks.together():
-                log.add(epoch, weights)
+                log.add(epoch, mixture.weights, mixture.lowest_loss)
             now = time.perf_counter()
             late = settings.time_limit is not None and (
                 now - began + epoch.seconds + FINISH_SECONDS > settings.time_limit
             )
-            ends = is_done(log.history, settings, staged=staged) or ranks.agreed(late)
+            done = is_done(log.history, log.lowest_losses, settings, staged=staged)
+            ends = done or ranks.agreed(late)
             with ranks.together():
                 if ends or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
                     log.save(state, start)
@@ -157,14 +158,16 @@ def _mixed(
     data: TrainingData,
     settings: ResolvedConfig,
     device: torch.device,
-) -> tuple[Epoch, Mapping[str, Tensor]]:
-    """An epoch's weights, mixed with stage one's where that validates better, and its figures."""
+) -> tuple[Epoch, Mixture]:
+    """What an epoch came to, mixed with stage one if there is one; its row with these figures."""
+    fit = fit_of_row(epoch)
     if not start:
-        return epoch, state.averaged.state_dict()
+        own = state.averaged.state_dict()
+        return epoch, Mixture(weights=own, fit=fit, lowest_loss=fit.loss)
     begun = time.perf_counter()
-    weights, found = best_mixture(
+    mixture = best_mixture(
         state.averaged,
-        fit_of_row(epoch),
+        fit,
         start,
         fit_of_row(history[0]),
         settings.fine_tuning,
@@ -172,11 +175,11 @@ def _mixed(
     )
     mixed = replace(
         epoch,
-        val_loss=found.loss,
-        val_accuracy=found.accuracy,
+        val_loss=mixture.fit.loss,
+        val_accuracy=mixture.fit.accuracy,
         seconds=epoch.seconds + time.perf_counter() - begun,
     )
-    return mixed, weights
+    return mixed, mixture
 
 
 def fit_of_row(epoch: Epoch) -> Fit:
@@ -184,11 +187,18 @@ def fit_of_row(epoch: Epoch) -> Fit:
     return Fit(loss=epoch.val_loss, accuracy=epoch.val_accuracy)
 
 
-def is_done(history: Sequence[Epoch], settings: ResolvedConfig, *, staged: bool) -> bool:
+def is_done(
+    history: Sequence[Epoch],
+    lowest_losses: Sequence[float],
+    settings: ResolvedConfig,
+    *,
+    staged: bool,
+) -> bool:
     """Whether a run has no further epoch to train.
 
     Fine-tuning that nobody asked for by `epochs` is left out where stage one makes no mistake on
-    the validation pictures, and ends where it no longer helps.
+    the validation pictures, and ends where it no longer helps: where the lowest loss of any
+    mixture, one for each row of the history, has not fallen for a while.
     """
     if not history:
         return False
@@ -197,8 +207,8 @@ def is_done(history: Sequence[Epoch], settings: ResolvedConfig, *, staged: bool)
         return True
     if not staged or settings.fine_tuning.always:
         return False
-    best = min(history, key=lambda row: row.val_loss)
-    return history[0].val_accuracy == 1 or last - best.epoch >= settings.fine_tuning.patience
+    since = len(lowest_losses) - 1 - int(np.argmin(lowest_losses))
+    return history[0].val_accuracy == 1 or since >= settings.fine_tuning.patience
 
 
 def still_improving(history: Sequence[Epoch]) -> str | None:
@@ -236,6 +246,7 @@ class _Log:
         on_epoch: Callable[[Epoch], None],
     ) -> None:
         self.history: list[Epoch] = []
+        self.lowest_losses: list[float] = []
         self._on_epoch = on_epoch
         self._out, self._settings, self._tracker = out, settings, tracker
         self._best: _Best | None = None
@@ -249,20 +260,22 @@ class _Log:
         start = {name.removeprefix(STAGE_ONE): tensors.pop(name) for name in names}
         load_state(state, SavedState(tensors=tensors, optimizer=saved.optimizer))
         self.history = list(saved.history)
+        self.lowest_losses = list(saved.lowest_losses)
         # The best weights may be newer than the checkpoint: a kill fell between the two writes.
         self._best_loss = load_facts(self._out / BEST, BestFacts).val_loss
         # A kill may have fallen between the checkpoint and the history, too.
         self._write_history()
         return start
 
-    def add(self, epoch: Epoch, weights: Mapping[str, Tensor]) -> None:
-        """Note an epoch, and its weights where they are the best."""
+    def add(self, epoch: Epoch, weights: Mapping[str, Tensor], lowest_loss: float) -> None:
+        """Note an epoch, its weights where they are the best, and any mixture's lowest loss."""
         if not np.isfinite(epoch.train_loss + epoch.val_loss):
             raise SignwiseError(
                 f"the loss is no number any more in epoch {epoch.epoch}: lower `learning_rate` in "
                 "a new run"
             )
         self.history.append(epoch)
+        self.lowest_losses.append(lowest_loss)
         if not ranks.writes():
             return
         self._tracker.epoch(epoch)
@@ -286,7 +299,11 @@ class _Log:
             save_tensors(self._out / BEST, self._best.weights, self._best.facts)
             self._best = None
         saved = save_state(state)
-        facts = CheckpointFacts(history=tuple(self.history), optimizer=saved.optimizer)
+        facts = CheckpointFacts(
+            history=tuple(self.history),
+            lowest_losses=tuple(self.lowest_losses),
+            optimizer=saved.optimizer,
+        )
         first = {STAGE_ONE + name: value for name, value in start.items()}
         save_tensors(self._out / LAST, saved.tensors | first, facts)
 
