@@ -43,6 +43,11 @@ def test_class_folders(tmp_path: Path) -> None:
     assert found.skipped == {}
 
 
+def test_other_columns_of_a_csv_may_share_a_name(tmp_path: Path) -> None:
+    found = listed(tmp_path, "path,label,Note,note, NOTE\n1.png,a,x,y,z\n2.png,b,x,y,z\n")
+    assert columns(found, "path", "label") == [("1.png", "a"), ("2.png", "b")]
+
+
 def test_the_root_is_where_a_link_leads(tmp_path: Path) -> None:
     fill(tmp_path / "real", "a/1.png", "all.csv")
     (tmp_path / "real" / "all.csv").write_text("path,label\na/1.png,a\n")

@@ -117,6 +117,8 @@ def _list_csv(source: Folder, root: Folder, skipped: Counter[str]) -> pd.DataFra
                 f"{source} has {found or 'no'} column{'s' * (found > 1)} {name}: its first line "
                 "must name it once, and commas stand between the columns"
             )
+    # Others may have a name in common, once it is in lower case.
+    table = table.loc[:, ~table.columns.duplicated()]
     table = table.reindex(columns=["path", "label", "group", "split"], fill_value="").astype(object)
     for name in ("path", "group"):
         table[name] = table[name].str.strip()
