@@ -303,8 +303,9 @@ def render_negatives(
 ) -> Pixels:
     """Photos (count, size, size, 3) of what is none of the excluded designs, uint8 RGB.
 
-    Other signs of the world, signs that no country has, parts of signs, and scenes without a sign.
-    Picture i depends on the size, seed, exclude and i alone. Raises SignwiseError where `exclude`
+    Other signs of the world, signs that no country has, parts of signs, and scenes without a sign;
+    for the kind `photos`, solid things for the most part. Picture i depends on the size, seed,
+    exclude, kind and i alone. Raises SignwiseError where `exclude`
     names what is no design.
     """
     excluded = frozenset(check_design(name) for name in exclude)

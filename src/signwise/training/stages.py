@@ -160,7 +160,7 @@ def _mixed(
     device: torch.device,
 ) -> tuple[Epoch, Mixture]:
     """What an epoch came to, mixed with stage one if there is one; its row with these figures."""
-    fit = fit_of_row(epoch)
+    fit = _fit_of_row(epoch)
     if not start:
         own = state.averaged.state_dict()
         return epoch, Mixture(weights=own, fit=fit, lowest_loss=fit.loss)
@@ -169,7 +169,7 @@ def _mixed(
         state.averaged,
         fit,
         start,
-        fit_of_row(history[0]),
+        _fit_of_row(history[0]),
         settings.fine_tuning,
         partial(validate, data=data, device=device),
     )
@@ -182,7 +182,7 @@ def _mixed(
     return mixed, mixture
 
 
-def fit_of_row(epoch: Epoch) -> Fit:
+def _fit_of_row(epoch: Epoch) -> Fit:
     """The fit to the validation pictures that a row of the history tells."""
     return Fit(loss=epoch.val_loss, accuracy=epoch.val_accuracy)
 
