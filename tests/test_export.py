@@ -400,6 +400,7 @@ def test_what_can_not_be_exported(
     assert "is of no run" in said(alone, "triton")
     assert "model.safetensors" in said(alone, "torch", *own)
     assert "is an export already" in said(exported("openvino").out, "triton", *own)
+    assert "is in int8 already" in said(exported("onnx-int8").out, "onnx-int8", *own)
     assert "prepared" in said(alone, "triton", "--data", prepared.parent / "photos")
     other = toy_folder(tmp_path / "photos", ("dog", "cat"))
     signwise.prepare(other, tmp_path / "other", image_size=16)

@@ -28,14 +28,16 @@ def quantise(model: ModelFile, out: Path, pixels: Pixels) -> Path:
     Weights are signed, by channel, activations not. The ranges of activations are those over
     `pixels`, uint8 (N, S, S, 3): a few hundred pictures as the model's training saw. Weights have 7
     bits, so that sums of two products can't saturate 16 bits on processors without VNNI. Raises
-    SignwiseError without pictures.
+    SignwiseError without pictures, and for a model that is in int8 already.
     """
     if not len(pixels):
         raise SignwiseError("onnx-int8: pictures are wanted, to learn the ranges from")
+    floating = onnx.load_model_from_string(model.content)
+    if any(node.op_type == "QuantizeLinear" for node in floating.graph.node):
+        raise SignwiseError(f"{model.path} is in int8 already: deploy it as it is")
     onnx_runtime()
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-    floating = onnx.load_model_from_string(model.content)
     path = out / MODEL_FILE
     with tempfile.TemporaryDirectory() as scratch, atomic_path(path) as temporary, _quiet():
         # As a file: ONNX Runtime 1.18 fails on a model in memory.
