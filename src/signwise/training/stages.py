@@ -104,25 +104,27 @@ def fit(
         needed = time.perf_counter() - began + guess + FINISH_SECONDS
         if ranks.agreed(needed > settings.time_limit):
             return log.history
-    _fine_tune(state, start, data, settings, device, log, began, staged=staged)
+    task = _FineTuning(data=data, settings=settings, device=device, began=began, start=start)
+    _fine_tune(state, task, log)
     return log.history
 
 
-def _fine_tune(
-    state: TrainState,
-    start: Mapping[str, Tensor],
-    data: TrainingData,
-    settings: ResolvedConfig,
-    device: torch.device,
-    log: "_Log",
-    began: float,
-    *,
-    staged: bool,
-) -> None:
-    """Train the whole network, from the epoch after the last one that is logged.
+@dataclass(frozen=True, kw_only=True)
+class _FineTuning:
+    """What every epoch of the whole network needs."""
 
-    `start`: the weights of stage one, empty where there is none.
-    """
+    data: TrainingData
+    settings: ResolvedConfig
+    device: torch.device
+    began: float
+    """When the command did, by `time.perf_counter`."""
+    start: Mapping[str, Tensor]
+    """The weights of stage one, empty where there is none."""
+
+
+def _fine_tune(state: TrainState, task: _FineTuning, log: "_Log") -> None:
+    """Train the whole network, from the epoch after the last one that is logged."""
+    data, settings, device = task.data, task.settings, task.device
     steps = steps_in_epoch(len(data.train), settings.batch_size)
     first = log.history[-1].epoch + 1 if log.history else 1
     saved_at, cost = time.perf_counter(), 0.0
@@ -130,19 +132,19 @@ def _fine_tune(
         advance((first - 1) * steps)
         for number in range(first, settings.epochs + 1):
             epoch = run_epoch(state, data, settings, number, device, advance=advance)
-            epoch, mixture = _mixed(state, epoch, start, log.history, data, settings, device)
+            epoch, mixture = _mixed(state, epoch, log.history, task)
             epoch = ranks.agreed(epoch)
             with ranks.together():
                 log.add(epoch, mixture.weights, mixture.lowest_loss)
             now = time.perf_counter()
             late = settings.time_limit is not None and (
-                now - began + epoch.seconds + FINISH_SECONDS > settings.time_limit
+                now - task.began + epoch.seconds + FINISH_SECONDS > settings.time_limit
             )
-            done = is_done(log.history, log.lowest_losses, settings, staged=staged)
+            done = is_done(log.history, log.lowest_losses, settings, staged=bool(task.start))
             ends = done or ranks.agreed(late)
             with ranks.together():
                 if ends or cost < CHECKPOINT_TIME_SHARE * (now - saved_at):
-                    log.save(state, start)
+                    log.save(state, task.start)
                     saved_at = time.perf_counter()
                     cost = saved_at - now
             if ends:
@@ -151,27 +153,21 @@ def _fine_tune(
 
 
 def _mixed(
-    state: TrainState,
-    epoch: Epoch,
-    start: Mapping[str, Tensor],
-    history: Sequence[Epoch],
-    data: TrainingData,
-    settings: ResolvedConfig,
-    device: torch.device,
+    state: TrainState, epoch: Epoch, history: Sequence[Epoch], task: _FineTuning
 ) -> tuple[Epoch, Mixture]:
     """What an epoch came to, mixed with stage one if there is one; its row with these figures."""
     fit = _fit_of_row(epoch)
-    if not start:
+    if not task.start:
         own = state.averaged.state_dict()
         return epoch, Mixture(weights=own, fit=fit, lowest_loss=fit.loss)
     begun = time.perf_counter()
     mixture = best_mixture(
         state.averaged,
         fit,
-        start,
+        task.start,
         _fit_of_row(history[0]),
-        settings.fine_tuning,
-        partial(validate, data=data, device=device),
+        task.settings.fine_tuning,
+        partial(validate, data=task.data, device=task.device),
     )
     mixed = replace(
         epoch,
