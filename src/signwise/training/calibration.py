@@ -52,17 +52,17 @@ def calibrate(
     than they are: by the logarithm of the weights where it has learned the frequencies, by less
     where it tells the classes apart without them. That share, 0 to 1, is fitted beside the
     temperature (a bias of one parameter; of K in Alexandari et al., "Maximum Likelihood with
-    Bias-Corrected Calibration is Hard-To-Beat at Label Shift Adaptation", 2020). The targets are
-    Platt's, (n + 1) / (n + 2) for a class's own n pictures ("Probabilistic Outputs for Support
-    Vector Machines", 1999, section 2.2), so that a set without a mistake gives a confidence that
-    its size can back, and not certainty; each mistake tells more of that than the size does, and
-    so the doubt is divided by one more than there are.
+    Bias-Corrected Calibration is Hard-To-Beat at Label Shift Adaptation", 2020). The targets are as
+    if half a mistake more were made in one picture more (Jeffreys' prior of a rate; in Platt,
+    "Probabilistic Outputs for Support Vector Machines", 1999, section 2.2, it is a whole one a
+    class), so that a set without a mistake gives a confidence that its size can back, and not
+    certainty; each mistake tells more of that than the size does, and so the doubt is divided by
+    one more than there are.
     """
     count, classes = logits.shape
-    own = np.bincount(labels, minlength=classes)[labels]
     mistakes = int((logits.argmax(1) != labels).sum())
-    doubt = 1 / (own + 2) / (1 + mistakes)
-    targets = np.repeat((doubt / max(classes - 1, 1))[:, None], classes, 1)
+    doubt = 0.5 / (count + 1) / (1 + mistakes)
+    targets = np.full((count, classes), doubt / max(classes - 1, 1))
     targets[np.arange(count), labels] = 1 - doubt
     added = np.log(np.asarray(class_weights, np.float64))
     added -= added.mean()  # the same for every class changes no probability
