@@ -31,13 +31,17 @@ class BatchRenorm2d(nn.BatchNorm2d):
         found = None if ranks.count() == 1 else batch_statistics(input)
         with torch.no_grad():
             if found is None:
-                wide = input.to(torch.promote_types(input.dtype, torch.float32))
-                variance, mean = torch.var_mean(wide, (0, 2, 3), correction=0)
+                # Batch norm's own kernel: var_mean over these three sides took a third of an epoch.
+                _, mean, sharpness = torch.native_batch_norm(
+                    input, None, None, None, None, training=True, momentum=0.0, eps=self.eps
+                )
+                variance = (sharpness.square().reciprocal() - self.eps).clamp(min=0)
             else:
                 variance, mean = found.variance, found.mean
-            sharpness = (self.running_var + self.eps).rsqrt()
-            ratio = (variance + self.eps).sqrt() * sharpness
-            shift = (mean - self.running_mean) * sharpness
+                sharpness = (variance + self.eps).rsqrt()
+            running_sharpness = (self.running_var + self.eps).rsqrt()
+            ratio = running_sharpness / sharpness
+            shift = (mean - self.running_mean) * running_sharpness
         weight, bias = self.weight * ratio, self.weight * shift + self.bias
         if found is None:
             output = functional.batch_norm(
