@@ -188,8 +188,8 @@ def test_what_a_store_is_not_for_is_said(model: Path, there: str, tmp_path: Path
             signwise.prepare(source, tmp_path / "data")
     with pytest.raises(SignwiseError, match=r"^`data` s3://signs/gone does not exist"):
         signwise.evaluate(model, "s3://signs/gone", out=tmp_path / "measured")
-    with pytest.raises(SignwiseError, match=r"^`out` s3://signs/data is in a store"):
-        signwise.prepare(there, "s3://signs/data", group="(.*)")
+    with pytest.raises(SignwiseError, match=r"^`out` s3://signs/heat is in a store"):
+        signwise.explain(model, there, out=Path("s3://signs/heat"))
     assert not Path("s3:").exists()
 
 
