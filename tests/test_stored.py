@@ -70,8 +70,7 @@ def test_prepare_writes_the_same_bytes_into_a_store_and_replaces_its_own(
 ) -> None:
     for config in (
         PrepareConfig(image_size=16, shards=True, copy=True),
-        PrepareConfig(image_size=24, seed=1, copy=True),
-        PrepareConfig(image_size=16),
+        PrepareConfig(image_size=24, seed=1),
     ):
         near = signwise.prepare(photos, tmp_path / "data", config)
         far = signwise.prepare(photos, f"{place}/", config)
@@ -82,7 +81,7 @@ def test_prepare_writes_the_same_bytes_into_a_store_and_replaces_its_own(
         write_remote(f"{place}/notes.txt", b"the user's")  # in an own folder it stays, as here
         (tmp_path / "data" / "notes.txt").write_bytes(b"the user's")
     assert [entry.base_name for entry in store.get_file_info(_within(place))] == [
-        ".signwise", "data.json", "flagged.csv", "manifest.csv", "notes.txt", "pixels-16.npy",
+        ".signwise", "data.json", "flagged.csv", "manifest.csv", "notes.txt", "pixels-24.npy",
         "report.html",
     ]  # fmt: skip
 
@@ -169,12 +168,12 @@ def test_a_block_that_fails_leaves_the_store_as_it_was(place: str) -> None:
 
 
 def test_what_is_put_in_half_is_not_taken_for_whole(
-    photos: Path, place: str, monkeypatch: pytest.MonkeyPatch
+    photos: Path, model: Path, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signwise.prepare(photos, place, image_size=16)
 
     def lost(path: Path, where: str) -> None:
-        if path.suffix == ".npy":
+        if path.name == "manifest.csv":
             raise Unreachable(f"{where} can't be reached")
         put_file(path, where)
 
@@ -182,9 +181,11 @@ def test_what_is_put_in_half_is_not_taken_for_whole(
         patch.setattr(folders, "put_file", lost)
         for out in (place, f"{place}/new"):
             with pytest.raises(Unreachable):
-                signwise.prepare(photos, out, image_size=24)
+                signwise.prepare(photos, out, image_size=24, copy=True)
             with pytest.raises(SignwiseError, match=r"it has no data\.json"):
                 signwise.load_data(out)
+            with pytest.raises(SignwiseError, match=r"it has no data\.json"):
+                signwise.evaluate(model, out, out=tmp_path / "measured")
     for out in (place, f"{place}/new"):
         signwise.prepare(photos, out, image_size=24)
         assert signwise.load_data(out).image_size == 24

@@ -25,6 +25,7 @@ from signwise.places import (
     SCHEMES,
     fetch_file,
     files_below,
+    is_file,
     is_remote,
     join,
     list_remote,
@@ -202,13 +203,22 @@ def check_own(out: str, names: Iterable[str], kind: str) -> None:
     found = {name for name in names if name not in (LOCK, HOLDER) and not fnmatchcase(name, LEFT)}
     if not found:
         return
-    owner = read_record(join(out, MARKER), _Marker).kind if MARKER in found else None
+    owner = _owner(out) if MARKER in found else None
     if owner is None:
         raise SignwiseError(
             f"{out} holds files that signwise did not write: give `out` a new folder"
         )
     if owner != kind:
         raise SignwiseError(f"{out} holds signwise {owner} output: give `out` another folder")
+
+
+def is_output(folder: str | Path, kind: str) -> bool:
+    """Whether a folder, here or in a store, is output of this kind, whole or not."""
+    return is_file(join(str(folder), MARKER)) and _owner(str(folder)) == kind
+
+
+def _owner(folder: str) -> str:
+    return read_record(join(folder, MARKER), _Marker).kind
 
 
 def check_here(out: Path) -> None:

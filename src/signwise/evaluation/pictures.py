@@ -16,6 +16,7 @@ from signwise.data.scan import scan
 from signwise.data.walk import Folder, inside
 from signwise.errors import SignwiseError
 from signwise.files import real_path, scratch_folder
+from signwise.folders import is_output
 from signwise.opening import is_no_input
 from signwise.places import entry_of, is_file, is_folder, is_remote, located
 from signwise.results import Problem
@@ -112,7 +113,8 @@ def read_pictures(
             f"`data` {data} {is_no_input(folder)}: give what prepare wrote, class folders or a CSV"
         )
     with scratch_folder() as scratch:
-        if any(is_file(inside(folder, name)) for name in (FACTS, MANIFEST)):
+        files = (FACTS, MANIFEST)
+        if any(is_file(inside(folder, name)) for name in files) or is_output(folder, "data"):
             yield _prepared(folder, split, classes, size, scratch)
         else:
             yield _folder(folder, split, classes, size, scratch / "pixels.npy")
