@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.fs
 import pytest
+import torch
 
 import signwise
 from signwise import folders
@@ -24,6 +25,7 @@ from signwise.places import (
     remove_remote,
     write_remote,
 )
+from signwise.training.checkpoint import load_tensors
 from store import BUCKET, running_store, upload
 from toy import toy_folder, toy_model, toy_unknown
 
@@ -100,7 +102,7 @@ def test_evaluate_writes_the_same_bytes_and_keeps_an_earlier_one(
     signwise.prepare(photos, f"{place}/data", image_size=16)
     other = toy_model(tmp_path / "other.onnx", size=16, sharpness=10.0)
     out = f"{place}/measured"
-    rounds: list[tuple[Path, bool]] = [(model, False), (other, True), (other, False)]
+    rounds: list[tuple[Path, bool]] = [(model, True), (other, False)]
     for used, with_unknown in rounds:
         near, far = (
             signwise.evaluate(used, data, out=where, unknown=others if with_unknown else None)
@@ -240,6 +242,7 @@ def test_data_that_can_t_be_kept_is_said(
             signwise.load_data(store_place)
 
 
+@pytest.mark.nightly
 @pytest.mark.numeric
 def test_train_on_data_in_a_store_gives_the_same_model(
     toy_net: str, trained_run: Path, prepared: Path, place: str, tmp_path: Path
@@ -247,32 +250,42 @@ def test_train_on_data_in_a_store_gives_the_same_model(
     from toy_training import QUICK
 
     assert toy_net == QUICK.model
-    photos = prepared.parent / "photos"
-    signwise.prepare(photos, place, image_size=16)
+    signwise.prepare(prepared.parent / "photos", place, image_size=16)
     run = tmp_path / "run"
     signwise.train(place, run, QUICK, epochs=6, keep_known=0.75)
     assert (run / "model.onnx").read_bytes() == (trained_run / "model.onnx").read_bytes()
-    assert json.loads((run / "config.json").read_text())["data"] == place
-    with pytest.raises(
-        SignwiseError, match=f"^`out` {place}-run is in a store, where only predict,"
-    ):
-        signwise.train(place, f"{place}-run", QUICK)
 
 
 @pytest.mark.usefixtures("toy_net", "unfinished")
-def test_train_takes_pictures_of_no_class_from_a_store(
-    prepared: Path, place: str, store: pyarrow.fs.S3FileSystem, tmp_path: Path
+def test_train_takes_data_and_pictures_of_no_class_from_a_store(
+    photos: Path, place: str, store: pyarrow.fs.S3FileSystem, tmp_path: Path
 ) -> None:
     from toy_training import QUICK
 
-    unknown = upload(store, toy_unknown(tmp_path / "others"), Path(place).name)
-    with pytest.raises(SignwiseError, match=r"^finished$"):
-        signwise.train(prepared, tmp_path / "run", QUICK, unknown=unknown, epochs=1)
-    listed = (tmp_path / "run" / "unknown.csv").read_text().splitlines()[1:]
-    assert len(listed) == 8
-    assert all(line.startswith(f"{unknown}/0000") for line in listed)
+    data, unknown = f"{place}/data", f"{place}/others"
+    signwise.prepare(photos, tmp_path / "data", image_size=16)
+    signwise.prepare(photos, data, image_size=16)
+    upload(store, toy_unknown(tmp_path / "others"), f"{Path(place).name}/others")
+    for source, others, run in (
+        (data, unknown, tmp_path / "far"),
+        (tmp_path / "data", str(tmp_path / "others"), tmp_path / "near"),
+    ):
+        with pytest.raises(SignwiseError, match=r"^finished$"):
+            signwise.train(source, run, QUICK, unknown=others, epochs=1)
+    far, near = (tmp_path / name / "model.safetensors" for name in ("far", "near"))
+    assert load_tensors(far).keys() == load_tensors(near).keys()
+    for name, tensor in load_tensors(far).items():
+        assert torch.equal(tensor, load_tensors(near)[name])
+    listed = (tmp_path / "far" / "unknown.csv").read_text()
+    assert (
+        listed.replace(unknown, str(tmp_path / "others"))
+        == (tmp_path / "near" / "unknown.csv").read_text()
+    )
+    assert json.loads((tmp_path / "far" / "config.json").read_text())["data"] == data
     with pytest.raises(SignwiseError, match=f"^`unknown` {unknown}/gone is no folder"):
-        signwise.train(prepared, tmp_path / "other", QUICK, unknown=f"{unknown}/gone")
+        signwise.train(data, tmp_path / "other", QUICK, unknown=f"{unknown}/gone")
+    with pytest.raises(SignwiseError, match=f"^`out` {place}/run is in a store, where only pred"):
+        signwise.train(data, f"{place}/run", QUICK)
 
 
 def test_the_command_line_takes_and_names_places_in_a_store(
