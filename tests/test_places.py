@@ -210,7 +210,9 @@ def test_google_s_store_goes_the_same_way(
     there = "gs://signs/in"
     result = signwise.predict(model, there, out="gs://signs/out")
     assert moved(result.rows, there, str(folder)) == signwise.predict(model, folder).rows
-    signwise.prepare(there, tmp_path / "data", group="(.*)")
+    (tmp_path / "signs" / "data").mkdir()  # which a store need not have
+    prepared = signwise.prepare(there, "gs://signs/data", group="(.*)", image_size=16)
+    assert signwise.load_data(prepared.out).image_size == 16
     # By itself it would ask for a quarter of an hour.
     assert asked == [{"retry_time_limit": timedelta(seconds=places.PATIENCE_SECONDS)}]
     places._system.cache_clear()

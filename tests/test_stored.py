@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,23 @@ def test_data_is_fetched_once_and_only_what_is_needed(
         signwise.load_data(place)
     assert [path.is_file() for path in manifests] == [False, True]
     assert sha256_file(manifests[1]) == data.sha256
+
+
+def test_several_fetch_the_same_data_once(
+    photos: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+
+    def counted(where: str, path: Path) -> None:
+        fetched.append(where.rpartition("/")[2])
+        fetch_file(where, path)
+
+    monkeypatch.setattr(manifest, "fetch_file", counted)
+    signwise.prepare(photos, place, image_size=16)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(signwise.load_data, [place] * 4))
+    assert len({data.directory for data in found}) == 1
+    assert [fetched.count(name) for name in ("manifest.csv", "pixels-16.npy")] == [1, 1]
 
 
 def test_data_that_can_t_be_kept_is_said(

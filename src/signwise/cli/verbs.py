@@ -99,9 +99,8 @@ def prepare(
     """Scan a folder of photos, report on it, split it, cache it.
 
     Args:
-        source: Folder with one sub-folder a class, or train/ val/ test/ of these, or a CSV; also
-            s3:// and gs://.
-        out: Folder to write, here or s3:// or gs://; data that is there already is replaced.
+        source: Class folders, or train/ val/ test/ of these, or a CSV; also s3:// and gs://.
+        out: Folder to write, also s3:// and gs://; data that is there already is replaced.
         config: JSON file of settings; flags override it.
         cluster: A Ray cluster's address, or auto: the one that runs, else one of this machine.
         json: Print the result as one JSON document on standard output.
@@ -122,7 +121,7 @@ def train(
     """Train on what prepare wrote, calibrate, and export model.onnx.
 
     Args:
-        data: What prepare wrote, here or in s3:// or gs://.
+        data: What prepare wrote; also s3:// and gs://.
         out: Run folder to write.
         config: JSON file of settings, or a run's config.json; flags override it.
         resume: Go on from the last checkpoint in the run folder.
@@ -174,13 +173,11 @@ def evaluate(
         model: Run folder, model.onnx, what export wrote, or the name of one that ships.
         data: What prepare wrote, or a folder with one sub-folder a class; also s3:// and gs://.
         split: The pictures to measure on; a folder without splits is measured whole.
-        unknown: Folder of pictures of no class, to measure how many are wrongly accepted; also
-            s3:// and gs://.
+        unknown: Folder of pictures of no class, to count the wrongly accepted; also s3:// and gs://.
         corruptions: Also measure under 15 common corruptions at 5 severities each.
         device: Where the model runs; cuda wants onnxruntime-gpu.
         cluster: A Ray cluster's address, or auto: the one that runs, else one of this machine.
-        out: Folder to write, here or s3:// or gs://, unless into the run; an evaluation there
-            already is replaced.
+        out: Folder to write, unless into the run, also s3:// and gs://; its evaluation is replaced.
         json: Print the result as one JSON document on standard output.
     """
     return _run(
@@ -354,8 +351,7 @@ def cache(*, clear: bool = False, json: bool = False) -> int:
     """List what is kept between runs outside DATA and RUN.
 
     Args:
-        clear: Remove it all: rendered pictures, which are rendered again, downloads, and what
-            was fetched of prepared data in stores.
+        clear: Remove it all: rendered pictures, downloads, prepared data that was fetched.
         json: Print the result as one JSON document on standard output.
     """
     return _run(cache, json, lambda api: api.cache(clear=clear))
