@@ -94,7 +94,8 @@ LIMITS = """## Data larger than memory
   system: a set that fits into free memory is read from disk once, a larger one again in every
   epoch, in ascending rows within a batch.
 - **The cache must fit on a disk of the machine that trains**: 3 S² bytes a picture, 3 kB at 32
-  pixels, 150 kB at 224. That is the limit: `train` reads no tar shards, and no cache in a store.
+  pixels, 150 kB at 224. That is the limit: `train` reads no tar shards, and a cache in a store is
+  fetched whole.
 - **A table is in memory**: somewhat under 1 kB a picture in `prepare` and in `evaluate`, and there
   the K probabilities of each picture besides, 4 K bytes, in float64 for a while where labels are
   checked. A CSV above 2 GiB is not read again, which is a manifest of some 14 million pictures.

@@ -66,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         signwise.synth(folder / "photos", per_class=PER_CLASS, size=SIZE)
-        data = signwise.prepare(folder / "photos", folder / "data", image_size=SIZE).out
+        data = folder / "data"
+        signwise.prepare(folder / "photos", data, image_size=SIZE)
         search(data, folder / "warm", 1, ["--trials", "1"])
         alone = search(data, folder / "one", 1, limit)
         shared = search(data, folder / "two", 2, limit)

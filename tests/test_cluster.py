@@ -203,12 +203,13 @@ def test_pictures_of_a_store_get_the_same_rows_on_a_cluster(
         store.delete_file("signs/far/part-00002.parquet")
         again = signwise.predict(model, there, out=out)
         assert (again.counts["parts_kept"], again.rows) == (3, one.rows)
-        for name, where in (("near", []), ("far", ["--cluster", "auto"])):
-            options = ["--out", tmp_path / name, "--group", "(.*)", "--image-size", "16", *where]
+        for place, where in ((tmp_path / "near", []), ("s3://signs/data", ["--cluster", "auto"])):
+            options = ["--out", place, "--group", "(.*)", "--image-size", "16", *where]
             command = [sys.executable, "-m", "signwise", "prepare", there[0], *options]
             assert subprocess.run(command, timeout=300).returncode == 1
         for name in ("manifest.csv", "pixels-16.npy"):
-            assert (tmp_path / "near" / name).read_bytes() == (tmp_path / "far" / name).read_bytes()
+            with store.open_input_stream(f"signs/data/{name}") as file:
+                assert file.read() == (tmp_path / "near" / name).read_bytes()
 
 
 @pytest.mark.nightly

@@ -45,7 +45,7 @@ def make_run(folder: Path, data: Path, **changes: Any) -> Path:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("compare")
     photos = toy_folder(root / "photos", per_class=60)
-    return signwise.prepare(photos, root / "data", split=(0.2, 0.2, 0.6)).out
+    return Path(signwise.prepare(photos, root / "data", split=(0.2, 0.2, 0.6)).out)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_different_pictures_are_refused(
     other = signwise.prepare(
         data.parent / "photos", tmp_path / "other", split=(0.4, 0.3, 0.3), seed=5
     ).out
-    run = make_run(tmp_path / "run", other)
+    run = make_run(tmp_path / "run", Path(other))
     signwise.evaluate(run, other)
     with pytest.raises(SignwiseError, match=r"different pictures: .* only in the first, .*`data`"):
         compare([runs[0], run], out=tmp_path / "out")

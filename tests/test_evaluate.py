@@ -51,7 +51,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(source: Path) -> Path:
-    return prepare(source, source.parent / "data").out
+    return Path(prepare(source, source.parent / "data").out)
 
 
 def make_run(folder: Path, data: Path) -> Path:
@@ -100,20 +100,22 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[EvaluationPage]:
 
 def metrics(result: EvaluateResult) -> dict[str, Any]:
     """The content of metrics.json, which must be what is returned and fit the schema."""
-    content: dict[str, Any] = json.loads((result.out / "metrics.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(
+        (Path(result.out) / "metrics.json").read_text(encoding="utf-8")
+    )
     assert content == result.metrics
     Draft202012Validator(SCHEMA).validate(content)
     return content
 
 
 def test_a_split_of_a_run_gets_every_file(measured: EvaluateResult) -> None:
-    assert measured.out.parts[-3:] == ("run", "evaluation", "test")
-    assert {path.name for path in measured.out.iterdir()} == {
+    assert Path(measured.out).parts[-3:] == ("run", "evaluation", "test")
+    assert {path.name for path in Path(measured.out).iterdir()} == {
         ".signwise", "metrics.json", "predictions.csv", "confusion_matrix.png", "reliability.png",
         "report.html", "flagged.csv", "predictions_unknown.csv",
     }  # fmt: skip
     for name in ("confusion_matrix.png", "reliability.png"):
-        with Image.open(measured.out / name) as chart:
+        with Image.open(Path(measured.out) / name) as chart:
             assert chart.width > 300
     assert measured.problems == []
 
@@ -135,7 +137,7 @@ def test_metrics_are_of_the_split(measured: EvaluateResult, data: Path) -> None:
 
 
 def test_metrics_hold_a_row_of_the_matrix_on_a_line(measured: EvaluateResult) -> None:
-    lines = (measured.out / "metrics.json").read_text().splitlines()
+    lines = (Path(measured.out) / "metrics.json").read_text().splitlines()
     low, high = metrics(measured)["accuracy_ci95"]
     assert f'  "accuracy_ci95": [ {low}, {high} ],' in lines
     assert len(lines) < 800
@@ -165,8 +167,8 @@ def test_a_name_that_is_no_utf8_is_measured_and_shown(tmp_path: Path) -> None:
 
 
 def test_predictions_begin_with_what_predict_says(measured: EvaluateResult) -> None:
-    frame = pd.read_csv(measured.out / "predictions.csv")
-    rows = predict(measured.out.parents[1], list(frame["path"])).rows
+    frame = pd.read_csv(Path(measured.out) / "predictions.csv")
+    rows = predict(Path(measured.out).parents[1], list(frame["path"])).rows
     columns = list(rows[0])
     assert list(frame)[: len(columns)] == columns
     for name in ("label", "confidence", "known", "p_priority", "p_stop"):
@@ -178,9 +180,9 @@ def test_predictions_begin_with_what_predict_says(measured: EvaluateResult) -> N
 
 
 def test_a_second_evaluation_replaces_the_first_with_the_same_bytes(run: Path, data: Path) -> None:
-    first = evaluate(run, data).out
+    first = Path(evaluate(run, data).out)
     before = contents(first)
-    again = evaluate(run, data).out
+    again = Path(evaluate(run, data).out)
     assert contents(again) == before
     assert not (again / "earlier").exists()
 
@@ -193,14 +195,14 @@ def test_pictures_of_the_training_are_told(run: Path, data: Path) -> None:
         result = evaluate(run, data, split="all")
     manifest = pd.read_csv(data / "manifest.csv")
     assert metrics(result)["seen_in_training"] == (manifest["split"] == "train").sum() == 48
-    assert result.out.name == "all"
+    assert Path(result.out).name == "all"
 
 
 def test_groups_that_straddle_the_split_are_counted(tmp_path: Path) -> None:
     for split, seed in (("train", 1), ("val", 2), ("test", 3)):
         toy_folder(tmp_path / "photos" / split, per_class=9, seed=seed)
     data = prepare(tmp_path / "photos", tmp_path / "data", group=r"(\d{5})_").out
-    run = make_run(tmp_path / "run", data)
+    run = make_run(tmp_path / "run", Path(data))
     with pytest.warns(UserWarning, match="6 groups"):
         assert metrics(evaluate(run, data))["groups_seen_in_training"] == 6
     config = json.loads((run / "config.json").read_text())
@@ -335,7 +337,7 @@ def test_what_was_asked_for_once_does_not_stay(run: Path, data: Path, tmp_path: 
     evaluate(run, data, unknown=toy_unknown(tmp_path / "others"))
     again = evaluate(run, data)
     assert "unknown" not in metrics(again)
-    assert not (again.out / "predictions_unknown.csv").exists()
+    assert not (Path(again.out) / "predictions_unknown.csv").exists()
 
 
 def test_pictures_of_the_classes_are_none_of_no_class(
@@ -370,7 +372,7 @@ def test_what_fails_leaves_no_folder(run: Path, data: Path, tmp_path: Path) -> N
     with pytest.raises(SignwiseError, match="holds no usable picture"):
         evaluate(run, data, unknown=tmp_path / "bad", out=tmp_path / "new")
     assert not (tmp_path / "new").exists()
-    whole = evaluate(run, data).out
+    whole = Path(evaluate(run, data).out)
     before = {path.name: path.read_bytes() for path in whole.iterdir()}
     with pytest.raises(SignwiseError, match="holds no usable picture"):
         evaluate(run, data, unknown=tmp_path / "bad")
@@ -387,15 +389,15 @@ def test_an_evaluation_of_other_pictures_is_kept_and_told(
     run: Path, data: Path, tmp_path: Path
 ) -> None:
     first = evaluate(run, data)
-    before = contents(first.out)
+    before = contents(Path(first.out))
     with pytest.warns(UserWarning, match=r"test/earlier/test holds an earlier evaluation now"):
         second = evaluate(run, toy_folder(tmp_path / "test", per_class=3, seed=9))
     assert second.out == first.out
     assert metrics(second)["n"] == 6
-    assert contents(first.out / "earlier" / "test") == before
+    assert contents(Path(first.out) / "earlier" / "test") == before
     with pytest.warns(UserWarning, match=r"test/earlier/test-2 holds"):
         third = evaluate(run, data)
-    assert contents(third.out) == before
+    assert contents(Path(third.out)) == before
 
 
 def test_one_out_keeps_several_evaluations(run: Path, data: Path, tmp_path: Path) -> None:
@@ -429,8 +431,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_pictures_of_no_class_have_rows_of_their_own(measured: EvaluateResult) -> None:
-    frame = pd.read_csv(measured.out / "predictions_unknown.csv")
-    rows = predict(measured.out.parents[1], list(frame["path"])).rows
+    frame = pd.read_csv(Path(measured.out) / "predictions_unknown.csv")
+    rows = predict(Path(measured.out).parents[1], list(frame["path"])).rows
     assert list(frame) == [*rows[0], "sha256"]
     assert list(frame["known"]) == [row["known"] for row in rows]
     assert list(frame["label"]) == [row["label"] for row in rows]
@@ -443,7 +445,7 @@ def test_pictures_of_no_class_have_rows_of_their_own(measured: EvaluateResult) -
 
 def test_figures_by_sign_count_signs(measured: EvaluateResult) -> None:
     found = metrics(measured)
-    table = pd.read_csv(measured.out / "predictions.csv")
+    table = pd.read_csv(Path(measured.out) / "predictions.csv")
     for name, figures in found["per_class_grouped"].items():
         signs = table[table["true_label"] == name]["group"].nunique()
         assert figures["groups"] == signs
@@ -467,7 +469,7 @@ def test_a_poor_model_does_not_judge_labels(
     toy_model(run / "model.onnx", region=(0, 0, 2, 2))
     result = evaluate(run, data)
     assert some(result.evaluation.balanced_accuracy.value) < 0.8
-    assert not (result.out / "flagged.csv").exists()
+    assert not (Path(result.out) / "flagged.csv").exists()
     assert pages[0].review is None
 
 
@@ -481,15 +483,15 @@ def test_likely_label_errors_are_listed_for_prepare(
     wrong = folder / "stop" / "00099_00000.png"
     shutil.move(str(surest), wrong)
     result = evaluate(run, folder)
-    flagged = pd.read_csv(result.out / "flagged.csv")
+    flagged = pd.read_csv(Path(result.out) / "flagged.csv")
     assert list(flagged["path"]) == [str(wrong.resolve())]
     assert result.counts["flagged"] == 1
     review = some(pages[0].review)
     assert (review.judged, review.seen, review.doubted) == (60, 0, 1)
     (shown,) = review.shown
     assert (shown.label, shown.answer) == ("stop", "priority")
-    again = prepare(folder, tmp_path / "again", exclude=result.out / "flagged.csv")
-    assert str(wrong.name) not in (again.out / "manifest.csv").read_text()
+    again = prepare(folder, tmp_path / "again", exclude=Path(result.out) / "flagged.csv")
+    assert str(wrong.name) not in (Path(again.out) / "manifest.csv").read_text()
 
 
 def test_the_page_gets_what_the_run_says_of_itself(
@@ -523,7 +525,7 @@ def test_the_page_gets_the_surest_mistakes_and_few_of_a_sign(
 def test_without_a_mistake_the_page_gets_the_least_sure(
     measured: EvaluateResult, data: Path, pages: list[EvaluationPage]
 ) -> None:
-    evaluate(measured.out.parents[1], data, out=measured.out.parent / "again")
+    evaluate(Path(measured.out).parents[1], data, out=Path(measured.out).parent / "again")
     shown = pages[0].mistakes
     assert pages[0].wrong == 0
     assert len(shown) == 6
@@ -591,7 +593,7 @@ def test_names_of_any_script_and_odd_bytes(tmp_path: Path) -> None:
                 folder / name / f"é{index}.png"
             )
     result = evaluate(model, folder, out=tmp_path / "out")
-    page = (result.out / "report.html").read_text()
+    page = (Path(result.out) / "report.html").read_text()
     assert "停车" in page
     assert "a<b>" not in page
     assert "a&lt;b&gt;&amp;$x$" in page
@@ -611,7 +613,7 @@ def test_pictures_that_the_model_was_chosen_on_are_told(
     with pytest.warns(UserWarning, match="were chosen on 6 of these 6 pictures"):
         result = evaluate(run, tmp_path / "again")
     assert metrics(result)["seen_in_validation"] == 6, "the very bytes, wherever they lie"
-    assert "were chosen on 6 of these 6 pictures" in (result.out / "report.html").read_text()
+    assert "were chosen on 6 of these 6 pictures" in (Path(result.out) / "report.html").read_text()
     lone = evaluate(toy_model(tmp_path / "lone.onnx"), data, split="val", out=tmp_path / "out")
     assert metrics(lone)["seen_in_validation"] is None
 

@@ -38,6 +38,7 @@ def prepared(root: Path, directory: Path, *, max_pixels: int = 10**6) -> Prepare
     hashes = [sha256_file(root / path) for path in paths]
     return PreparedData(
         directory=directory,
+        place=directory,
         root=root,
         classes=("a", "b"),
         table=pd.DataFrame({"path": paths, "sha256": hashes}, dtype=object),

@@ -188,8 +188,8 @@ def test_what_a_store_is_not_for_is_said(model: Path, there: str, tmp_path: Path
             signwise.prepare(source, tmp_path / "data")
     with pytest.raises(SignwiseError, match=r"^`data` s3://signs/gone does not exist"):
         signwise.evaluate(model, "s3://signs/gone", out=tmp_path / "measured")
-    with pytest.raises(SignwiseError, match=r"^`out` s3://signs/data is in a store"):
-        signwise.prepare(there, "s3://signs/data", group="(.*)")
+    with pytest.raises(SignwiseError, match=r"^`out` s3://signs/heat is in a store"):
+        signwise.explain(model, there, out=Path("s3://signs/heat"))
     assert not Path("s3:").exists()
 
 
@@ -210,7 +210,9 @@ def test_google_s_store_goes_the_same_way(
     there = "gs://signs/in"
     result = signwise.predict(model, there, out="gs://signs/out")
     assert moved(result.rows, there, str(folder)) == signwise.predict(model, folder).rows
-    signwise.prepare(there, tmp_path / "data", group="(.*)")
+    (tmp_path / "signs" / "data").mkdir()  # which a store need not have
+    prepared = signwise.prepare(there, "gs://signs/data", group="(.*)", image_size=16)
+    assert signwise.load_data(prepared.out).image_size == 16
     # By itself it would ask for a quarter of an hour.
     assert asked == [{"retry_time_limit": timedelta(seconds=places.PATIENCE_SECONDS)}]
     places._system.cache_clear()

@@ -72,7 +72,7 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 def test_what_it_writes(done: PrepareResult, source: Path) -> None:
-    flagged = pd.read_csv(done.out / "flagged.csv")
+    flagged = pd.read_csv(Path(done.out) / "flagged.csv")
     assert done.counts == {
         "train": 12, "val": 6, "test": 6, "problems": 0, "skipped": 0,
         "flagged": flagged["path"].nunique(), "groups": 2 * GROUPS,
@@ -96,11 +96,11 @@ def test_what_it_writes(done: PrepareResult, source: Path) -> None:
     )
     assert (done.problems, done.skipped) == ([], {})
     names = ("manifest.csv", "data.json", "pixels-32.npy", "report.html", "flagged.csv")
-    assert done.written == [done.out / name for name in (*names, *SPLITS)]
-    assert {path.name for path in done.out.iterdir()} == {".signwise", *names, *SPLITS}
-    table = pd.read_csv(done.out / "manifest.csv", keep_default_na=False)
+    assert done.written == [Path(done.out) / name for name in (*names, *SPLITS)]
+    assert {path.name for path in Path(done.out).iterdir()} == {".signwise", *names, *SPLITS}
+    table = pd.read_csv(Path(done.out) / "manifest.csv", keep_default_na=False)
     assert tuple(table.columns) == COLUMNS
-    facts = json.loads((done.out / "data.json").read_text())
+    facts = json.loads((Path(done.out) / "data.json").read_text())
     assert facts["source"] == str(source)
     assert facts["root"] == str(source.resolve())
     assert facts["classes"] == ["priority", "stop"]
@@ -110,7 +110,7 @@ def test_what_it_writes(done: PrepareResult, source: Path) -> None:
     assert (facts["grouping"], facts["split_given"], facts["seed"]) == ("track", False, 3)
     assert (facts["problems"], facts["skipped"], facts["warnings"]) == (0, {}, done.warnings)
     assert PrepareConfig.from_json(facts["settings"]) == PrepareConfig(seed=3, copy=True)
-    assert facts["manifest_sha256"] == sha256_file(done.out / "manifest.csv")
+    assert facts["manifest_sha256"] == sha256_file(Path(done.out) / "manifest.csv")
 
 
 def test_it_prints_nothing(
@@ -154,9 +154,11 @@ def test_the_same_seed_gives_the_same_files(
     done: PrepareResult, source: Path, tmp_path: Path
 ) -> None:
     prepare(source, tmp_path / "again", seed=3, copy=True)
-    assert tree(tmp_path / "again") == tree(done.out)
+    assert tree(tmp_path / "again") == tree(Path(done.out))
     prepare(source, tmp_path / "other", seed=4)
-    manifests = [(path / "manifest.csv").read_bytes() for path in (done.out, tmp_path / "other")]
+    manifests = [
+        (path / "manifest.csv").read_bytes() for path in (Path(done.out), tmp_path / "other")
+    ]
     assert manifests[0] != manifests[1]
 
 
@@ -371,7 +373,7 @@ def test_a_carriage_return_in_a_name_breaks_no_row(own: Path, tmp_path: Path) ->
 
 def test_copy_writes_the_split_as_folders(done: PrepareResult, source: Path) -> None:
     table = load_data(done.out).table
-    copied = sorted(path.relative_to(done.out) for path in done.out.rglob("*.png"))
+    copied = sorted(path.relative_to(Path(done.out)) for path in Path(done.out).rglob("*.png"))
     assert copied == sorted(
         Path(split) / path for split, path in zip(table["split"], table["path"], strict=True)
     )

@@ -347,7 +347,7 @@ def test_so_they_do_for_a_run_on_rendered_signs(browser: Browser, tmp_path: Path
     signwise.synth(tmp_path / "photos", per_class=400, seed=5)
     data = signwise.prepare(tmp_path / "photos", tmp_path / "data").out
     run = signwise.train(data, tmp_path / "run", freeze=True).out
-    assert answers_alike(browser, run, data, tmp_path) >= 100
+    assert answers_alike(browser, run, Path(data), tmp_path) >= 100
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -79,7 +79,7 @@ def equal() -> Seen:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tune")
     photos = toy_folder(root / "photos", per_class=90)
-    return signwise.prepare(photos, root / "data", image_size=32).out
+    return Path(signwise.prepare(photos, root / "data", image_size=32).out)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import errno
 import io
 import os
 import posixpath
+import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -20,6 +21,8 @@ from signwise.errors import SignwiseError, one_line, require_extra
 SCHEMES = ("s3://", "gs://")
 PATIENCE_SECONDS = 30
 """How long Google's store is asked again and again."""
+PIECE = 8 * 2**20
+"""Bytes of a large file that are in memory while it is copied."""
 
 
 class Unreachable(SignwiseError):
@@ -54,6 +57,14 @@ def is_folder(path: str | Path) -> bool:
         entry = entry_of(path)
         return entry is not None and entry.is_folder
     return Path(path).is_dir()
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether a file is there."""
+    if isinstance(path, str) and is_remote(path):
+        entry = entry_of(path)
+        return entry is not None and not entry.is_folder
+    return Path(path).is_file()
 
 
 def join(folder: str, name: str) -> str:
@@ -94,11 +105,27 @@ def list_remote(folder: str) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.name)
 
 
+def files_below(folder: str) -> list[str]:
+    """The files in the folder and all below it, by their paths in it, sorted."""
+    import pyarrow.fs
+
+    system, inner = file_system(folder)
+    selector = pyarrow.fs.FileSelector(inner, allow_not_found=True, recursive=True)
+    with _reaching(folder):
+        found = system.get_file_info(selector)
+    files = (info.path for info in found if info.type == pyarrow.fs.FileType.File)
+    return sorted(path.removeprefix(f"{inner}/") for path in files)
+
+
 def remove_remote(path: str) -> None:
-    """Remove a file."""
+    """Remove a file, or a folder with all that is in it; nothing where nothing is."""
+    entry = entry_of(path)
     system, inner = file_system(path)
     with _reaching(path):
-        system.delete_file(inner)
+        if entry is not None and entry.is_folder:
+            system.delete_dir(inner)
+        elif entry is not None:
+            system.delete_file(inner)
 
 
 def write_remote(path: str, content: bytes) -> None:
@@ -106,6 +133,31 @@ def write_remote(path: str, content: bytes) -> None:
     system, inner = file_system(path)
     with _reaching(path), system.open_output_stream(inner) as file:
         file.write(content)
+
+
+def put_file(path: Path, there: str) -> None:
+    """Copy a file of this machine into a store, a piece at a time.
+
+    Where that fails half way, what is there then may be a part of it.
+    """
+    system, inner = file_system(there)
+    with (
+        path.open("rb") as file,
+        _reaching(there),
+        system.open_output_stream(inner, compression=None) as target,
+    ):
+        shutil.copyfileobj(file, target, PIECE)
+
+
+def fetch_file(there: str, path: Path) -> None:
+    """Copy a file of a store to this machine, a piece at a time; raises OSError where none is."""
+    system, inner = file_system(there)
+    with (
+        _reaching(there),
+        system.open_input_stream(inner, compression=None) as file,
+        path.open("wb") as target,
+    ):
+        shutil.copyfileobj(file, target, PIECE)
 
 
 def file_system(path: str) -> tuple[Any, str]:
@@ -132,7 +184,11 @@ def _system(scheme: str, bucket: str) -> Any:
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if endpoint is None and region is None:
         region = pyarrow.fs.resolve_s3_region(bucket)
-    return pyarrow.fs.S3FileSystem(endpoint_override=endpoint, region=region)
+    return pyarrow.fs.S3FileSystem(
+        endpoint_override=endpoint,
+        region=region,
+        background_writes=False,  # else a file waits in memory for a slow line
+    )
 
 
 def _entry(info: Any) -> Entry | None:

@@ -22,7 +22,10 @@ class CacheResult:
 
 
 def cache(*, clear: bool = False) -> CacheResult:
-    """List what is kept outside of DATA and RUN: rendered pictures and downloads; or remove it."""
+    """List what is kept outside of DATA and RUN, or remove it.
+
+    Rendered pictures, downloads, and what was fetched of prepared data in stores.
+    """
     folder = cache_folder()
     files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
     rows: list[dict[str, str | float | None]] = [

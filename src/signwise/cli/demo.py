@@ -64,7 +64,7 @@ def _demo(out: Path, per_class: int, seed: int, threads: int | None) -> DemoResu
         problems=evaluation.problems,
         evaluation=evaluation,
         predictions=predictions,
-        report=evaluation.out / "report.html",
+        report=Path(evaluation.out) / "report.html",
     )
 
 

@@ -28,6 +28,8 @@ from signwise.errors import SignwiseError, ToldElsewhere, printable
 from signwise.runtime import launched
 
 SHELLS = ("bash", "zsh")
+_PLACES = ("data", "unknown", "out")
+"""Arguments that may lie in a store, and are text then: a Path would fold the slashes of s3://."""
 HEARD_SECONDS = 5.0
 """So much later than the process that says what is wrong the others end, since a launcher then
 stops all."""
@@ -196,8 +198,9 @@ def _command(verb: Callable[..., int], rest: list[str]) -> Callable[..., tuple[A
                     str_from_instance=list,
                 )
                 hint = Annotated[tuple, several]
-        elif name == "data" and hint is str:  # a Path would fold the slashes of s3://
-            hint = Annotated[hint, tyro.conf.arg(metavar="PATH")]
+        elif name in _PLACES and hint in (str, str | None):
+            optional = "" if hint is str else "{None}|"
+            hint = Annotated[hint, tyro.conf.arg(metavar=f"{optional}PATH")]
         elif name == "settings":
             settings = _stored_settings(type(default), rest) or default
             nested = {

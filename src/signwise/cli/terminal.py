@@ -14,6 +14,7 @@ from signwise.errors import printable
 from signwise.files import Json
 from signwise.model_file.read import ModelsResult
 from signwise.model_file.record import ModelFigures
+from signwise.places import join
 from signwise.report import comparison_words, study_words
 from signwise.report.conclusion import conclusion
 from signwise.report.words import (
@@ -98,7 +99,7 @@ def prepare(result: "PrepareResult") -> list[RenderableType]:
         table,
         f"grouped by {result.grouping}" + (f"; skipped: {escape(skipped)}" if skipped else ""),
         *([escape(result.worth)] if result.worth else []),
-        *_problems(result.problems, str(Path(result.out) / "manifest.csv")),
+        *_problems(result.problems, join(str(result.out), "manifest.csv")),
         *_warnings(result.warnings),
         _wrote(result.out, f"manifest.csv, data.json, {found}, the pixel cache"),
         _report(result.out),
@@ -302,8 +303,8 @@ def _wrote(path: Path | str | None, what: str = "") -> Text:
     return _line(f"[bold green]wrote[/] {escape(str(path))}{note}")
 
 
-def _report(folder: Path) -> Text:
-    return _line(f"[bold green]report[/] {escape(str(Path(folder) / 'report.html'))}")
+def _report(folder: Path | str) -> Text:
+    return _line(f"[bold green]report[/] {escape(join(str(folder), 'report.html'))}")
 
 
 def _warnings(texts: Sequence[str]) -> list[RenderableType]:

@@ -90,7 +90,7 @@ def prepare(
     source: str,
     /,
     *,
-    out: Path,
+    out: str,
     config: Path | None = None,  # noqa: ARG001 (cli reads it before, for the defaults)
     settings: PrepareConfig = PrepareConfig(),
     cluster: str | None = None,
@@ -99,8 +99,8 @@ def prepare(
     """Scan a folder of photos, report on it, split it, cache it.
 
     Args:
-        source: Folder with one sub-folder a class, or train/ val/ test/ of these, or a CSV.
-        out: Folder to write; data that is there already is replaced.
+        source: Class folders, or train/ val/ test/ of these, or a CSV; also s3:// and gs://.
+        out: Folder to write, also s3:// and gs://; data that is there already is replaced.
         config: JSON file of settings; flags override it.
         cluster: A Ray cluster's address, or auto: the one that runs, else one of this machine.
         json: Print the result as one JSON document on standard output.
@@ -109,7 +109,7 @@ def prepare(
 
 
 def train(
-    data: Path,
+    data: str,
     /,
     *,
     out: Path,
@@ -121,7 +121,7 @@ def train(
     """Train on what prepare wrote, calibrate, and export model.onnx.
 
     Args:
-        data: What prepare wrote.
+        data: What prepare wrote; also s3:// and gs://.
         out: Run folder to write.
         config: JSON file of settings, or a run's config.json; flags override it.
         resume: Go on from the last checkpoint in the run folder.
@@ -131,7 +131,7 @@ def train(
 
 
 def tune(
-    data: Path,
+    data: str,
     /,
     *,
     out: Path,
@@ -160,24 +160,24 @@ def evaluate(
     *,
     data: str,
     split: Literal["train", "val", "test", "all"] = "test",
-    unknown: Path | None = None,
+    unknown: str | None = None,
     corruptions: bool = False,
     device: Literal["cpu", "cuda"] = "cpu",
     cluster: str | None = None,
-    out: Path | None = None,
+    out: str | None = None,
     json: bool = False,
 ) -> int:
     """Measure a model on labelled photos: true numbers, a report.
 
     Args:
         model: Run folder, model.onnx, what export wrote, or the name of one that ships.
-        data: What prepare wrote, or a folder with one sub-folder a class.
+        data: What prepare wrote, or a folder with one sub-folder a class; also s3:// and gs://.
         split: The pictures to measure on; a folder without splits is measured whole.
-        unknown: Folder of pictures of no class, to measure how many are wrongly accepted.
+        unknown: Folder of pictures of no class, to count the wrongly accepted; also s3:// and gs://.
         corruptions: Also measure under 15 common corruptions at 5 severities each.
         device: Where the model runs; cuda wants onnxruntime-gpu.
         cluster: A Ray cluster's address, or auto: the one that runs, else one of this machine.
-        out: Folder to write, unless into the run; an evaluation there already is replaced.
+        out: Folder to write, unless into the run, also s3:// and gs://; its evaluation is replaced.
         json: Print the result as one JSON document on standard output.
     """
     return _run(
@@ -258,9 +258,9 @@ def compare(
     models: tuple[str, ...],
     /,
     *,
-    data: Path | None = None,
+    data: str | None = None,
     split: Literal["train", "val", "test", "all"] = "test",
-    unknown: Path | None = None,
+    unknown: str | None = None,
     out: Path = Path("compare"),
     json: bool = False,
 ) -> int:
@@ -323,7 +323,7 @@ def export(
     *,
     format: Literal["onnx-int8", "openvino", "torch", "triton"],
     out: Path,
-    data: Path | None = None,
+    data: str | None = None,
     json: bool = False,
 ) -> int:
     """Write a model in another format, with a certificate.
@@ -351,7 +351,7 @@ def cache(*, clear: bool = False, json: bool = False) -> int:
     """List what is kept between runs outside DATA and RUN.
 
     Args:
-        clear: Remove it all: rendered pictures, which are rendered again, and downloads.
+        clear: Remove it all: rendered pictures, downloads, prepared data that was fetched.
         json: Print the result as one JSON document on standard output.
     """
     return _run(cache, json, lambda api: api.cache(clear=clear))

@@ -32,6 +32,7 @@ from signwise.config.parts import (
     PicturesConfig,
     ScheduleConfig,
 )
+from signwise.places import is_remote
 
 MAX_THREADS = 1024
 WEIGHTS = ("auto", "none", "imagenet", "signs")
@@ -70,7 +71,8 @@ class TrainConfig(Config):
     freeze: bool = False
     """Train the new head alone, on the frozen backbone's features."""
     unknown: str = "synthetic"
-    """Negatives to train against: synthetic, none, or a folder of pictures of no class."""
+    """Negatives to train against: synthetic, none, or a folder of pictures of no class, which may
+    be one of s3:// or gs://."""
     keep_known: ShareAbove0 | None = None
     """Share of the validation pictures that the threshold of `known` keeps; unless given, it is set
     between the scores of known and of held-out negative pictures."""
@@ -182,5 +184,5 @@ class ResolvedConfig(TrainConfig):
 
 
 def _absolute(value: str, words: tuple[str, ...]) -> str:
-    """A path that holds in any folder, since a run may be resumed from there; a word as it is."""
-    return value if value in words else os.path.abspath(value)  # noqa: PTH100 (it drops `..`)
+    """A path that holds in any folder, since a run may be resumed from there; else as it is."""
+    return value if value in words or is_remote(value) else os.path.abspath(value)  # noqa: PTH100 (it drops `..`)

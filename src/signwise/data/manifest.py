@@ -1,5 +1,6 @@
 """What `prepare` wrote, read back: the table of usable pictures and where they are."""
 
+import contextlib
 import csv
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,17 +8,26 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
+from filelock import FileLock
 
 from signwise.config.base import Count, ImageSize
+from signwise.data.pixels import cache_path
+from signwise.data.walk import inside
 from signwise.errors import SignwiseError, one_line
-from signwise.files import atomic_path, printable_path, sha256_file
+from signwise.files import atomic_path, cache_folder, printable_path, sha256_bytes, sha256_file
 from signwise.folders import MARKER
 from signwise.names import class_name
 from signwise.opening import MOST_TABLE, open_regular, read_record
+from signwise.places import fetch_file, is_file, is_folder, join, located
+from signwise.progress import say
 from signwise.results import Grouping, Problem
 
 COLUMNS = ("path", "label", "group", "split", "width", "height", "sha256", "problem")
 SPLITS = ("train", "val", "test")
+MANIFEST, FACTS = "manifest.csv", "data.json"
+"""The files that say what prepared data is."""
+FETCHED = "prepared"
+"""In the cache folder: what was fetched of prepared data in stores."""
 ROWS = 65_536
 """Of a CSV that are text in memory at a time."""
 
@@ -27,6 +37,9 @@ class PreparedData:
     """A prepared data set of N usable pictures in K classes."""
 
     directory: Path
+    """A folder of this machine."""
+    place: str | Path
+    """The same, or the folder of a store that it was fetched from."""
     root: Path
     """The folder that `path` in the table is relative to."""
     classes: tuple[str, ...]
@@ -43,31 +56,33 @@ class PreparedData:
     """Of manifest.csv."""
 
 
-def load_data(directory: str | Path) -> PreparedData:
-    """Read a folder that `prepare` wrote; raises SignwiseError that names what is missing."""
-    directory = Path(directory)
-    manifest, facts_path = directory / "manifest.csv", directory / "data.json"
-    for path in (facts_path, manifest):
-        if not path.is_file():
+def load_data(directory: str | Path, *, size: int | None = None) -> PreparedData:
+    """Read a folder that `prepare` wrote; raises SignwiseError that names what is missing.
+
+    One of a store, as `s3://bucket/data`, is fetched once into the user's cache folder, with the
+    pixels of this size, or of that in which it was prepared.
+    """
+    place = located(directory)
+    for name in (FACTS, MANIFEST):
+        if not is_file(inside(place, name)):
             # A folder that prepare did not make is likely what it wants to read.
-            photos = directory.is_dir() and not (directory / MARKER).is_file()
-            source, out = (directory, "DATA") if photos else ("SOURCE", directory)
+            photos = is_folder(place) and not is_file(inside(place, MARKER))
+            source, out = (place, "DATA") if photos else ("SOURCE", place)
             raise SignwiseError(
-                f"{directory} is no prepared data, it has no {path.name}: "
+                f"{place} is no prepared data, it has no {name}: "
                 f"run signwise prepare {source} --out {out} first"
             )
-    facts = read_record(facts_path, _Facts)
+    facts = read_record(inside(place, FACTS), _Facts)
+    directory = place if isinstance(place, Path) else _fetched(place, facts, size)
+    manifest = directory / MANIFEST
     table = read_manifest(manifest)
     sha256 = sha256_file(manifest)
     if facts.manifest_sha256 != sha256:
-        raise SignwiseError(
-            f"{manifest} and data.json do not belong together, as after an interrupted prepare: "
-            f"run signwise prepare again"
-        )
+        raise _apart(place)
     classes = tuple(map(class_name, facts.classes))
     if len(set(classes)) < len(classes):
         raise SignwiseError(
-            f"{directory} has two classes that look the same ({', '.join(sorted(classes))}), as an "
+            f"{place} has two classes that look the same ({', '.join(sorted(classes))}), as an "
             "older version made them: run signwise prepare again"
         )
     named = {label: class_name(label) for label in set(table["label"])}
@@ -83,6 +98,7 @@ def load_data(directory: str | Path) -> PreparedData:
         )
     return PreparedData(
         directory=directory,
+        place=place,
         table=table[usable].reset_index(drop=True),
         problems=problems_in(table),
         sha256=sha256,
@@ -111,6 +127,47 @@ class _Facts:
     grouping: Grouping
     settings: _Settings
     manifest_sha256: str
+
+
+def _fetched(place: str, facts: _Facts, size: int | None) -> Path:
+    """The folder of this machine with what is needed of prepared data in a store.
+
+    What has the same manifest is fetched once, safe with several processes: the second waits. Files
+    that `train` adds to prepared data, pixels of other sizes and features, are kept there as well.
+    """
+    key = sha256_bytes(f"{place}\n{facts.manifest_sha256}".encode())[:32]
+    folder = cache_folder() / FETCHED / key
+    pixels = cache_path(folder, size or facts.settings.image_size)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(NotImplementedError):  # of a file system without locks
+                stack.enter_context(FileLock(folder.with_suffix(".lock")))
+            if not (folder / MANIFEST).is_file():
+                with atomic_path(folder / MANIFEST) as temporary:
+                    fetch_file(join(place, MANIFEST), temporary)
+                    if sha256_file(temporary) != facts.manifest_sha256:
+                        raise _apart(place)
+            if not pixels.is_file() and is_file(join(place, pixels.name)):
+                say(f"fetching {join(place, pixels.name)} into {folder}")
+                with atomic_path(pixels) as temporary:
+                    fetch_file(join(place, pixels.name), temporary)
+            # Always: the same manifest may have come with other settings.
+            with atomic_path(folder / FACTS) as temporary:
+                fetch_file(join(place, FACTS), temporary)
+    except OSError as error:
+        raise SignwiseError(
+            f"{place} can't be fetched into {folder} ({error.strerror or one_line(error)}): make "
+            "that folder one that can be written, or prepare into a folder of this machine"
+        ) from None
+    return folder
+
+
+def _apart(place: str | Path) -> SignwiseError:
+    return SignwiseError(
+        f"{inside(place, MANIFEST)} and data.json do not belong together, as after an interrupted "
+        "prepare: run signwise prepare again"
+    )
 
 
 def problems_in(table: pd.DataFrame) -> list[Problem]:

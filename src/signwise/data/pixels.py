@@ -184,7 +184,11 @@ def _fill_chunk(chunk: _Chunk) -> list[int]:
         except UnreadableImage as error:
             raise _changed(f"{path}: {error}") from None
         except OSError as error:
-            raise _changed(f"{path} can't be read ({error.strerror})") from None
+            raise SignwiseError(
+                f"{path} can't be read ({error.strerror}), and is not prepared at {chunk.size} "
+                "pixels: run signwise prepare again where the pictures are, with --image-size "
+                f"{chunk.size}"
+            ) from None
     array.flush()
     return large
 

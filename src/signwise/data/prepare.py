@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from signwise.config import PrepareConfig
 from signwise.data.class_folders import did_you_mean
 from signwise.data.flagged import find_flagged
-from signwise.data.manifest import COLUMNS, SPLITS, problems_in, write_csv
+from signwise.data.manifest import COLUMNS, FACTS, MANIFEST, SPLITS, problems_in, write_csv
 from signwise.data.overview import data_overview
 from signwise.data.pixels import cache_key, cache_path, seal
 from signwise.data.scan import Scan, scan
@@ -32,7 +32,7 @@ from signwise.files import (
     write_json,
     write_text,
 )
-from signwise.folders import output_folder
+from signwise.folders import output_place, place_in
 from signwise.names import class_name
 from signwise.opening import MOST_PICTURE, read_regular
 from signwise.parallel import working_on
@@ -45,7 +45,8 @@ from signwise.results import Problem, to_json
 class PrepareResult:
     """What `prepare` made."""
 
-    out: Path
+    out: str | Path
+    """Where it lies; in a store, as text."""
     counts: dict[str, int]
     """Pictures in train, val and test; problems, skipped entries, flagged pictures, groups."""
     problems: list[Problem]
@@ -61,7 +62,7 @@ class PrepareResult:
     warnings: list[str]
     skipped: dict[str, int]
     """Entries left out by their name alone, by reason."""
-    written: list[Path]
+    written: list[str | Path]
 
 
 def prepare(
@@ -74,18 +75,22 @@ def prepare(
 ) -> PrepareResult:
     """Make DATA at `out` from the pictures in `source`; `changes` replace fields of `config`.
 
-    `cluster`: auto, or the address of a Ray cluster, whose workers read the pictures.
-    Raises SignwiseError where SOURCE can't be split or `out` can't be written.
+    Either may lie in a store, as `s3://bucket/folder`. `cluster`: auto, or the address of a Ray
+    cluster, whose workers read the pictures. Raises SignwiseError where SOURCE can't be split or
+    `out` can't be written.
     """
-    source, out = located(source), Path(out)
+    source, out = located(source), located(out)
     config = dataclasses.replace(config or PrepareConfig(), **changes)
     _check_apart(source, out)
     try:
-        with output_folder(out, "data"), working_on(cluster):
-            return _prepare(source, out, config)
+        with output_place(out, "data", last=FACTS) as folder, working_on(cluster):
+            done = _prepare(source, folder, config)
+        written = [place_in(out, folder, Path(path)) for path in done.written]
+        return dataclasses.replace(done, out=out, written=written)
     except OSError as error:
         place = Path(os.fsdecode(error.filename or out))
-        fix = "give `out` elsewhere" if out in (place, *place.parents) else "make it readable"
+        ours = Path(out) in (place, *place.parents)
+        fix = "give `out` elsewhere" if ours else "make it readable"
         raise SignwiseError(f"{place}: {error.strerror or error}: {fix}") from None
 
 
@@ -127,11 +132,12 @@ def _prepare(source: Folder, out: Path, config: PrepareConfig) -> PrepareResult:
             np.flatnonzero(usable),
             cache_key(list(table["sha256"][usable]), config.image_size),
         )
-    manifest = out / "manifest.csv"
-    written = [manifest, out / "data.json", cache, out / "report.html", out / "flagged.csv"]
-    if config.exclude is None or real_path(config.exclude) != real_path(written[-1]):
+    manifest = out / MANIFEST
+    doubted = out / "flagged.csv"
+    written: list[str | Path] = [manifest, out / FACTS, cache, out / "report.html", doubted]
+    if config.exclude is None or real_path(config.exclude) != real_path(doubted):
         # Else it is the user's now: written anew, it would forget what was excluded.
-        write_csv(out / "flagged.csv", flagged)
+        write_csv(doubted, flagged)
     write_text(out / "report.html", data_page(overview))
     written += _copy_split(out, found, copy=config.copy)
     if config.shards:
@@ -142,7 +148,7 @@ def _prepare(source: Folder, out: Path, config: PrepareConfig) -> PrepareResult:
     write_csv(manifest, table[list(COLUMNS)])
     class_counts = _class_counts(table[usable], found.classes)
     write_json(
-        out / "data.json",
+        out / FACTS,
         {
             "format": 1,
             "source": str(source),
@@ -183,13 +189,17 @@ def _prepare(source: Folder, out: Path, config: PrepareConfig) -> PrepareResult:
     )
 
 
-def _check_apart(source: Folder, out: Path) -> None:
-    if isinstance(source, str):
-        return
-    here, there = real_path(source), real_path(out)
+def _check_apart(source: Folder, out: Folder) -> None:
+    here: PurePath
+    there: PurePath
+    if isinstance(source, str) or isinstance(out, str):
+        # Of two in stores their names tell; pictures and output on two sides are always apart.
+        here, there = PurePosixPath(source), PurePosixPath(out)
+    else:
+        here, there = real_path(source), real_path(out)
     if here == there or here in there.parents:
         raise SignwiseError(f"`out` {out} lies in {source}: give a folder elsewhere")
-    if source.is_dir() and there in here.parents:
+    if is_folder(source) and there in here.parents:
         raise SignwiseError(f"{source} lies in `out` {out}: give a folder elsewhere")
 
 

@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from signwise.data.images import hashed, read_image
-from signwise.data.walk import walk
+from signwise.data.walk import Folder, walk
 from signwise.errors import SignwiseError, UnreadableImage
 from signwise.files import printable_path
 from signwise.opening import reason_of
+from signwise.places import is_folder
 from signwise.progress import track
 from signwise.results import Problem
 
@@ -45,7 +45,7 @@ class UnknownPictures:
 
 
 def iter_unknown(
-    folder: Path,
+    folder: Folder,
     size: int,
     labels_by_sha256: Mapping[str, str],
     problems: list[Problem],
@@ -60,7 +60,7 @@ def iter_unknown(
     what `walk` leaves out to `skipped`. Raises
     SignwiseError where the folder is not there, or where no picture can be used.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise SignwiseError(f"`unknown` {folder} is no folder: give a folder of pictures")
     paths = choose(list(walk(folder, skipped)))
     usable = 0
@@ -95,7 +95,7 @@ def iter_unknown(
 
 
 def read_unknown(
-    folder: Path, size: int, labels_by_sha256: Mapping[str, str], *, most: int, seed: int
+    folder: Folder, size: int, labels_by_sha256: Mapping[str, str], *, most: int, seed: int
 ) -> UnknownPictures:
     """The usable pictures under the folder; of more than `most` a random choice.
 

@@ -15,12 +15,14 @@ from signwise.cluster import spread
 from signwise.config import dotted
 from signwise.data.manifest import read_manifest, read_table
 from signwise.data.unknown import LISTING, iter_unknown
+from signwise.data.walk import Folder
 from signwise.errors import SignwiseError
 from signwise.evaluation.examples import pick_accepted, pick_mistakes, review_labels
 from signwise.evaluation.label_errors import find_label_errors
 from signwise.evaluation.measure import measure
 from signwise.evaluation.outputs import (
     CONFUSION,
+    METRICS,
     RELIABILITY,
     REPORT,
     keep_earlier,
@@ -33,11 +35,12 @@ from signwise.evaluation.pictures import (
     Pictures,
     PixelRows,
     UnknownAnswers,
+    name_of,
     read_pictures,
 )
 from signwise.evaluation.robustness import measure_corruptions
 from signwise.files import Json, printable_path, real_path, sha256_file, write_bytes, write_text
-from signwise.folders import output_folder
+from signwise.folders import output_place, place_in
 from signwise.inference.portable import build_scorer, portable_predictor
 from signwise.inference.predictor import Predictor
 from signwise.inference.session import Device
@@ -47,6 +50,7 @@ from signwise.metrics.thresholds import threshold_choices
 from signwise.model_file.read import SHIPPED_MODELS, find_model
 from signwise.opening import read_record
 from signwise.parallel import on_cluster, working_on
+from signwise.places import is_folder, located
 from signwise.progress import track
 from signwise.report.charts import reliability
 from signwise.report.confusion_chart import draw_confusion_matrix
@@ -71,7 +75,8 @@ Split = Literal["train", "val", "test", "all"]
 class EvaluateResult:
     """What a model was measured to be worth."""
 
-    out: Path
+    out: str | Path
+    """Where it lies; in a store, as text."""
     counts: dict[str, int]
     """images, correct, wrong, refused (by the threshold), unreadable, skipped (files that are no
     pictures), unknown (of no class),
@@ -110,17 +115,18 @@ def evaluate(
     RUN/evaluation/<split or folder name>; flagged.csv, which `prepare --exclude` reads: of the
     pictures that the run was not trained on those whose label is likely wrong; and, given a folder
     of pictures of no class, `unknown`, predictions_unknown.csv. An evaluation of another model or
-    of other pictures that `out` holds is kept below it, in `earlier`. `device`: cpu or cuda.
-    `cluster`: auto, or the address of a Ray cluster, whose workers read and score the labelled
-    pictures. `seed`: of the bootstrap and the corruptions. Raises SignwiseError for a model or data
-    that can't be used, for a class that the model does not know, and without `out` where the model
-    is no run.
+    of other pictures that `out` holds is kept below it, in `earlier`. `data`, `unknown` and `out`
+    may lie in a store, as `s3://bucket/folder`. `device`: cpu or cuda. `cluster`: auto, or the
+    address of a Ray cluster, whose workers read and score the labelled pictures. `seed`: of the
+    bootstrap and the corruptions. Raises SignwiseError for a model or data that can't be used, for
+    a class that the model does not know, and without `out` where the model is no run.
     """
     if split not in get_args(Split):
         raise SignwiseError(f"`split` must be train, val, test or all, not {split}")
     predictor = Predictor(model, device=device)
     run = _run_of(model)
-    if unknown is not None and not Path(unknown).is_dir():
+    unknown = None if unknown is None else located(unknown)
+    if unknown is not None and not is_folder(unknown):
         raise SignwiseError(f"`unknown` {unknown} is no folder: give a folder of pictures")
     if out is None and run is None:
         raise SignwiseError(f"{model} is no run directory: say with `out` where to write")
@@ -130,9 +136,10 @@ def evaluate(
     ):
         place = run / "evaluation" / pictures.name if run is not None and out is None else out
         assert place is not None, "checked above"
-        with output_folder(Path(place), "evaluation") as folder:
+        place = located(place)
+        with output_place(place, "evaluation", last=METRICS, fetched=True) as folder:
             return _evaluate(
-                predictor, run, pictures, folder, unknown=unknown, seed=seed,
+                predictor, run, pictures, folder, place, unknown=unknown, seed=seed,
                 corruptions=corruptions,
             )  # fmt: skip
 
@@ -142,15 +149,15 @@ def _evaluate(
     run: Path | None,
     pictures: Pictures,
     folder: Path,
+    out: Folder,
     *,
-    unknown: str | Path | None,
+    unknown: Folder | None,
     seed: int,
     corruptions: bool,
 ) -> EvaluateResult:
+    """Write the evaluation into the folder, which its user knows as `out`."""
     answers = _answers(predictor, pictures.pixels)
-    of_unknown = (
-        None if unknown is None else _unknown_answers(predictor, run, pictures, Path(unknown))
-    )
+    of_unknown = None if unknown is None else _unknown_answers(predictor, run, pictures, unknown)
     groups = list(pictures.table["group"])
     seen = _seen(run, pictures)
     evaluation = measure(
@@ -219,7 +226,8 @@ def _evaluate(
     )
     content = evaluation_page(page)
     predictions = predictions_table(predictor, pictures, answers)
-    _warn(evaluation, keep_earlier(folder, evaluation, predictions))
+    earlier = keep_earlier(folder, evaluation, predictions)
+    _warn(evaluation, None if earlier is None else place_in(out, folder, earlier))
     write_results(
         folder,
         evaluation,
@@ -231,7 +239,7 @@ def _evaluate(
     write_bytes(folder / RELIABILITY, reliability_chart)
     write_text(folder / REPORT, content)
     return EvaluateResult(
-        out=folder,
+        out=out,
         counts={
             "images": evaluation.n,
             "correct": evaluation.correct,
@@ -247,7 +255,7 @@ def _evaluate(
     )
 
 
-def _warn(evaluation: Evaluation, earlier: Path | None) -> None:
+def _warn(evaluation: Evaluation, earlier: Folder | None) -> None:
     """Say what a reader of the figures must know, and where an earlier evaluation is."""
     texts = cautions(evaluation)
     if earlier is not None:
@@ -295,7 +303,7 @@ def _answers(predictor: Predictor, pixels: PixelRows) -> Answers:
 
 
 def _unknown_answers(
-    predictor: Predictor, run: Path | None, pictures: Pictures, folder: Path
+    predictor: Predictor, run: Path | None, pictures: Pictures, folder: Folder
 ) -> UnknownAnswers:
     """The answers to the pictures of the folder, but those that are, byte for byte, of the classes.
 
@@ -316,7 +324,7 @@ def _unknown_answers(
         probabilities.append(first)
         known.append(second)
     return UnknownAnswers(
-        folder=printable_path(real_path(folder).name),
+        folder=printable_path(name_of(folder)),
         paths=paths,
         sha256=hashes,
         probabilities=np.concatenate(probabilities),

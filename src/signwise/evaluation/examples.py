@@ -1,7 +1,6 @@
 """Which pictures a report shows: the worst mistakes, doubted labels, wrongly accepted pictures."""
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -89,7 +88,7 @@ def pick_accepted(predictor: Predictor, unknown: UnknownAnswers) -> list[ShownPi
     for row in rows[np.argsort(-unknown.known[rows], kind="stable")][:SHOWN]:
         path = unknown.paths[row]
         try:
-            pixels = read_image(Path(path), predictor.image_size)
+            pixels = read_image(path, predictor.image_size)
         except UnreadableImage:  # it was there when it was scored
             continue
         probabilities = unknown.probabilities[row]

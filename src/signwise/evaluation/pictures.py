@@ -10,14 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from signwise.data.class_folders import did_you_mean
-from signwise.data.manifest import load_data, problems_in
+from signwise.data.manifest import FACTS, MANIFEST, load_data, problems_in
 from signwise.data.pixels import load_pixels
 from signwise.data.scan import scan
-from signwise.data.walk import Folder
+from signwise.data.walk import Folder, inside
 from signwise.errors import SignwiseError
 from signwise.files import real_path, scratch_folder
+from signwise.folders import is_output
 from signwise.opening import is_no_input
-from signwise.places import entry_of, is_folder, is_remote, located
+from signwise.places import entry_of, is_file, is_folder, is_remote, located
 from signwise.results import Problem
 
 
@@ -112,17 +113,18 @@ def read_pictures(
             f"`data` {data} {is_no_input(folder)}: give what prepare wrote, class folders or a CSV"
         )
     with scratch_folder() as scratch:
-        if isinstance(folder, Path) and (
-            (folder / "data.json").is_file() or (folder / "manifest.csv").is_file()
-        ):
+        files = (FACTS, MANIFEST)
+        if any(is_file(inside(folder, name)) for name in files) or is_output(folder, "data"):
             yield _prepared(folder, split, classes, size, scratch)
         else:
             yield _folder(folder, split, classes, size, scratch / "pixels.npy")
 
 
-def _prepared(folder: Path, split: str, classes: Sequence[str], size: int, spare: Path) -> Pictures:
+def _prepared(
+    folder: Folder, split: str, classes: Sequence[str], size: int, spare: Path
+) -> Pictures:
     """`spare`: where the pixels may be written if the folder can't be."""
-    data = load_data(folder)
+    data = load_data(folder, size=size)
     _check_classes(data.classes, classes, folder)
     rows = _of_split(data.table, split)
     if not len(rows):
@@ -161,7 +163,7 @@ def _folder(
     table = _with_full_paths(usable, found.root)
     unusable = _with_full_paths(chosen[chosen["problem"] != ""], found.root)
     return Pictures(
-        name=split if has_splits else _name(folder),
+        name=split if has_splits else name_of(folder),
         split=split if has_splits else "all",
         classes=found.classes,
         table=table,
@@ -175,7 +177,7 @@ def _folder(
     )
 
 
-def _name(data: Folder) -> str:
+def name_of(data: Folder) -> str:
     """Of a folder its name; of a CSV without the suffix."""
     path = PurePath(data) if isinstance(data, str) else real_path(data)
     return path.name if is_folder(data) else path.stem

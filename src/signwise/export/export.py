@@ -25,6 +25,7 @@ from signwise.folders import HOLDER, LOCK, MARKER, output_folder
 from signwise.inference.predictor import Predictor
 from signwise.model_file.read import OPENVINO_FILE, SHIPPED_MODELS, ModelFile, read_model
 from signwise.opening import read_record
+from signwise.places import is_folder, located
 from signwise.results import Problem, RunConfig
 from signwise.runtime import available_cores, cpu_name
 
@@ -70,7 +71,7 @@ def export(
     pixels = load_pixels(prepared, file.record.image_size)
     rows = {split: np.flatnonzero(prepared.table["split"] == split) for split in ("train", SPLIT)}
     if not len(rows[SPLIT]):
-        raise SignwiseError(f"{prepared.directory} has no picture in its split {SPLIT}")
+        raise SignwiseError(f"{prepared.place} has no picture in its split {SPLIT}")
     chosen = FORMATS[format]
     out = Path(out)
     with output_folder(out, "export") as folder, scratch_folder() as scratch:
@@ -124,12 +125,12 @@ def _name_of(file: ModelFile) -> str:
 def _prepared(file: ModelFile, run: Path | None, data: str | Path | None) -> PreparedData:
     """The data to compare on; raises SignwiseError where it has to be named."""
     if data is not None:
-        place = Path(data)
+        place = located(data)
     elif run is None:
         raise SignwiseError(f"{file.path} is of no run: name its pictures, prepared, with `data`")
     else:
-        place = Path(read_record(run / "config.json", RunConfig).data)
-        if not place.is_dir():
+        place = located(read_record(run / "config.json", RunConfig).data)
+        if not is_folder(place):
             raise SignwiseError(f"{place}, which {run} was trained on, is gone: give it as `data`")
     prepared = load_data(place)
     unknown = set(prepared.classes) - set(file.record.classes)

@@ -20,7 +20,7 @@ import msgspec
 
 from signwise.errors import SignwiseError, require_extra
 from signwise.files import atomic_path, sha256_bytes, write_text
-from signwise.folders import MARKER, check_own, output_folder
+from signwise.folders import claim_remote, output_folder
 from signwise.inference.tables import parquet_schema, parquet_table
 from signwise.model_file.read import ModelFile
 from signwise.names import UNKNOWN
@@ -107,8 +107,9 @@ def parts_folder(out: str, origin: Origin) -> Iterator["Parts"]:
     """
     require_extra("parquet", "pyarrow")
     if is_remote(out):
+        claim_remote(out.rstrip("/"), KIND)
         parts = Parts(out.rstrip("/"), origin)
-        _claim_remote(parts)
+        parts.check()
         yield parts
         return
     with output_folder(Path(out), KIND, keep=_has_parts) as folder:
@@ -223,11 +224,10 @@ class Parts:
 
     def _remove(self, name: str) -> None:
         path = join(self.out, name)
-        if not is_remote(path):
-            Path(path).unlink(missing_ok=True)
-            return
-        with contextlib.suppress(FileNotFoundError):
+        if is_remote(path):
             remove_remote(path)
+        else:
+            Path(path).unlink(missing_ok=True)
 
 
 def part_table(
@@ -261,15 +261,6 @@ def counts_of(total: Total, skipped: int) -> dict[str, int]:
         "parts": total.parts,
         "parts_kept": total.kept,
     }
-
-
-def _claim_remote(parts: Parts) -> None:
-    """As `output_folder`, but for the lock, which a store has none of."""
-    names = {entry.name for entry in list_remote(parts.out)}
-    check_own(parts.out, names, KIND)
-    parts.check()
-    if MARKER not in names:
-        write_remote(join(parts.out, MARKER), json.dumps({"kind": KIND}).encode())
 
 
 def _has_parts(folder: Path) -> bool:

@@ -28,7 +28,7 @@ def hold_out(data: PreparedData, out: Path, seed: int) -> None:
         count = int(groups.get(name, 0))
         if count < len(SPLITS):
             raise SignwiseError(
-                f"{data.directory}: {name} has {count} group(s) of pictures in train and val, at "
+                f"{data.place}: {name} has {count} group(s) of pictures in train and val, at "
                 f"least {len(SPLITS)} needed: one to train, one to choose, one held out"
             )
     validation = float(np.mean(table["split"] == "val")) * (1 - HELD_OUT)
@@ -41,7 +41,7 @@ def hold_out(data: PreparedData, out: Path, seed: int) -> None:
     assert isinstance(facts, dict), "load_data has read it"
     counts = table.groupby(["split", "label"]).size()
     facts |= {
-        "source": str(data.directory),
+        "source": str(data.place),
         "counts": {
             split: {name: int(counts.get((split, name), 0)) for name in data.classes}
             for split in SPLITS

@@ -118,7 +118,7 @@ def tune(
             "`out` as often as you like"
         )
     searched = read_space(None if space is None else Path(space), asked)
-    prepared = load_data(Path(data))
+    prepared = load_data(data)
     base = replace(asked, **dict.fromkeys(("threads", "time_limit")), device="auto")  # type: ignore[arg-type]
     limit = asked.time_limit
     if limit is None and trials is None:

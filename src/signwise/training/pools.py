@@ -21,6 +21,7 @@ from signwise.config import (
 from signwise.data.manifest import PreparedData
 from signwise.data.pixels import load_pixels
 from signwise.data.unknown import UnknownPictures, read_unknown
+from signwise.places import located
 from signwise.synthetic import kept_negatives, kept_signs
 from signwise.training.backbone import designs_named, designs_seen
 
@@ -160,7 +161,9 @@ def gather(
         rendered, held_out = _rendered_pools(prepared.classes, seen, len(train), most, config)
         if config.unknown not in UNKNOWN:
             known = dict(zip(table["sha256"], table["label"], strict=True))
-            unknown = read_unknown(Path(config.unknown), size, known, most=most, seed=config.seed)
+            unknown = read_unknown(
+                located(config.unknown), size, known, most=most, seed=config.seed
+            )
             folder = whole_pool(unknown.pixels, np.full(len(unknown.pixels), classes))
     weights = np.ones(classes, np.float32)
     if config.class_weights == "auto":

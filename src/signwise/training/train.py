@@ -16,7 +16,7 @@ from signwise.data.manifest import PreparedData, load_data, read_table, write_cs
 from signwise.data.unknown import LISTING, UnknownPictures
 from signwise.errors import SignwiseError
 from signwise.files import Json, write_json
-from signwise.folders import output_folder
+from signwise.folders import check_here, output_folder
 from signwise.model_file.record import ModelFigures
 from signwise.opening import read_record
 from signwise.progress import say
@@ -71,21 +71,22 @@ def train(
 ) -> TrainResult:
     """Train, calibrate and export; gives what was written to the run directory `out`.
 
-    `data` is a folder that `prepare` wrote; `changes` are fields of TrainConfig. With `resume` a
-    run goes on from its last checkpoint, under its own settings, to the same bits on the same CPU
-    with the same number of threads. `on_epoch` is told of each epoch, and ends the run by an
-    exception, which is raised. Raises SignwiseError for a run that is there already, changed
-    settings or data, and an architecture or weights that do not fit.
+    `data` is a folder that `prepare` wrote, perhaps in a store, as `s3://bucket/data`; `changes`
+    are fields of TrainConfig. With `resume` a run goes on from its last checkpoint, under its own
+    settings, to the same bits on the same CPU with the same number of threads. `on_epoch` is told
+    of each epoch, and ends the run by an exception, which is raised. Raises SignwiseError for a run
+    that is there already, changed settings or data, and an architecture or weights that do not fit.
     """
     began = time.perf_counter()
     out = Path(out)
+    check_here(out)
     stored = out / CONFIG
     if config is None:
         config = TrainConfig.from_file(stored) if resume and stored.is_file() else TrainConfig()
     asked: TrainConfig = replace(config, **changes)  # type: ignore[arg-type]  # checked by it
     with ranks.joined():
         with ranks.writer_first():
-            prepared = load_data(Path(data))
+            prepared = load_data(data)
             _check_splits(prepared)
             device = choose_device(asked.device)
             require_tracker(asked.track)
@@ -212,7 +213,7 @@ def _check_splits(prepared: PreparedData) -> None:
         missing = [name for name in prepared.classes if name not in present]
         if missing:
             raise SignwiseError(
-                f"{prepared.directory}: no {split} pictures of {missing[0]}: prepare again, with a "
+                f"{prepared.place}: no {split} pictures of {missing[0]}: prepare again, with a "
                 f"split that leaves some or, where the source brings its own split, with some in "
                 f"its {split}/"
             )
@@ -236,7 +237,7 @@ def _check_run(
         names = ", ".join(f"`{name}`" for name in changed)
         raise SignwiseError(f"`resume`: {names} changed since {out} was started: start a new run")
     if old.data_sha256 != prepared.sha256:
-        raise SignwiseError(f"`resume`: {prepared.directory} changed since {out} was started")
+        raise SignwiseError(f"`resume`: {prepared.place} changed since {out} was started")
 
 
 def _check_shares(settings: ResolvedConfig, traits: Traits) -> None:
@@ -255,7 +256,7 @@ def _check_shared(out: Path, prepared: PreparedData) -> None:
     if not (out / CONFIG).is_file():
         raise SignwiseError(f"{out} is not the same on every machine: give `out` {where}")
     if read_record(out / CONFIG, RunConfig).data_sha256 != prepared.sha256:
-        raise SignwiseError(f"{prepared.directory} is not the same on every machine: use {where}")
+        raise SignwiseError(f"{prepared.place} is not the same on every machine: use {where}")
 
 
 def _tell_of_more_gpus(device: torch.device) -> None:
@@ -277,7 +278,7 @@ def _write_config(
         seed=settings.seed,
         classes=prepared.classes,
         grouping=prepared.grouping,
-        data=str(prepared.directory),
+        data=str(prepared.place),
         data_sha256=prepared.sha256,
         versions=versions(),
         device=device.type,
