@@ -26,7 +26,7 @@ from unknown import DEFAULT, PLAIN, REAL, UnknownRow
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 README = Path(__file__).parents[1] / "README.md"
-SPEED = ("predict", "startup", "overhead", "train", "corruptions", "images")
+SPEED = ("default", "predict", "startup", "overhead", "train", "corruptions", "images")
 """The benchmarks of time, in the order of their table."""
 COLUMNS = ("result", "what", "measured", "n", "when and where", "how")
 AGAINST = {PLAIN: "nothing (the plain recipe)", DEFAULT: "rendered pictures (the default)"}
