@@ -33,6 +33,7 @@ from signwise.synthetic.render import RENDERER_VERSION
 from signwise.training import ranks
 from signwise.training.augment import augment
 from signwise.training.batches import steps_in_epoch, training_batches
+from signwise.training.folding import folded
 from signwise.training.graph import Normalise
 from signwise.training.head import head_name
 from signwise.training.loop import fit_of, loss_of, network_outputs
@@ -162,18 +163,13 @@ class _Backbone:
     """A network as it is but for its head."""
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
-        self._network, self._head = network, head_name(network)
+        self._network = folded(network)
+        self._network.set_submodule(head_name(network), nn.Identity())
         self._normalise = Normalise().to(device)
 
     @torch.inference_mode()
     def __call__(self, pictures: Tensor) -> Tensor:
-        head = self._network.get_submodule(self._head)
-        self._network.eval()
-        self._network.set_submodule(self._head, nn.Identity())
-        try:
-            return network_outputs(self._network, self._normalise, pictures)
-        finally:
-            self._network.set_submodule(self._head, head)
+        return network_outputs(self._network, self._normalise, pictures)
 
 
 def _view(

@@ -21,6 +21,7 @@ from signwise.training import ranks
 from signwise.training.augment import view_of_epoch
 from signwise.training.batches import steps_in_epoch, training_batches
 from signwise.training.device import half_precision, layout
+from signwise.training.folding import folded
 from signwise.training.graph import Normalise
 from signwise.training.optim import TrainState, learning_rate
 from signwise.training.pools import Pool, TrainingData
@@ -147,6 +148,7 @@ def validate(network: nn.Module, data: TrainingData, device: torch.device) -> Fi
 
     Of the known pictures alone the loss is soon next to nothing, whatever becomes of the unknown.
     """
+    network = folded(network)
     logits, labels = _shared_logits(network, data.val, device), data.val.labels
     if len(data.held_out):
         logits = np.concatenate((logits, _shared_logits(network, data.held_out, device)))
