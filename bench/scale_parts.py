@@ -302,13 +302,20 @@ def _list_drawn(place: Place, source: Path, **_: object) -> "Listing":
 
 
 def _inspect_drawn(
-    place: Place, listing: pd.DataFrame, root: Path, size: int, max_pixels: int, pixels: Path
+    place: Place,
+    listing: pd.DataFrame,
+    root: Path,
+    size: int,
+    framing: str,
+    max_pixels: int,
+    pixels: Path,
 ) -> "_Inspections":
     """What reading them would find, and their pixels in the array file."""
     from signwise.data.quality import SIGNATURE_SIDE, Inspection, fingerprint
     from signwise.data.scan import _Inspections
 
-    assert (root.name, size, max_pixels) == ("drawn", SIDE, MAX_PIXELS)
+    wanted = ("drawn", SIDE, "stretched", MAX_PIXELS)
+    assert (root.name, size, framing, max_pixels) == wanted
     found = _Inspections(len(listing))
     array = np.lib.format.open_memmap(pixels, mode="r+")
     each, half = place.count // len(CLASSES), SIDE // SIGNATURE_SIDE

@@ -34,7 +34,7 @@ from photos import (
 from priority_stop import SIZE, small_network
 from signwise import __version__
 from signwise.config import SIGNS_SIZE, CalibrationConfig
-from signwise.data.images import RESIZE_RULE
+from signwise.data.images import RESIZE_RULES
 from signwise.errors import SignwiseError
 from signwise.export.certificate import compare
 from signwise.export.int8 import quantise
@@ -111,7 +111,7 @@ def describe(shipped: Shipped, network: nn.Module, photos: Photos) -> ModelRecor
         signwise_version=__version__,
         classes=shipped.classes,
         image_size=shipped.size,
-        resize=RESIZE_RULE,
+        resize=RESIZE_RULES["stretched"],
         temperature=calibration.temperature,
         offsets=tuple(calibration.offsets.tolist()),
         threshold=THRESHOLD,

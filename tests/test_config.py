@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from signwise.config import (
     Config,
     EpochsConfig,
     FineTuningConfig,
+    Framing,
     HeadConfig,
     Kind,
     LossConfig,
@@ -84,8 +85,8 @@ def wrong_values(default: Any) -> Iterator[object]:
 def another(name: str) -> Any:
     """Another value of a nested setting, as JSON has it, within its range."""
     default = NESTED[name]
-    if name == "pictures.kind":
-        return "photos"
+    if name in ("pictures.kind", "pictures.framing"):
+        return {"pictures.kind": "photos", "pictures.framing": "square"}[name]
     if default is None or isinstance(default, bool):
         return not default
     if isinstance(default, int):
@@ -334,6 +335,7 @@ CHOICES = {
     "fine_tuning.always",
     "optim.name",
     "optim.nesterov",
+    "pictures.framing",
     "pictures.kind",
 }
 """Settings without a range."""
@@ -453,6 +455,7 @@ def test_what_is_not_given_follows_from_the_rest(
         "image_size": size,
         "epochs": epochs,
         "pictures.kind": "signs",
+        "pictures.framing": "stretched",
         "fine_tuning.always": "epochs" in settings,
     }
     assert dotted(config.to_json()) == dotted(TrainConfig(**settings).to_json()) | changed
@@ -479,6 +482,14 @@ def test_weights_suit_what_the_pictures_are(
     assert config.weights == weights
     asked = settings["pictures"].kind if "pictures" in settings else kind
     assert config.kind == config.pictures.kind == asked
+    assert config.framing == config.pictures.framing == "stretched"
+    # At the size of ImageNet's weights. What is cut would be lost to signs.
+    large = TrainConfig(**settings, image_size=224).resolve(traits(kind=kind))
+    cut = asked == "photos" and weights != "none"
+    assert large.framing == ("square" if cut else "stretched")
+    for framing in get_args(Framing):
+        chosen = settings | {"pictures": PicturesConfig(kind=asked, framing=framing)}
+        assert TrainConfig(**chosen).resolve(traits(kind=kind)).framing == framing
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from PIL import Image
 import classify
 import signwise
 import vectors
+from signwise.config import Framing
 from signwise.data.images import read_image
 from signwise.inference.predictor import Predictor
 
@@ -24,6 +25,7 @@ SNIPPETS = ROOT / "examples" / "deploy"
 WINDOWS = sys.platform == "win32"
 SIZES = ((1, 1), (9, 7), (16, 16), (17, 40), (40, 17), (150, 40), (61, 203), (301, 203))
 """Widths and heights: enlarged, reduced, tall, wide."""
+FRAMINGS: tuple[Framing, ...] = get_args(Framing)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,10 @@ def test_the_python_snippet_prepares_pictures_as_signwise(tmp_path: Path) -> Non
             for suffix in ("png", "jpg") if mode == "RGB" else ("png",):
                 path = tmp_path / f"{number}{mode}.{suffix}"
                 Image.fromarray(pixels).save(path)
-                assert np.array_equal(classify.preprocess(str(path), 16), read_image(path, 16))
+                for framing in FRAMINGS:
+                    wanted = read_image(path, 16, framing=framing)
+                    found = classify.preprocess(str(path), 16, framing)
+                    assert np.array_equal(found, wanted)
 
 
 def test_the_javascript_snippet_decides_as_signwise(
@@ -95,8 +100,8 @@ def test_the_javascript_snippet_decides_as_signwise(
 JAVASCRIPT = """
 import fs from "node:fs";
 import { preprocess } from "SNIPPET";
-const [file, ...sides] = process.argv.slice(2);
-process.stdout.write(preprocess(fs.readFileSync(file), ...sides.map(Number)));
+const [file, framing, ...sides] = process.argv.slice(2);
+process.stdout.write(preprocess(fs.readFileSync(file), ...sides.map(Number), framing));
 """
 
 
@@ -109,10 +114,12 @@ def test_the_javascript_snippet_prepares_pictures_as_signwise(node: str, tmp_pat
         rgba = rng.integers(0, 256, (height, width, 4), dtype=np.uint8)
         file = tmp_path / "pixels"
         file.write_bytes(rgba.tobytes())
-        command = [node, str(script), str(file), str(width), str(height), "16"]
-        done = subprocess.run(command, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
-        check_pixels(done.stdout, read_image(rgba, 16), width, height)
+        for framing in FRAMINGS:
+            command = [node, str(script), str(file), framing, str(width), str(height), "16"]
+            done = subprocess.run(command, capture_output=True, check=False)
+            assert done.returncode == 0, done.stderr
+            left = (width, height) if framing == "stretched" else (min(width, height),) * 2
+            check_pixels(done.stdout, read_image(rgba, 16, framing=framing), *left)
 
 
 @pytest.mark.skipif(WINDOWS, reason="another operating system: no c++")
@@ -128,6 +135,7 @@ def test_the_cpp_snippet_prepares_pictures_as_signwise(tmp_path: Path) -> None:
         "  Picture in{{}, std::atoi(a[1]), std::atoi(a[2])};\n"
         "  in.rgb.resize(size_t(in.width) * in.height * 3);\n"
         "  if (!std::fread(in.rgb.data(), in.rgb.size(), 1, stdin)) return 2;\n"
+        "  if (a[3][0] == 's' && a[3][1] == 'q') in = middle_square(in);\n"
         "  Picture out = preprocess(in, 16);\n"
         "  std::fwrite(out.rgb.data(), out.rgb.size(), 1, stdout);\n"
         "}\n",
@@ -137,9 +145,11 @@ def test_the_cpp_snippet_prepares_pictures_as_signwise(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for width, height in SIZES:
         rgb = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        command = [str(program), str(width), str(height)]
-        done = subprocess.run(command, input=rgb.tobytes(), capture_output=True, check=True)
-        check_pixels(done.stdout, read_image(rgb, 16), width, height)
+        for framing in FRAMINGS:
+            command = [str(program), str(width), str(height), framing]
+            done = subprocess.run(command, input=rgb.tobytes(), capture_output=True, check=True)
+            left = (width, height) if framing == "stretched" else (min(width, height),) * 2
+            check_pixels(done.stdout, read_image(rgb, 16, framing=framing), *left)
 
 
 def check_pixels(got: bytes, wanted: np.ndarray, width: int, height: int) -> None:

@@ -52,6 +52,30 @@ def test_extreme_shapes(width: int, height: int) -> None:
     assert (pixels == (10, 200, 30)).all()
 
 
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 24))
+def test_the_square_in_the_middle_is_what_a_cut_picture_gives(
+    width: int, height: int, size: int
+) -> None:
+    image, side = scene(width, height), min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    cut = image.crop((left, top, left + side, top + side))
+    found = read_image(image, size, framing="square")
+    np.testing.assert_array_equal(found, read_image(cut, size))
+    if width == height:
+        np.testing.assert_array_equal(found, read_image(image, size))
+
+
+def test_a_large_jpeg_is_cut_as_what_it_shows_and_upright() -> None:
+    wide = Image.new("RGB", (1600, 400), "red")
+    wide.paste("blue", (600, 0, 1000, 400))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for picture in (encode(wide, "JPEG"), encode(wide, "JPEG", exif=exif.tobytes())):
+        pixels = read_image(picture, 16, framing="square")[4:12, 4:12].astype(int)
+        assert np.abs(pixels - (0, 0, 254)).max() < 8
+        assert np.abs(read_image(picture, 16).astype(int) - (0, 0, 254)).max() > 200
+
+
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_first_frame_of_an_animation(format: str) -> None:
     first, second = Image.new("RGB", (9, 9), "black"), Image.new("RGB", (9, 9), "white")

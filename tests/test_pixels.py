@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from signwise.data import images
 from signwise.data import pixels as module
 from signwise.data.images import read_image
 from signwise.data.manifest import PreparedData
@@ -67,6 +68,15 @@ def test_pixels_are_those_of_read_image_at_every_size(
         assert not pixels.flags.writeable
         for row, name in enumerate(data.table["path"]):
             np.testing.assert_array_equal(pixels[row], read_image(data.root / name, size))
+
+
+def test_squares_lie_beside_stretched_pictures(data: PreparedData) -> None:
+    stretched, squares = load_pixels(data, 16), load_pixels(data, 16, "square")
+    wanted = [read_image(data.root / name, 16, framing="square") for name in data.table["path"]]
+    np.testing.assert_array_equal(squares, wanted)
+    assert (stretched != squares).any(axis=(1, 2, 3)).all()
+    assert cache_path(data.directory, 16, "square").name == "pixels-16-square.npy"
+    np.testing.assert_array_equal(load_pixels(data, 16), stretched)
 
 
 def test_several_processes_fill_the_same_cache(
@@ -207,5 +217,6 @@ def test_the_key_depends_on_pictures_their_order_and_size(monkeypatch: pytest.Mo
     }
     assert len(keys) == 6
     assert all(len(key) == KEY_BYTES for key in keys)
-    monkeypatch.setattr(module, "RESIZE_RULE", "another")
+    assert cache_key(["a"], 8, "square") not in keys
+    monkeypatch.setitem(images.RESIZE_RULES, "stretched", "another")
     assert cache_key(["a"], 8) not in keys

@@ -38,6 +38,7 @@ FULL = ModelRecord(
     classes=("a", "b", "c"),
     image_size=64,
     resize="box",
+    framing="square",
     temperature=1.5,
     offsets=(0.0, 0.25, -0.25),
     threshold=0.5,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from signwise.config import Framing
 from signwise.data import unknown
 from signwise.data.images import read_image
 from signwise.data.unknown import iter_unknown, read_unknown
@@ -70,9 +71,9 @@ def test_memory_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(unknown, "AHEAD", 2)
     read: list[int] = []
 
-    def counted(content: bytes, size: int) -> object:
+    def counted(content: bytes, size: int, framing: Framing) -> object:
         read.append(size)
-        return read_image(content, size)
+        return read_image(content, size, framing=framing)
 
     monkeypatch.setattr(unknown, "read_image", counted)
     pictures = iter_unknown(folder, 4, {}, [])

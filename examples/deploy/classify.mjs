@@ -57,7 +57,18 @@ function stretch(data, lines, width, filter, horizontal) {
 }
 
 // RGBA pixels, as a canvas or a PNG decoder gives them, to uint8 (size, size, 3).
-export function preprocess(rgba, width, height, size) {
+export function preprocess(rgba, width, height, size, framing = "stretched") {
+  if (framing === "square" && width !== height) { // 3
+    const side = Math.min(width, height);
+    const left = (width - side) >> 1;
+    const top = (height - side) >> 1;
+    const cut = new Uint8Array(side * side * 4);
+    for (let y = 0; y < side; y++) {
+      const from = ((top + y) * width + left) * 4;
+      cut.set(rgba.subarray(from, from + side * 4), y * side * 4);
+    }
+    [rgba, width, height] = [cut, side, side];
+  }
   let picture = { data: new Uint8Array(width * height * 3), width, height };
   for (let i = 0; i < width * height; i++) {
     const alpha = rgba[i * 4 + 3];
@@ -81,13 +92,13 @@ export function preprocess(rgba, width, height, size) {
 }
 
 // The record is in the file's metadata, which ONNX Runtime does not show in JavaScript: copy
-// classes, image_size and threshold from `signwise models --json` or from labels and parameters
+// classes, image_size, threshold and framing from `signwise models --json` or from labels and parameters
 // that `signwise export --format triton` writes.
 export async function load(model, record) {
   const session = await ort.InferenceSession.create(model);
   return async (rgba, width, height) => {
     const size = record.image_size;
-    const pixels = preprocess(rgba, width, height, size);
+    const pixels = preprocess(rgba, width, height, size, record.framing);
     const images = new ort.Tensor("uint8", pixels, [1, size, size, 3]); // 6
     const { probabilities, known } = await session.run({ images });
     const best = probabilities.data.indexOf(Math.max(...probabilities.data));

@@ -70,6 +70,18 @@ inline Picture stretch(const Picture& in, const std::vector<Filter>& filters, bo
   return out;
 }
 
+// Step 3, where the record's framing is square.
+inline Picture middle_square(const Picture& in) {
+  int side = std::min(in.width, in.height);
+  int left = (in.width - side) / 2, top = (in.height - side) / 2;
+  Picture out{{}, side, side};
+  for (int y = 0; y < side; y++) {
+    auto row = in.rgb.begin() + (size_t(top + y) * in.width + left) * 3;
+    out.rgb.insert(out.rgb.end(), row, row + size_t(side) * 3);
+  }
+  return out;
+}
+
 inline Picture preprocess(Picture in, int size) {
   int fx = std::max(1, int(double(in.width) / size / 2));
   int fy = std::max(1, int(double(in.height) / size / 2));

@@ -21,6 +21,8 @@ from signwise.config.base import (
 Exposure = Annotated[float, Meta(ge=-10, le=10)]
 
 Kind = Literal["signs", "photos"]
+Framing = Literal["stretched", "square"]
+"""How a picture becomes square: as a whole, stretched; or the largest square in its middle."""
 """Road signs, or other photos."""
 
 
@@ -34,6 +36,9 @@ class PicturesConfig(Config):
     """Road signs, or other photos; auto asks the backbone that ships, which knows road signs."""
     signs_share: Share = 0.5
     """They are road signs where the backbone is sure of this share of the classes."""
+    framing: Literal["auto", "stretched", "square"] = "auto"
+    """How they become square: stretched, or cut to the square in their middle; auto cuts photos
+    that are no road signs, for pre-trained weights, from 224 pixels on (LOG.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)

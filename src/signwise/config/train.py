@@ -24,6 +24,7 @@ from signwise.config.parts import (
     CalibrationConfig,
     EpochsConfig,
     FineTuningConfig,
+    Framing,
     HeadConfig,
     Kind,
     LossConfig,
@@ -41,6 +42,8 @@ UNKNOWN = ("none", "synthetic")
 """What `unknown` means unless it is a folder."""
 SIGNS_SIZE = 64
 """Side in pixels of the pictures that the shipped backbone was trained on."""
+IMAGENET_SIZE = 224
+"""The same of ImageNet's weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +112,11 @@ class TrainConfig(Config):
         weights = self.weights
         if weights == "auto":
             weights = "signs" if kind == "signs" and self.model == "resnet18" else "imagenet"
+        size = self.image_size or _usual_size(weights, traits)
+        framing = self.pictures.framing
+        if framing == "auto":
+            known = weights != "none" and size >= IMAGENET_SIZE
+            framing = "square" if kind == "photos" and known else "stretched"
         usual = self.usual_epochs
         fixed = usual.from_scratch if weights == "none" else usual.pretrained
         least = math.ceil(usual.least_steps / math.ceil(traits.pictures / self.batch_size))
@@ -122,8 +130,8 @@ class TrainConfig(Config):
                 "weights": _absolute(weights, WEIGHTS),
                 "unknown": _absolute(self.unknown, UNKNOWN),
                 "epochs": self.epochs or max(fixed, least),
-                "image_size": self.image_size or _usual_size(weights, traits),
-                "pictures": dataclasses.replace(self.pictures, kind=kind),
+                "image_size": size,
+                "pictures": dataclasses.replace(self.pictures, kind=kind, framing=framing),
                 "augmentation": _for_kind(self.augmentation, kind),
                 "fine_tuning": dataclasses.replace(self.fine_tuning, always=always),
             }
@@ -150,7 +158,7 @@ def _usual_size(weights: str, traits: Traits) -> int:
     if weights == "none":
         return traits.data_size
     # In steps of what torchvision's networks halve their maps by; ImageNet's own is the largest.
-    return min(224, max(SIGNS_SIZE, 32 * round(traits.usual_side / 32)))
+    return min(IMAGENET_SIZE, max(SIGNS_SIZE, 32 * round(traits.usual_side / 32)))
 
 
 def _for_kind(asked: AugmentationConfig, kind: Kind) -> AugmentationConfig:
@@ -176,6 +184,12 @@ class ResolvedConfig(TrainConfig):
         """What the pictures are."""
         assert self.pictures.kind != "auto", "resolve fills it"
         return self.pictures.kind
+
+    @property
+    def framing(self) -> Framing:
+        """How the pictures become square."""
+        assert self.pictures.framing != "auto", "resolve fills it"
+        return self.pictures.framing
 
     @property
     def pretrained(self) -> bool:

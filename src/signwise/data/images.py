@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from signwise.config import MAX_PIXELS
+from signwise.config import MAX_PIXELS, Framing
 from signwise.data.colour import PIECE_PIXELS, from_array, to_eight_bits
 from signwise.data.headers import HEAD, ICON, check_icons, file_size, unidentified
 from signwise.data.limits import (
@@ -48,10 +48,14 @@ SMALL_PICTURE = 2**19
 """Pixels; what such a picture takes does not count."""
 DRAFT_FACTOR = 2
 REDUCING_GAP = 2.0
-RESIZE_RULE = (
-    "Pillow bilinear, antialiased, stretched to S x S, reducing gap 2; JPEG decoded at the scale "
-    "of 1, 1/2, 1/4 or 1/8 that leaves at least 2 S; alpha over grey 128"
+_REST = (
+    "reducing gap 2; JPEG decoded at the scale of 1, 1/2, 1/4 or 1/8 that leaves at least 2 S; "
+    "alpha over grey 128"
 )
+RESIZE_RULES: dict[Framing, str] = {
+    "stretched": f"Pillow bilinear, antialiased, stretched to S x S, {_REST}",
+    "square": f"the largest square in the middle, Pillow bilinear, antialiased, to S x S, {_REST}",
+}
 
 # Formats that Pillow can name but not decode by itself: EPS would start Ghostscript. And two that
 # hold a whole file of another format, whose size is known only when it is decoded.
@@ -77,17 +81,24 @@ class LargeImage(UnreadableImage):
     """The picture takes more memory than it may take here."""
 
 
-def read_image(source: Source, size: int | None, *, max_pixels: int = MAX_PIXELS) -> Pixels:
+def read_image(
+    source: Source,
+    size: int | None,
+    *,
+    framing: Framing = "stretched",
+    max_pixels: int = MAX_PIXELS,
+) -> Pixels:
     """The picture as uint8 RGB (size, size, 3), or (H, W, 3) as decoded where size is None.
 
     Upright by its EXIF orientation, the first frame of an animation, alpha over mid-grey,
-    stretched to the square with antialiasing. Arrays are RGB: (H, W), (H, W, 3) or (H, W, 4), of
-    uint8, uint16 or floats in 0 to 1. Raises UnreadableImage, whose text is the reason.
+    stretched to the square, or cut to that in its middle (`framing`), with antialiasing. Arrays are
+    RGB: (H, W), (H, W, 3) or (H, W, 4), of uint8, uint16 or floats in 0 to 1. Raises
+    UnreadableImage, whose text is the reason.
     """
     taken: list[int] = []  # as in `decoded`, which costs a small picture 1 % of its time
     try:
         image, _ = _decode(source, size, max_pixels, taken)
-        return _array(image) if size is None else np.array(resize(image, size))
+        return _array(image) if size is None else np.array(resize(image, size, framing))
     finally:
         if taken:
             give_back(taken[0])
@@ -102,10 +113,19 @@ def read_for_people(source: Source, side: int) -> Pixels:
         return _array(image.reduce(max(1, max(image.size) // side)))
 
 
-def resize(image: Image.Image, size: int) -> Image.Image:
-    """The picture stretched to size x size as RESIZE_RULE says, in RGB."""
+def resize(image: Image.Image, size: int, framing: Framing = "stretched") -> Image.Image:
+    """The picture at size x size as RESIZE_RULES says, in RGB."""
+    if framing == "square" and image.width != image.height:
+        image = image.crop(middle_square(*image.size))
     small = image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
     return small if small.mode == "RGB" else small.convert("RGB")
+
+
+def middle_square(width: int, height: int) -> tuple[int, int, int, int]:
+    """The largest square in the middle: left, top, right and bottom, in whole pixels."""
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from signwise.config import Framing
 from signwise.data.images import LargeImage, Pixels, decoded, hashed, resize
 from signwise.errors import UnreadableImage
 from signwise.opening import reason_of
@@ -55,6 +56,7 @@ class Batch:
     """Paths relative to `root`; a whole path each would take as much memory as the table."""
     pixels: Path | None
     size: int
+    framing: Framing
     max_pixels: int
     most_memory: int | None
     """Bytes that one picture may take while it is decoded."""
@@ -80,7 +82,9 @@ def _inspect(batch: Batch, rows: range, array: Pixels | None) -> list[Inspection
     for row, name in zip(rows, batch.names, strict=True):
         path = join(batch.root, name)
         try:
-            inspection, pixels = inspect_file(path, batch.size, batch.max_pixels, batch.most_memory)
+            inspection, pixels = inspect_file(
+                path, batch.size, batch.max_pixels, batch.most_memory, batch.framing
+            )
         except LargeImage:
             found.append(None)
             continue
@@ -91,7 +95,11 @@ def _inspect(batch: Batch, rows: range, array: Pixels | None) -> list[Inspection
 
 
 def inspect_file(
-    path: str | Path, size: int, max_pixels: int, most_memory: int | None = None
+    path: str | Path,
+    size: int,
+    max_pixels: int,
+    most_memory: int | None = None,
+    framing: Framing = "stretched",
 ) -> tuple[Inspection, Pixels | None]:
     """The figures of one file, and its pixels at this size (size, size, 3).
 
@@ -105,7 +113,7 @@ def inspect_file(
                     true_size,
                 ):
                     inspection = _measure(image, true_size, sha256)
-                    return inspection, np.asarray(resize(image, size))
+                    return inspection, np.asarray(resize(image, size, framing))
             except LargeImage:
                 raise
             except UnreadableImage as error:

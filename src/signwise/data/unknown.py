@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from signwise.config import Framing
 from signwise.data.images import hashed, read_image
 from signwise.data.walk import Folder, walk
 from signwise.errors import SignwiseError, UnreadableImage
@@ -50,6 +51,7 @@ def iter_unknown(
     labels_by_sha256: Mapping[str, str],
     problems: list[Problem],
     *,
+    framing: Framing = "stretched",
     choose: Callable[[list[str]], list[str]] = lambda paths: paths,
     skipped: Counter[str] | None = None,
 ) -> Iterator[UnknownPicture]:
@@ -71,7 +73,8 @@ def iter_unknown(
                 if sha256 in labels_by_sha256:
                     reason = f"the same picture is one of {labels_by_sha256[sha256]}"
                     return Problem(path=printable_path(path), problem=reason)
-                return UnknownPicture(path=path, sha256=sha256, pixels=read_image(file, size))
+                pixels = read_image(file, size, framing=framing)
+                return UnknownPicture(path=path, sha256=sha256, pixels=pixels)
         except UnreadableImage as error:
             return Problem(path=printable_path(path), problem=str(error))
         except OSError as error:
@@ -95,7 +98,13 @@ def iter_unknown(
 
 
 def read_unknown(
-    folder: Folder, size: int, labels_by_sha256: Mapping[str, str], *, most: int, seed: int
+    folder: Folder,
+    size: int,
+    labels_by_sha256: Mapping[str, str],
+    *,
+    most: int,
+    seed: int,
+    framing: Framing = "stretched",
 ) -> UnknownPictures:
     """The usable pictures under the folder; of more than `most` a random choice.
 
@@ -109,7 +118,10 @@ def read_unknown(
         return [paths[index] for index in np.sort(choice)]
 
     problems: list[Problem] = []
-    found = list(iter_unknown(folder, size, labels_by_sha256, problems, choose=choose))
+    pictures = iter_unknown(
+        folder, size, labels_by_sha256, problems, choose=choose, framing=framing
+    )
+    found = list(pictures)
     return UnknownPictures(
         paths=[picture.path for picture in found],
         sha256=[picture.sha256 for picture in found],

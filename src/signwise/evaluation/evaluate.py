@@ -132,7 +132,7 @@ def evaluate(
         raise SignwiseError(f"{model} is no run directory: say with `out` where to write")
     with (
         working_on(cluster),
-        read_pictures(data, split, predictor.classes, predictor.image_size) as pictures,
+        read_pictures(data, split, predictor) as pictures,
     ):
         place = run / "evaluation" / pictures.name if run is not None and out is None else out
         assert place is not None, "checked above"
@@ -316,7 +316,14 @@ def _unknown_answers(
     problems: list[Problem] = []
     paths, hashes, probabilities, known = [], [], [], []
     skipped: Counter[str] = Counter()
-    found = iter_unknown(folder, predictor.image_size, labels_by_sha256, problems, skipped=skipped)
+    found = iter_unknown(
+        folder,
+        predictor.image_size,
+        labels_by_sha256,
+        problems,
+        framing=predictor.framing,
+        skipped=skipped,
+    )
     while batch := list(islice(found, predictor.batch_size)):
         paths += [picture.path for picture in batch]
         hashes += [picture.sha256 for picture in batch]

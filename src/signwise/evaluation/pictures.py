@@ -17,6 +17,7 @@ from signwise.data.walk import Folder, inside
 from signwise.errors import SignwiseError
 from signwise.files import real_path, scratch_folder
 from signwise.folders import is_output
+from signwise.inference.predictor import Predictor
 from signwise.opening import is_no_input
 from signwise.places import entry_of, is_file, is_folder, is_remote, located
 from signwise.results import Problem
@@ -95,14 +96,12 @@ class Answers:
 
 
 @contextmanager
-def read_pictures(
-    data: str | Path, split: str, classes: Sequence[str], size: int
-) -> Iterator[Pictures]:
+def read_pictures(data: str | Path, split: str, predictor: Predictor) -> Iterator[Pictures]:
     """Read the split of what `prepare` wrote, or of a folder or a CSV as `prepare` takes it.
 
-    A folder without split folders is read whole; its pixels lie in a file that goes at the end of
-    the block. Raises SignwiseError for a class that the model does not know, and where there is no
-    picture to measure.
+    Their pixels are as the model wants them. A folder without split folders is read whole; its
+    pixels lie in a file that goes at the end of the block. Raises SignwiseError for a class that
+    the model does not know, and where there is no picture to measure.
     """
     folder = located(data)
     if isinstance(folder, str):
@@ -115,21 +114,20 @@ def read_pictures(
     with scratch_folder() as scratch:
         files = (FACTS, MANIFEST)
         if any(is_file(inside(folder, name)) for name in files) or is_output(folder, "data"):
-            yield _prepared(folder, split, classes, size, scratch)
+            yield _prepared(folder, split, predictor, scratch)
         else:
-            yield _folder(folder, split, classes, size, scratch / "pixels.npy")
+            yield _folder(folder, split, predictor, scratch / "pixels.npy")
 
 
-def _prepared(
-    folder: Folder, split: str, classes: Sequence[str], size: int, spare: Path
-) -> Pictures:
+def _prepared(folder: Folder, split: str, predictor: Predictor, spare: Path) -> Pictures:
     """`spare`: where the pixels may be written if the folder can't be."""
+    classes, size = predictor.classes, predictor.image_size
     data = load_data(folder, size=size)
     _check_classes(data.classes, classes, folder)
     rows = _of_split(data.table, split)
     if not len(rows):
         raise SignwiseError(f"{folder} has no usable picture in split {split}: choose `split` all")
-    pixels = load_pixels(data, size, spare=spare)
+    pixels = load_pixels(data, size, predictor.framing, spare=spare)
     table = _with_full_paths(data.table.iloc[rows], data.root)
     return Pictures(
         name=split,
@@ -146,11 +144,16 @@ def _prepared(
     )
 
 
-def _folder(
-    folder: Folder, split: str, classes: Sequence[str], size: int, decoded: Path
-) -> Pictures:
+def _folder(folder: Folder, split: str, predictor: Predictor, decoded: Path) -> Pictures:
     """`decoded`: where the pixels may be written."""
-    found = scan(folder, image_size=size, pixels=decoded, classes=classes)
+    classes = predictor.classes
+    found = scan(
+        folder,
+        image_size=predictor.image_size,
+        framing=predictor.framing,
+        pixels=decoded,
+        classes=classes,
+    )
     _check_classes(found.classes, classes, folder)
     has_splits = found.split_given
     chosen = found.table.iloc[_of_split(found.table, split if has_splits else "all")]

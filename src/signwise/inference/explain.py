@@ -78,7 +78,7 @@ def explain(
             advance(1)
             try:
                 content = source.read() if hasattr(source, "read") else source
-                pixels = read_image(content, predictor.image_size)
+                pixels = read_image(content, predictor.image_size, framing=predictor.framing)
                 picture = read_for_people(content, PANEL)
             except UnreadableImage as error:
                 problems.append(Problem(path=path, problem=str(error)))

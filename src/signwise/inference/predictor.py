@@ -94,6 +94,7 @@ class Predictor:
         self.record = file.record
         self.classes = file.record.classes
         self.image_size = file.record.image_size
+        self.framing = file.record.framing
         self.threshold = file.record.threshold if threshold is None else float(threshold)
         self.metadata: dict[str, Json] = msgspec.json.decode(file.metadata)
         self.batch_size = batch_size or default_batch_size(self.image_size)
@@ -206,7 +207,7 @@ class Predictor:
                 path = printable_path(image) if isinstance(image, str | os.PathLike) else None
                 paths.append(path)
                 try:
-                    pixels[readable] = read_image(image, self.image_size)
+                    pixels[readable] = read_image(image, self.image_size, framing=self.framing)
                     readable += 1
                     errors.append(None)
                 except UnreadableImage as error:

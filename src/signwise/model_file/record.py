@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from signwise.config import MAX_IMAGE_SIZE
+from signwise.config import MAX_IMAGE_SIZE, Framing
 from signwise.files import Json
 from signwise.names import class_name, wrong_class_name
 from signwise.results import Interval, to_json
@@ -94,7 +94,9 @@ class ModelRecord:
     image_size: Annotated[int, Meta(ge=1, le=MAX_IMAGE_SIZE)]
     """Side of the input, in pixels."""
     resize: str = ""
-    """The rule by which pictures are brought to that side."""
+    """The rule by which pictures are brought to that side, in words."""
+    framing: Framing = "stretched"
+    """How they become square."""
     temperature: float = 1.0
     offsets: tuple[float, ...] | None = None
     """(K,), what is taken from the scaled logits of each class."""
@@ -111,7 +113,9 @@ class ModelRecord:
     def to_json(self) -> dict[str, Json]:
         """The metadata entry: the fields that are filled, and the format."""
         filled = {
-            name: to_json(value) for name, value in vars(self).items() if value not in (None, "")
+            name: to_json(value)
+            for name, value in vars(self).items()
+            if value not in (None, "") and (name, value) != ("framing", "stretched")
         }
         return {"format": FORMAT, **filled}
 

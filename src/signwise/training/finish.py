@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from signwise.config import UNKNOWN, ResolvedConfig, dotted
-from signwise.data.images import RESIZE_RULE
+from signwise.data.images import RESIZE_RULES
 from signwise.data.manifest import SPLITS, PreparedData
 from signwise.files import write_bytes, write_text
 from signwise.metrics.rates import grouped_bootstrap, wilson_interval
@@ -95,7 +95,8 @@ def finish_run(
         signwise_version=versions()["signwise"],
         classes=prepared.classes,
         image_size=config.image_size,
-        resize=RESIZE_RULE,
+        resize=RESIZE_RULES[config.framing],
+        framing=config.framing,
         temperature=calibration.temperature,
         offsets=tuple(calibration.offsets.tolist()),
         threshold=threshold,

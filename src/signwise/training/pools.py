@@ -152,7 +152,7 @@ def gather(
     size, table = config.image_size, prepared.table
     labels, classes = _labels(prepared), len(prepared.classes)
     train, val = (np.flatnonzero(table["split"] == split) for split in ("train", "val"))
-    pixels = load_pixels(prepared, size, spare=spare)
+    pixels = load_pixels(prepared, size, config.framing, spare=spare)
     rendered, held_out, folder = (empty_pool(size) for _ in range(3))
     unknown = None
     if config.unknown != "none":
@@ -161,8 +161,9 @@ def gather(
         rendered, held_out = _rendered_pools(prepared.classes, seen, len(train), most, config)
         if config.unknown not in UNKNOWN:
             known = dict(zip(table["sha256"], table["label"], strict=True))
+            place = located(config.unknown)
             unknown = read_unknown(
-                located(config.unknown), size, known, most=most, seed=config.seed
+                place, size, known, most=most, seed=config.seed, framing=config.framing
             )
             folder = whole_pool(unknown.pixels, np.full(len(unknown.pixels), classes))
     weights = np.ones(classes, np.float32)
