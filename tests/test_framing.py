@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import signwise
-from signwise.data.images import read_image
+from signwise.data.images import read_for_people, read_image
 from signwise.inference.predictor import Predictor
 from toy import CLASSES, toy_model
 
@@ -45,6 +45,14 @@ def known_of(model: Path, paths: list[str]) -> np.ndarray:
     known = predictor.scores(pixels)[1]
     assert not np.allclose(known, predictor.scores(stretched)[1], atol=1e-3)
     return known
+
+
+def test_people_are_shown_the_square_that_a_heat_map_lies_over(photos: Path) -> None:
+    for path in photos.rglob("*.png"):
+        whole, square = read_for_people(path, 10), read_for_people(path, 10, "square")
+        assert whole.shape[0] != whole.shape[1]
+        assert square.shape[0] == square.shape[1] >= 10
+        assert square.min() >= 60
 
 
 def test_predict_and_explain_look_at_the_square(model: Path, photos: Path, tmp_path: Path) -> None:

@@ -131,7 +131,9 @@ def test_an_earlier_evaluation_is_said_to_be_where_its_user_finds_it(
 ) -> None:
     signwise.evaluate(model, photos, out=place)
     other = toy_model(tmp_path / "other.onnx", size=16, sharpness=10.0)
-    with pytest.warns(UserWarning, match=f"^{place}/earlier/{photos.name} holds an earlier evaluation"):
+    with pytest.warns(
+        UserWarning, match=f"^{place}/earlier/{photos.name} holds an earlier evaluation"
+    ):
         signwise.evaluate(other, photos, out=place)
 
 

@@ -104,13 +104,15 @@ def read_image(
             give_back(taken[0])
 
 
-def read_for_people(source: Source, side: int) -> Pixels:
-    """The picture as uint8 RGB (H, W, 3) in its own shape, as large as it is or at least `side`.
+def read_for_people(source: Source, side: int, framing: Framing = "stretched") -> Pixels:
+    """The picture as uint8 RGB (H, W, 3), as large as it is or at least `side`.
 
-    Raises UnreadableImage.
+    Of what a model sees: in its own shape, though the model sees it stretched, or cut to the square
+    (`framing`). Raises UnreadableImage.
     """
     with decoded(source, side) as (image, _):
-        return _array(image.reduce(max(1, max(image.size) // side)))
+        shown = image.crop(middle_square(*image.size)) if framing == "square" else image
+        return _array(shown.reduce(max(1, max(shown.size) // side)))
 
 
 def resize(image: Image.Image, size: int, framing: Framing = "stretched") -> Image.Image:

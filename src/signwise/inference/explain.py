@@ -79,7 +79,7 @@ def explain(
             try:
                 content = source.read() if hasattr(source, "read") else source
                 pixels = read_image(content, predictor.image_size, framing=predictor.framing)
-                picture = read_for_people(content, PANEL)
+                picture = read_for_people(content, PANEL, predictor.framing)
             except UnreadableImage as error:
                 problems.append(Problem(path=path, problem=str(error)))
                 continue
