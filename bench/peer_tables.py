@@ -73,7 +73,8 @@ def plot(measured: Record) -> bytes:
             axes.grid(visible=False, axis="y")
             for place, value in enumerate(values):
                 if np.isfinite(value):
-                    axes.annotate(f" {value:,.3g}", (value, place), va="center", fontsize=8)
+                    text = f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+                    axes.annotate(f" {text}", (value, place), va="center", fontsize=8)
             axes.margins(x=0.2)
 
     return draw(paint, 9.6, 0.6 + 0.3 * len(rows))
