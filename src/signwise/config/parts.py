@@ -21,9 +21,9 @@ from signwise.config.base import (
 Exposure = Annotated[float, Meta(ge=-10, le=10)]
 
 Kind = Literal["signs", "photos"]
+"""Road signs, or other photos."""
 Framing = Literal["stretched", "square"]
 """How a picture becomes square: as a whole, stretched; or the largest square in its middle."""
-"""Road signs, or other photos."""
 
 
 @dataclass(frozen=True, kw_only=True)
