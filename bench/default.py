@@ -35,6 +35,7 @@ from signwise.config import IMAGE_SIZE
 GOAL, GOAL_AGAIN = 1 / 2, 1 / 3
 """Of the script's seconds, for train alone: the first time, and the second."""
 EPOCHS, BATCH, WORKERS = 5, 32, 2
+SIGNWISE = ("-m", "signwise")
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LESSER = {
     "ATEN_CPU_CAPABILITY": "avx2",
@@ -102,14 +103,15 @@ def accuracy(network: nn.Module, loader: DataLoader[Any]) -> float:
     return float(torch.cat(right).mean())
 
 
-def timed(
-    arguments: Sequence[object], environment: dict[str, str], *, module: bool = True
-) -> tuple[float, Any]:
-    """Seconds of a command and the JSON document that it ended with."""
-    command = [sys.executable, *(("-m", "signwise") if module else ()), *map(str, arguments)]
+def timed(command: Sequence[object], environment: dict[str, str]) -> tuple[float, Any]:
+    """Seconds of a Python command, and the JSON document that it printed."""
     start = time.perf_counter()
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, check=True
+        [sys.executable, *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        check=True,
     )
     return time.perf_counter() - start, json.loads(done.stdout)
 
@@ -119,11 +121,11 @@ def measure(source: Path, photos: Path, work: Path, environment: dict[str, str])
     shutil.rmtree(work, ignore_errors=True)
     environment = {**environment, "XDG_CACHE_HOME": str(work / "cache")}
     data, run = work / "data", work / "run"
-    by_script, script_accuracy = timed([__file__, "--script", photos], environment, module=False)
-    prepared, _ = timed(["prepare", source, "--out", data, "--json"], environment)
-    trained, _ = timed(["train", data, "--out", run, "--json"], environment)
-    evaluated, found = timed(["evaluate", run, "--data", data, "--json"], environment)
-    again, _ = timed(["train", data, "--out", work / "again", "--json"], environment)
+    by_script, script_accuracy = timed([__file__, "--script", photos], environment)
+    prepared, _ = timed([*SIGNWISE, "prepare", source, "--out", data, "--json"], environment)
+    trained, _ = timed([*SIGNWISE, "train", data, "--out", run, "--json"], environment)
+    evaluated, found = timed([*SIGNWISE, "evaluate", run, "--data", data, "--json"], environment)
+    again, _ = timed([*SIGNWISE, "train", data, "--out", work / "again", "--json"], environment)
     metrics = found["metrics"]
     return Round(
         script=by_script,
@@ -178,7 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     environment = {**os.environ, **(LESSER if options.lesser else {})}
     with tempfile.TemporaryDirectory() as name:
         photos = Path(name) / "photos"
-        timed(["prepare", options.source, "--out", photos, "--copy", "--json"], environment)
+        timed(
+            [*SIGNWISE, "prepare", options.source, "--out", photos, "--copy", "--json"], environment
+        )
         rounds = []
         for _ in range(options.rounds):
             rounds.append(measure(options.source, photos, Path(name) / "work", environment))

@@ -76,7 +76,7 @@ class Figure:
         if self.spread is not None:
             notes.append("{:,.10g} to {:,.10g}".format(*self.spread))
         if self.goal is not None:
-            notes.append(f"goal {self.goal:,.10g}")
+            notes.append(f"goal {rounded(self.goal):,.10g}")
         return text + (f" ({'; '.join(notes)})" if notes else "")
 
 
