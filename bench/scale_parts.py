@@ -306,7 +306,7 @@ def _inspect_drawn(
     listing: pd.DataFrame,
     root: Path,
     size: int,
-    framing: str,
+    crop: str,
     max_pixels: int,
     pixels: Path,
 ) -> "_Inspections":
@@ -314,8 +314,8 @@ def _inspect_drawn(
     from signwise.data.quality import SIGNATURE_SIDE, Inspection, fingerprint
     from signwise.data.scan import _Inspections
 
-    wanted = ("drawn", SIDE, "stretched", MAX_PIXELS)
-    assert (root.name, size, framing, max_pixels) == wanted
+    wanted = ("drawn", SIDE, "none", MAX_PIXELS)
+    assert (root.name, size, crop, max_pixels) == wanted
     found = _Inspections(len(listing))
     array = np.lib.format.open_memmap(pixels, mode="r+")
     each, half = place.count // len(CLASSES), SIDE // SIGNATURE_SIDE

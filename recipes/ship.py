@@ -111,7 +111,7 @@ def describe(shipped: Shipped, network: nn.Module, photos: Photos) -> ModelRecor
         signwise_version=__version__,
         classes=shipped.classes,
         image_size=shipped.size,
-        resize=RESIZE_RULES["stretched"],
+        resize=RESIZE_RULES["none"],
         temperature=calibration.temperature,
         offsets=tuple(calibration.offsets.tolist()),
         threshold=THRESHOLD,

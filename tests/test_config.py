@@ -18,9 +18,9 @@ from signwise.config import (
     AugmentationConfig,
     CalibrationConfig,
     Config,
+    Crop,
     EpochsConfig,
     FineTuningConfig,
-    Framing,
     HeadConfig,
     Kind,
     LossConfig,
@@ -85,8 +85,8 @@ def wrong_values(default: Any) -> Iterator[object]:
 def another(name: str) -> Any:
     """Another value of a nested setting, as JSON has it, within its range."""
     default = NESTED[name]
-    if name in ("pictures.kind", "pictures.framing"):
-        return {"pictures.kind": "photos", "pictures.framing": "square"}[name]
+    if name in ("pictures.kind", "pictures.crop"):
+        return {"pictures.kind": "photos", "pictures.crop": "center"}[name]
     if default is None or isinstance(default, bool):
         return not default
     if isinstance(default, int):
@@ -335,7 +335,7 @@ CHOICES = {
     "fine_tuning.always",
     "optim.name",
     "optim.nesterov",
-    "pictures.framing",
+    "pictures.crop",
     "pictures.kind",
 }
 """Settings without a range."""
@@ -455,7 +455,7 @@ def test_what_is_not_given_follows_from_the_rest(
         "image_size": size,
         "epochs": epochs,
         "pictures.kind": "signs",
-        "pictures.framing": "stretched",
+        "pictures.crop": "none",
         "fine_tuning.always": "epochs" in settings,
     }
     assert dotted(config.to_json()) == dotted(TrainConfig(**settings).to_json()) | changed
@@ -482,14 +482,14 @@ def test_weights_suit_what_the_pictures_are(
     assert config.weights == weights
     asked = settings["pictures"].kind if "pictures" in settings else kind
     assert config.kind == config.pictures.kind == asked
-    assert config.framing == config.pictures.framing == "stretched"
+    assert config.crop == config.pictures.crop == "none"
     # At the size of ImageNet's weights. What is cut would be lost to signs.
     large = TrainConfig(**settings, image_size=224).resolve(traits(kind=kind))
     cut = asked == "photos" and weights != "none"
-    assert large.framing == ("square" if cut else "stretched")
-    for framing in get_args(Framing):
-        chosen = settings | {"pictures": PicturesConfig(kind=asked, framing=framing)}
-        assert TrainConfig(**chosen).resolve(traits(kind=kind)).framing == framing
+    assert large.crop == ("center" if cut else "none")
+    for crop in get_args(Crop):
+        chosen = settings | {"pictures": PicturesConfig(kind=asked, crop=crop)}
+        assert TrainConfig(**chosen).resolve(traits(kind=kind)).crop == crop
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ SIZE = 16
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Wide and high pictures, whose middle is of another colour than all of them."""
-    root = tmp_path_factory.mktemp("framing") / "photos"
+    root = tmp_path_factory.mktemp("crop") / "photos"
     random = np.random.default_rng(0)
     for name in CLASSES:
         (root / name).mkdir(parents=True)
@@ -33,14 +33,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(photos: Path) -> Path:
-    return toy_model(photos.parent / "square.onnx", size=SIZE, framing="square", sharpness=4.0)
+    return toy_model(photos.parent / "square.onnx", size=SIZE, crop="center", sharpness=4.0)
 
 
 def known_of(model: Path, paths: list[str]) -> np.ndarray:
     """What the model answers to the squares in the middle."""
     predictor = Predictor(model)
-    assert predictor.framing == "square"
-    pixels = np.stack([read_image(path, SIZE, framing="square") for path in paths])
+    assert predictor.crop == "center"
+    pixels = np.stack([read_image(path, SIZE, crop="center") for path in paths])
     stretched = np.stack([read_image(path, SIZE) for path in paths])
     known = predictor.scores(pixels)[1]
     assert not np.allclose(known, predictor.scores(stretched)[1], atol=1e-3)
@@ -49,7 +49,7 @@ def known_of(model: Path, paths: list[str]) -> np.ndarray:
 
 def test_people_are_shown_the_square_that_a_heat_map_lies_over(photos: Path) -> None:
     for path in photos.rglob("*.png"):
-        whole, square = read_for_people(path, 10), read_for_people(path, 10, "square")
+        whole, square = read_for_people(path, 10), read_for_people(path, 10, "center")
         assert whole.shape[0] != whole.shape[1]
         assert square.shape[0] == square.shape[1] >= 10
         assert square.min() >= 60
@@ -72,7 +72,7 @@ def test_evaluate_and_export_measure_on_the_square(
         data = Path(signwise.prepare(photos, tmp_path / "data", image_size=SIZE).out)
         found = signwise.export(model, "triton", tmp_path / "exported", data=data)
         assert found.counts["decisions_differ"] == 0
-        assert (data / f"pixels-{SIZE}-square.npy").is_file()
+        assert (data / f"pixels-{SIZE}-center.npy").is_file()
         signwise.prepare(photos, data, image_size=SIZE)
         assert [path.name for path in data.glob("pixels-*")] == [f"pixels-{SIZE}.npy"]
     other, out = tmp_path / "other", tmp_path / "measured"
@@ -94,11 +94,9 @@ def test_what_is_trained_so_says_so(photos: Path, tmp_path: Path) -> None:
         weights="none",
         unknown="none",
         epochs=1,
-        pictures=signwise.config.PicturesConfig(framing="square"),
+        pictures=signwise.config.PicturesConfig(crop="center"),
     )
     record = Predictor(tmp_path / "run").record
-    assert record.framing == "square"
+    assert record.crop == "center"
     assert record.resize.startswith("the largest square in the middle")
-    assert (
-        "framing" not in record.__class__(classes=("a", "b"), image_size=8, threshold=0.5).to_json()
-    )
+    assert "crop" not in record.__class__(classes=("a", "b"), image_size=8, threshold=0.5).to_json()

@@ -16,7 +16,7 @@ from PIL import Image
 import classify
 import signwise
 import vectors
-from signwise.config import Framing
+from signwise.config import Crop
 from signwise.data.images import read_image
 from signwise.inference.predictor import Predictor
 
@@ -25,7 +25,7 @@ SNIPPETS = ROOT / "examples" / "deploy"
 WINDOWS = sys.platform == "win32"
 SIZES = ((1, 1), (9, 7), (16, 16), (17, 40), (40, 17), (150, 40), (61, 203), (301, 203))
 """Widths and heights: enlarged, reduced, tall, wide."""
-FRAMINGS: tuple[Framing, ...] = get_args(Framing)
+CROPS: tuple[Crop, ...] = get_args(Crop)
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +76,9 @@ def test_the_python_snippet_prepares_pictures_as_signwise(tmp_path: Path) -> Non
             for suffix in ("png", "jpg") if mode == "RGB" else ("png",):
                 path = tmp_path / f"{number}{mode}.{suffix}"
                 Image.fromarray(pixels).save(path)
-                for framing in FRAMINGS:
-                    wanted = read_image(path, 16, framing=framing)
-                    found = classify.preprocess(str(path), 16, framing)
+                for crop in CROPS:
+                    wanted = read_image(path, 16, crop=crop)
+                    found = classify.preprocess(str(path), 16, crop)
                     assert np.array_equal(found, wanted)
 
 
@@ -100,8 +100,8 @@ def test_the_javascript_snippet_decides_as_signwise(
 JAVASCRIPT = """
 import fs from "node:fs";
 import { preprocess } from "SNIPPET";
-const [file, framing, ...sides] = process.argv.slice(2);
-process.stdout.write(preprocess(fs.readFileSync(file), ...sides.map(Number), framing));
+const [file, crop, ...sides] = process.argv.slice(2);
+process.stdout.write(preprocess(fs.readFileSync(file), ...sides.map(Number), crop));
 """
 
 
@@ -114,12 +114,12 @@ def test_the_javascript_snippet_prepares_pictures_as_signwise(node: str, tmp_pat
         rgba = rng.integers(0, 256, (height, width, 4), dtype=np.uint8)
         file = tmp_path / "pixels"
         file.write_bytes(rgba.tobytes())
-        for framing in FRAMINGS:
-            command = [node, str(script), str(file), framing, str(width), str(height), "16"]
+        for crop in CROPS:
+            command = [node, str(script), str(file), crop, str(width), str(height), "16"]
             done = subprocess.run(command, capture_output=True, check=False)
             assert done.returncode == 0, done.stderr
-            left = (width, height) if framing == "stretched" else (min(width, height),) * 2
-            check_pixels(done.stdout, read_image(rgba, 16, framing=framing), *left)
+            left = (width, height) if crop == "none" else (min(width, height),) * 2
+            check_pixels(done.stdout, read_image(rgba, 16, crop=crop), *left)
 
 
 @pytest.mark.skipif(WINDOWS, reason="another operating system: no c++")
@@ -135,7 +135,7 @@ def test_the_cpp_snippet_prepares_pictures_as_signwise(tmp_path: Path) -> None:
         "  Picture in{{}, std::atoi(a[1]), std::atoi(a[2])};\n"
         "  in.rgb.resize(size_t(in.width) * in.height * 3);\n"
         "  if (!std::fread(in.rgb.data(), in.rgb.size(), 1, stdin)) return 2;\n"
-        "  if (a[3][0] == 's' && a[3][1] == 'q') in = middle_square(in);\n"
+        "  if (a[3][0] == 'c') in = center_square(in);\n"
         "  Picture out = preprocess(in, 16);\n"
         "  std::fwrite(out.rgb.data(), out.rgb.size(), 1, stdout);\n"
         "}\n",
@@ -145,11 +145,11 @@ def test_the_cpp_snippet_prepares_pictures_as_signwise(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for width, height in SIZES:
         rgb = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        for framing in FRAMINGS:
-            command = [str(program), str(width), str(height), framing]
+        for crop in CROPS:
+            command = [str(program), str(width), str(height), crop]
             done = subprocess.run(command, input=rgb.tobytes(), capture_output=True, check=True)
-            left = (width, height) if framing == "stretched" else (min(width, height),) * 2
-            check_pixels(done.stdout, read_image(rgb, 16, framing=framing), *left)
+            left = (width, height) if crop == "none" else (min(width, height),) * 2
+            check_pixels(done.stdout, read_image(rgb, 16, crop=crop), *left)
 
 
 def check_pixels(got: bytes, wanted: np.ndarray, width: int, height: int) -> None:

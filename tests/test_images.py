@@ -59,7 +59,7 @@ def test_the_square_in_the_middle_is_what_a_cut_picture_gives(
     image, side = scene(width, height), min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     cut = image.crop((left, top, left + side, top + side))
-    found = read_image(image, size, framing="square")
+    found = read_image(image, size, crop="center")
     np.testing.assert_array_equal(found, read_image(cut, size))
     if width == height:
         np.testing.assert_array_equal(found, read_image(image, size))
@@ -71,7 +71,7 @@ def test_a_large_jpeg_is_cut_as_what_it_shows_and_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     for picture in (encode(wide, "JPEG"), encode(wide, "JPEG", exif=exif.tobytes())):
-        pixels = read_image(picture, 16, framing="square")[4:12, 4:12].astype(int)
+        pixels = read_image(picture, 16, crop="center")[4:12, 4:12].astype(int)
         assert np.abs(pixels - (0, 0, 254)).max() < 8
         assert np.abs(read_image(picture, 16).astype(int) - (0, 0, 254)).max() > 200
 

@@ -71,11 +71,11 @@ def test_pixels_are_those_of_read_image_at_every_size(
 
 
 def test_squares_lie_beside_stretched_pictures(data: PreparedData) -> None:
-    stretched, squares = load_pixels(data, 16), load_pixels(data, 16, "square")
-    wanted = [read_image(data.root / name, 16, framing="square") for name in data.table["path"]]
+    stretched, squares = load_pixels(data, 16), load_pixels(data, 16, "center")
+    wanted = [read_image(data.root / name, 16, crop="center") for name in data.table["path"]]
     np.testing.assert_array_equal(squares, wanted)
     assert (stretched != squares).any(axis=(1, 2, 3)).all()
-    assert cache_path(data.directory, 16, "square").name == "pixels-16-square.npy"
+    assert cache_path(data.directory, 16, "center").name == "pixels-16-center.npy"
     np.testing.assert_array_equal(load_pixels(data, 16), stretched)
 
 
@@ -217,6 +217,6 @@ def test_the_key_depends_on_pictures_their_order_and_size(monkeypatch: pytest.Mo
     }
     assert len(keys) == 6
     assert all(len(key) == KEY_BYTES for key in keys)
-    assert cache_key(["a"], 8, "square") not in keys
-    monkeypatch.setitem(images.RESIZE_RULES, "stretched", "another")
+    assert cache_key(["a"], 8, "center") not in keys
+    monkeypatch.setitem(images.RESIZE_RULES, "none", "another")
     assert cache_key(["a"], 8) not in keys

@@ -139,7 +139,7 @@ def test_a_batch_writes_each_picture_to_its_row(tmp_path: Path) -> None:
         names=[path.name for path in paths],
         pixels=tmp_path / "p.npy",
         size=4,
-        framing="stretched",
+        crop="none",
         max_pixels=10**6,
         most_memory=None,
     )

@@ -15,7 +15,7 @@ from PIL import Image
 
 from signwise import parallel
 from signwise.cli.main import main
-from signwise.config import Framing
+from signwise.config import Crop
 from signwise.data.manifest import load_data
 from signwise.data.pixels import cache_path, load_pixels
 from signwise.errors import SignwiseError
@@ -69,10 +69,10 @@ def test_data_that_cannot_be_written_is_cached_elsewhere(
     cache_path(prepared, 16).unlink()
     fill = load_pixels.__globals__["_fill"]
 
-    def read_only(data: object, size: int, framing: Framing, path: Path, key: str) -> None:
+    def read_only(data: object, size: int, crop: Crop, path: Path, key: str) -> None:
         if path.parent == prepared:
             raise OSError(30, "Read-only file system", str(path))
-        fill(data, size, framing, path, key)
+        fill(data, size, crop, path, key)
 
     monkeypatch.setitem(load_pixels.__globals__, "_fill", read_only)
     with pytest.raises(SignwiseError, match=r"can't be written \(Read-only file system\): prep"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from signwise.config import Framing
+from signwise.config import Crop
 from signwise.data import unknown
 from signwise.data.images import read_image
 from signwise.data.unknown import iter_unknown, read_unknown
@@ -71,9 +71,9 @@ def test_memory_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(unknown, "AHEAD", 2)
     read: list[int] = []
 
-    def counted(content: bytes, size: int, framing: Framing) -> object:
+    def counted(content: bytes, size: int, crop: Crop) -> object:
         read.append(size)
-        return read_image(content, size, framing=framing)
+        return read_image(content, size, crop=crop)
 
     monkeypatch.setattr(unknown, "read_image", counted)
     pictures = iter_unknown(folder, 4, {}, [])

@@ -57,8 +57,8 @@ function stretch(data, lines, width, filter, horizontal) {
 }
 
 // RGBA pixels, as a canvas or a PNG decoder gives them, to uint8 (size, size, 3).
-export function preprocess(rgba, width, height, size, framing = "stretched") {
-  if (framing === "square" && width !== height) { // 3
+export function preprocess(rgba, width, height, size, crop = "none") {
+  if (crop === "center" && width !== height) { // 3
     const side = Math.min(width, height);
     const left = (width - side) >> 1;
     const top = (height - side) >> 1;
@@ -92,13 +92,13 @@ export function preprocess(rgba, width, height, size, framing = "stretched") {
 }
 
 // The record is in the file's metadata, which ONNX Runtime does not show in JavaScript: copy
-// classes, image_size, threshold and framing from `signwise models --json` or from labels and parameters
+// classes, image_size, threshold and crop from `signwise models --json` or from labels and parameters
 // that `signwise export --format triton` writes.
 export async function load(model, record) {
   const session = await ort.InferenceSession.create(model);
   return async (rgba, width, height) => {
     const size = record.image_size;
-    const pixels = preprocess(rgba, width, height, size, record.framing);
+    const pixels = preprocess(rgba, width, height, size, record.crop);
     const images = new ort.Tensor("uint8", pixels, [1, size, size, 3]); // 6
     const { probabilities, known } = await session.run({ images });
     const best = probabilities.data.indexOf(Math.max(...probabilities.data));

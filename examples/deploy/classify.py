@@ -11,7 +11,7 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 
-def preprocess(path: str, size: int, framing: str = "stretched") -> np.ndarray:
+def preprocess(path: str, size: int, crop: str = "none") -> np.ndarray:
     """The picture as the model wants it, uint8 (size, size, 3)."""
     image = Image.open(path)
     if image.format in ("JPEG", "MPO"):  # 1
@@ -23,7 +23,7 @@ def preprocess(path: str, size: int, framing: str = "stretched") -> np.ndarray:
         grey.alpha_composite(upright.convert("RGBA"))
         upright = grey
     rgb = upright.convert("RGB")
-    if framing == "square":
+    if crop == "center":
         side = min(rgb.size)
         left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
         rgb = rgb.crop((left, top, left + side, top + side))
@@ -36,7 +36,7 @@ def main(model: str, paths: list[str]) -> None:
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     record = json.loads(session.get_modelmeta().custom_metadata_map["signwise"])
     for path in paths:
-        pixels = preprocess(path, record["image_size"], record.get("framing", "stretched"))
+        pixels = preprocess(path, record["image_size"], record.get("crop", "none"))
         images = {"images": pixels[None]}
         probabilities, known = session.run(["probabilities", "known"], images)  # 6
         best = record["classes"][int(probabilities[0].argmax())]

@@ -70,8 +70,8 @@ inline Picture stretch(const Picture& in, const std::vector<Filter>& filters, bo
   return out;
 }
 
-// Step 3, where the record's framing is square.
-inline Picture middle_square(const Picture& in) {
+// Step 3, where the record's crop is center.
+inline Picture center_square(const Picture& in) {
   int side = std::min(in.width, in.height);
   int left = (in.width - side) / 2, top = (in.height - side) / 2;
   Picture out{{}, side, side};

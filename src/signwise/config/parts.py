@@ -22,8 +22,9 @@ Exposure = Annotated[float, Meta(ge=-10, le=10)]
 
 Kind = Literal["signs", "photos"]
 """Road signs, or other photos."""
-Framing = Literal["stretched", "square"]
-"""How a picture becomes square: as a whole, stretched; or the largest square in its middle."""
+Crop = Literal["none", "center"]
+"""What is left of a picture before it is resized to S x S: all, so that it is stretched, or the
+largest square in its middle."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +37,9 @@ class PicturesConfig(Config):
     """Road signs, or other photos; auto asks the backbone that ships, which knows road signs."""
     signs_share: Share = 0.5
     """They are road signs where the backbone is sure of this share of the classes."""
-    framing: Literal["auto", "stretched", "square"] = "auto"
-    """How they become square: stretched, or cut to the square in their middle; auto cuts photos
-    that are no road signs, for pre-trained weights, from 224 pixels on (LOG.md)."""
+    crop: Literal["auto", "none", "center"] = "auto"
+    """none stretches them to a square, center takes the square in their middle; auto is center for
+    photos that are no road signs, pre-trained weights and at least 224 pixels (LOG.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,9 +22,9 @@ from signwise.config.parts import (
     PHOTO_AUGMENTATION,
     AugmentationConfig,
     CalibrationConfig,
+    Crop,
     EpochsConfig,
     FineTuningConfig,
-    Framing,
     HeadConfig,
     Kind,
     LossConfig,
@@ -43,7 +43,7 @@ UNKNOWN = ("none", "synthetic")
 SIGNS_SIZE = 64
 """Side in pixels of the pictures that the shipped backbone was trained on."""
 IMAGENET_SIZE = 224
-"""The same of ImageNet's weights."""
+"""Side in pixels of the pictures that ImageNet's weights were trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,10 +113,10 @@ class TrainConfig(Config):
         if weights == "auto":
             weights = "signs" if kind == "signs" and self.model == "resnet18" else "imagenet"
         size = self.image_size or _usual_size(weights, traits)
-        framing = self.pictures.framing
-        if framing == "auto":
-            known = weights != "none" and size >= IMAGENET_SIZE
-            framing = "square" if kind == "photos" and known else "stretched"
+        crop = self.pictures.crop
+        if crop == "auto":
+            alike = kind == "photos" and weights != "none" and size >= IMAGENET_SIZE
+            crop = "center" if alike else "none"
         usual = self.usual_epochs
         fixed = usual.from_scratch if weights == "none" else usual.pretrained
         least = math.ceil(usual.least_steps / math.ceil(traits.pictures / self.batch_size))
@@ -131,7 +131,7 @@ class TrainConfig(Config):
                 "unknown": _absolute(self.unknown, UNKNOWN),
                 "epochs": self.epochs or max(fixed, least),
                 "image_size": size,
-                "pictures": dataclasses.replace(self.pictures, kind=kind, framing=framing),
+                "pictures": dataclasses.replace(self.pictures, kind=kind, crop=crop),
                 "augmentation": _for_kind(self.augmentation, kind),
                 "fine_tuning": dataclasses.replace(self.fine_tuning, always=always),
             }
@@ -186,10 +186,10 @@ class ResolvedConfig(TrainConfig):
         return self.pictures.kind
 
     @property
-    def framing(self) -> Framing:
-        """How the pictures become square."""
-        assert self.pictures.framing != "auto", "resolve fills it"
-        return self.pictures.framing
+    def crop(self) -> Crop:
+        """Whether pictures are stretched, or cropped to the square in their middle."""
+        assert self.pictures.crop != "auto", "resolve fills it"
+        return self.pictures.crop
 
     @property
     def pretrained(self) -> bool:

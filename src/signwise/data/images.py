@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from signwise.config import MAX_PIXELS, Framing
+from signwise.config import MAX_PIXELS, Crop
 from signwise.data.colour import PIECE_PIXELS, from_array, to_eight_bits
 from signwise.data.headers import HEAD, ICON, check_icons, file_size, unidentified
 from signwise.data.limits import (
@@ -52,9 +52,9 @@ _REST = (
     "reducing gap 2; JPEG decoded at the scale of 1, 1/2, 1/4 or 1/8 that leaves at least 2 S; "
     "alpha over grey 128"
 )
-RESIZE_RULES: dict[Framing, str] = {
-    "stretched": f"Pillow bilinear, antialiased, stretched to S x S, {_REST}",
-    "square": f"the largest square in the middle, Pillow bilinear, antialiased, to S x S, {_REST}",
+RESIZE_RULES: dict[Crop, str] = {
+    "none": f"Pillow bilinear, antialiased, stretched to S x S, {_REST}",
+    "center": f"the largest square in the middle, Pillow bilinear, antialiased, to S x S, {_REST}",
 }
 
 # Formats that Pillow can name but not decode by itself: EPS would start Ghostscript. And two that
@@ -85,49 +85,48 @@ def read_image(
     source: Source,
     size: int | None,
     *,
-    framing: Framing = "stretched",
+    crop: Crop = "none",
     max_pixels: int = MAX_PIXELS,
 ) -> Pixels:
     """The picture as uint8 RGB (size, size, 3), or (H, W, 3) as decoded where size is None.
 
     Upright by its EXIF orientation, the first frame of an animation, alpha over mid-grey,
-    stretched to the square, or cut to that in its middle (`framing`), with antialiasing. Arrays are
-    RGB: (H, W), (H, W, 3) or (H, W, 4), of uint8, uint16 or floats in 0 to 1. Raises
+    stretched to the square, or cropped to the largest in its middle (`crop`), with antialiasing.
+    Arrays are RGB: (H, W), (H, W, 3) or (H, W, 4), of uint8, uint16 or floats in 0 to 1. Raises
     UnreadableImage, whose text is the reason.
     """
     taken: list[int] = []  # as in `decoded`, which costs a small picture 1 % of its time
     try:
         image, _ = _decode(source, size, max_pixels, taken)
-        return _array(image) if size is None else np.array(resize(image, size, framing))
+        return _array(image) if size is None else np.array(resize(image, size, crop))
     finally:
         if taken:
             give_back(taken[0])
 
 
-def read_for_people(source: Source, side: int, framing: Framing = "stretched") -> Pixels:
+def read_for_people(source: Source, side: int, crop: Crop = "none") -> Pixels:
     """The picture as uint8 RGB (H, W, 3), as large as it is or at least `side`.
 
-    Of what a model sees: in its own shape, though the model sees it stretched, or cut to the square
-    (`framing`). Raises UnreadableImage.
+    In its own shape, or cropped as a model sees it (`crop`). Raises UnreadableImage.
     """
     with decoded(source, side) as (image, _):
-        shown = image.crop(middle_square(*image.size)) if framing == "square" else image
+        shown = _cropped(image, crop)
         return _array(shown.reduce(max(1, max(shown.size) // side)))
 
 
-def resize(image: Image.Image, size: int, framing: Framing = "stretched") -> Image.Image:
+def resize(image: Image.Image, size: int, crop: Crop = "none") -> Image.Image:
     """The picture at size x size as RESIZE_RULES says, in RGB."""
-    if framing == "square" and image.width != image.height:
-        image = image.crop(middle_square(*image.size))
-    small = image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
+    square = _cropped(image, crop)
+    small = square.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
     return small if small.mode == "RGB" else small.convert("RGB")
 
 
-def middle_square(width: int, height: int) -> tuple[int, int, int, int]:
-    """The largest square in the middle: left, top, right and bottom, in whole pixels."""
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    return left, top, left + side, top + side
+def _cropped(image: Image.Image, crop: Crop) -> Image.Image:
+    if crop == "none" or image.width == image.height:
+        return image
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
 
 
 @contextmanager

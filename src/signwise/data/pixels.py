@@ -1,6 +1,6 @@
 """The memory-mapped cache of pictures at one size: uint8 RGB (N, S, S, 3).
 
-One file, `pixels-<size>.npy` or, of the squares in their middle, `pixels-<size>-square.npy`: a
+One file, `pixels-<size>.npy` or, of the squares in their middle, `pixels-<size>-center.npy`: a
 plain NumPy array, followed by 64 bytes that say what it was made from. NumPy reads no further than
 the array, so that any tool can open it.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from signwise.config import Framing
+from signwise.config import Crop
 from signwise.data.images import RESIZE_RULES, LargeImage, decoded, hashed, resize
 from signwise.data.limits import WORKER_MEMORY
 from signwise.errors import SignwiseError, UnreadableImage
@@ -33,7 +33,7 @@ CHUNK = 64
 
 
 def load_pixels(
-    data: "PreparedData", size: int, framing: Framing = "stretched", *, spare: Path | None = None
+    data: "PreparedData", size: int, crop: Crop = "none", *, spare: Path | None = None
 ) -> Pixels:
     """The pictures as a read-only memory map (N, size, size, 3), row for row as `data.table`.
 
@@ -41,10 +41,10 @@ def load_pixels(
     the data can't be written. Raises SignwiseError where a picture has changed or vanished since
     `prepare`, or where the cache can't be written.
     """
-    key = cache_key(list(data.table["sha256"]), size, framing)
+    key = cache_key(list(data.table["sha256"]), size, crop)
     shape = (len(data.table), size, size, 3)
     places = [place for place in (data.directory, spare) if place is not None]
-    paths = [cache_path(place, size, framing) for place in places]
+    paths = [cache_path(place, size, crop) for place in places]
     for path in paths:
         found = _read(path, key, shape)
         if found is not None:
@@ -52,7 +52,7 @@ def load_pixels(
     for path in paths:
         try:
             remove_left(path.parent)
-            _fill(data, size, framing, path, key)
+            _fill(data, size, crop, path, key)
         except OSError as error:
             if path == paths[-1]:
                 raise SignwiseError(
@@ -64,14 +64,14 @@ def load_pixels(
     return pixels
 
 
-def cache_path(directory: Path, size: int, framing: Framing = "stretched") -> Path:
+def cache_path(directory: Path, size: int, crop: Crop = "none") -> Path:
     """Where the pictures of this size are cached."""
-    return directory / f"pixels-{size}{'' if framing == 'stretched' else '-square'}.npy"
+    return directory / f"pixels-{size}{'' if crop == 'none' else '-center'}.npy"
 
 
-def cache_key(hashes: list[str], size: int, framing: Framing = "stretched") -> str:
+def cache_key(hashes: list[str], size: int, crop: Crop = "none") -> str:
     """What a cache depends on, as 64 hexadecimal digits: the pictures, the size and the rule."""
-    return sha256_bytes("\n".join([RESIZE_RULES[framing], str(size), *hashes]).encode())
+    return sha256_bytes("\n".join([RESIZE_RULES[crop], str(size), *hashes]).encode())
 
 
 def create(path: Path, count: int, size: int) -> None:
@@ -118,7 +118,7 @@ def _read(path: Path, key: str, shape: tuple[int, ...]) -> Pixels | None:
     return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
 
-def _fill(data: "PreparedData", size: int, framing: Framing, path: Path, key: str) -> None:
+def _fill(data: "PreparedData", size: int, crop: Crop, path: Path, key: str) -> None:
     count = len(data.table)
     paths, hashes = list(data.table["path"]), list(data.table["sha256"])
     with atomic_path(path) as temporary:
@@ -128,7 +128,7 @@ def _fill(data: "PreparedData", size: int, framing: Framing, path: Path, key: st
                 array=temporary,
                 root=data.root,
                 size=size,
-                framing=framing,
+                crop=crop,
                 max_pixels=data.max_pixels,
                 most_memory=most_memory,
                 rows=range(start, end),
@@ -160,7 +160,7 @@ class _Chunk:
     array: Path
     root: Path
     size: int
-    framing: Framing
+    crop: Crop
     max_pixels: int
     most_memory: int | None
     """Bytes that one picture may take while it is decoded."""
@@ -185,7 +185,7 @@ def _fill_chunk(chunk: _Chunk) -> list[int]:
                 with decoded(
                     file, chunk.size, max_pixels=chunk.max_pixels, most_memory=chunk.most_memory
                 ) as (image, _):
-                    array[row] = resize(image, chunk.size, chunk.framing)
+                    array[row] = resize(image, chunk.size, chunk.crop)
         except LargeImage:
             large.append(row)
         except UnreadableImage as error:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from signwise.config import Framing
+from signwise.config import Crop
 from signwise.data.images import LargeImage, Pixels, decoded, hashed, resize
 from signwise.errors import UnreadableImage
 from signwise.opening import reason_of
@@ -56,7 +56,7 @@ class Batch:
     """Paths relative to `root`; a whole path each would take as much memory as the table."""
     pixels: Path | None
     size: int
-    framing: Framing
+    crop: Crop
     max_pixels: int
     most_memory: int | None
     """Bytes that one picture may take while it is decoded."""
@@ -83,7 +83,7 @@ def _inspect(batch: Batch, rows: range, array: Pixels | None) -> list[Inspection
         path = join(batch.root, name)
         try:
             inspection, pixels = inspect_file(
-                path, batch.size, batch.max_pixels, batch.most_memory, batch.framing
+                path, batch.size, batch.max_pixels, batch.most_memory, batch.crop
             )
         except LargeImage:
             found.append(None)
@@ -99,7 +99,7 @@ def inspect_file(
     size: int,
     max_pixels: int,
     most_memory: int | None = None,
-    framing: Framing = "stretched",
+    crop: Crop = "none",
 ) -> tuple[Inspection, Pixels | None]:
     """The figures of one file, and its pixels at this size (size, size, 3).
 
@@ -113,7 +113,7 @@ def inspect_file(
                     true_size,
                 ):
                     inspection = _measure(image, true_size, sha256)
-                    return inspection, np.asarray(resize(image, size, framing))
+                    return inspection, np.asarray(resize(image, size, crop))
             except LargeImage:
                 raise
             except UnreadableImage as error:

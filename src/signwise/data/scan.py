@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from signwise.config import IMAGE_SIZE, MAX_PIXELS, Framing
+from signwise.config import IMAGE_SIZE, MAX_PIXELS, Crop
 from signwise.data.duplicates import HASH, first_rivals, near_pairs
 from signwise.data.limits import WORKER_MEMORY
 from signwise.data.manifest import read_table
@@ -62,7 +62,7 @@ def scan(
     *,
     group: str | None = None,
     image_size: int = IMAGE_SIZE,
-    framing: Framing = "stretched",
+    crop: Crop = "none",
     max_pixels: int = MAX_PIXELS,
     pixels: Path | None = None,
     exclude: Path | None = None,
@@ -87,7 +87,7 @@ def scan(
         raise SignwiseError(f"{source} holds no pictures: give a folder with one folder a class")
     if pixels is not None:
         create(pixels, len(listing), image_size)
-    found = _inspect(listing, root, image_size, framing, max_pixels, pixels)
+    found = _inspect(listing, root, image_size, crop, max_pixels, pixels)
     table = listing.assign(
         width=pd.arrays.IntegerArray(found.width, found.width == 0),
         height=pd.arrays.IntegerArray(found.height, found.height == 0),
@@ -142,7 +142,7 @@ def _inspect(
     listing: pd.DataFrame,
     root: Path,
     size: int,
-    framing: Framing,
+    crop: Crop,
     max_pixels: int,
     pixels: Path | None,
 ) -> _Inspections:
@@ -155,7 +155,7 @@ def _inspect(
             names=names[start:end],
             pixels=pixels,
             size=size,
-            framing=framing,
+            crop=crop,
             max_pixels=max_pixels,
             most_memory=most_memory,
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from signwise.config import Framing
+from signwise.config import Crop
 from signwise.data.images import hashed, read_image
 from signwise.data.walk import Folder, walk
 from signwise.errors import SignwiseError, UnreadableImage
@@ -51,7 +51,7 @@ def iter_unknown(
     labels_by_sha256: Mapping[str, str],
     problems: list[Problem],
     *,
-    framing: Framing = "stretched",
+    crop: Crop = "none",
     choose: Callable[[list[str]], list[str]] = lambda paths: paths,
     skipped: Counter[str] | None = None,
 ) -> Iterator[UnknownPicture]:
@@ -73,7 +73,7 @@ def iter_unknown(
                 if sha256 in labels_by_sha256:
                     reason = f"the same picture is one of {labels_by_sha256[sha256]}"
                     return Problem(path=printable_path(path), problem=reason)
-                pixels = read_image(file, size, framing=framing)
+                pixels = read_image(file, size, crop=crop)
                 return UnknownPicture(path=path, sha256=sha256, pixels=pixels)
         except UnreadableImage as error:
             return Problem(path=printable_path(path), problem=str(error))
@@ -104,7 +104,7 @@ def read_unknown(
     *,
     most: int,
     seed: int,
-    framing: Framing = "stretched",
+    crop: Crop = "none",
 ) -> UnknownPictures:
     """The usable pictures under the folder; of more than `most` a random choice.
 
@@ -118,9 +118,7 @@ def read_unknown(
         return [paths[index] for index in np.sort(choice)]
 
     problems: list[Problem] = []
-    pictures = iter_unknown(
-        folder, size, labels_by_sha256, problems, choose=choose, framing=framing
-    )
+    pictures = iter_unknown(folder, size, labels_by_sha256, problems, choose=choose, crop=crop)
     found = list(pictures)
     return UnknownPictures(
         paths=[picture.path for picture in found],

@@ -321,7 +321,7 @@ def _unknown_answers(
         predictor.image_size,
         labels_by_sha256,
         problems,
-        framing=predictor.framing,
+        crop=predictor.crop,
         skipped=skipped,
     )
     while batch := list(islice(found, predictor.batch_size)):

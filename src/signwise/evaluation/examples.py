@@ -88,7 +88,7 @@ def pick_accepted(predictor: Predictor, unknown: UnknownAnswers) -> list[ShownPi
     for row in rows[np.argsort(-unknown.known[rows], kind="stable")][:SHOWN]:
         path = unknown.paths[row]
         try:
-            pixels = read_image(path, predictor.image_size, framing=predictor.framing)
+            pixels = read_image(path, predictor.image_size, crop=predictor.crop)
         except UnreadableImage:  # it was there when it was scored
             continue
         probabilities = unknown.probabilities[row]

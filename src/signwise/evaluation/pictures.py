@@ -127,7 +127,7 @@ def _prepared(folder: Folder, split: str, predictor: Predictor, spare: Path) -> 
     rows = _of_split(data.table, split)
     if not len(rows):
         raise SignwiseError(f"{folder} has no usable picture in split {split}: choose `split` all")
-    pixels = load_pixels(data, size, predictor.framing, spare=spare)
+    pixels = load_pixels(data, size, predictor.crop, spare=spare)
     table = _with_full_paths(data.table.iloc[rows], data.root)
     return Pictures(
         name=split,
@@ -150,7 +150,7 @@ def _folder(folder: Folder, split: str, predictor: Predictor, decoded: Path) -> 
     found = scan(
         folder,
         image_size=predictor.image_size,
-        framing=predictor.framing,
+        crop=predictor.crop,
         pixels=decoded,
         classes=classes,
     )

@@ -68,7 +68,7 @@ def export(
         raise SignwiseError(f"{file.path} is an export already: give the model.onnx it is made of")
     run = _run_of(file)
     prepared = _prepared(file, run, data)
-    pixels = load_pixels(prepared, file.record.image_size, file.record.framing)
+    pixels = load_pixels(prepared, file.record.image_size, file.record.crop)
     rows = {split: np.flatnonzero(prepared.table["split"] == split) for split in ("train", SPLIT)}
     if not len(rows[SPLIT]):
         raise SignwiseError(f"{prepared.place} has no picture in its split {SPLIT}")

@@ -78,8 +78,8 @@ def explain(
             advance(1)
             try:
                 content = source.read() if hasattr(source, "read") else source
-                pixels = read_image(content, predictor.image_size, framing=predictor.framing)
-                picture = read_for_people(content, PANEL, predictor.framing)
+                pixels = read_image(content, predictor.image_size, crop=predictor.crop)
+                picture = read_for_people(content, PANEL, predictor.crop)
             except UnreadableImage as error:
                 problems.append(Problem(path=path, problem=str(error)))
                 continue

@@ -94,7 +94,7 @@ class Predictor:
         self.record = file.record
         self.classes = file.record.classes
         self.image_size = file.record.image_size
-        self.framing = file.record.framing
+        self.crop = file.record.crop
         self.threshold = file.record.threshold if threshold is None else float(threshold)
         self.metadata: dict[str, Json] = msgspec.json.decode(file.metadata)
         self.batch_size = batch_size or default_batch_size(self.image_size)
@@ -207,7 +207,7 @@ class Predictor:
                 path = printable_path(image) if isinstance(image, str | os.PathLike) else None
                 paths.append(path)
                 try:
-                    pixels[readable] = read_image(image, self.image_size, framing=self.framing)
+                    pixels[readable] = read_image(image, self.image_size, crop=self.crop)
                     readable += 1
                     errors.append(None)
                 except UnreadableImage as error:

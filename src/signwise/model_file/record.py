@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from signwise.config import MAX_IMAGE_SIZE, Framing
+from signwise.config import MAX_IMAGE_SIZE, Crop
 from signwise.files import Json
 from signwise.names import class_name, wrong_class_name
 from signwise.results import Interval, to_json
@@ -95,8 +95,8 @@ class ModelRecord:
     """Side of the input, in pixels."""
     resize: str = ""
     """The rule by which pictures are brought to that side, in words."""
-    framing: Framing = "stretched"
-    """How they become square."""
+    crop: Crop = "none"
+    """What is left of them before that: all, or the largest square in the middle."""
     temperature: float = 1.0
     offsets: tuple[float, ...] | None = None
     """(K,), what is taken from the scaled logits of each class."""
@@ -115,7 +115,7 @@ class ModelRecord:
         filled = {
             name: to_json(value)
             for name, value in vars(self).items()
-            if value not in (None, "") and (name, value) != ("framing", "stretched")
+            if value not in (None, "") and (name, value) != ("crop", "none")
         }
         return {"format": FORMAT, **filled}
 

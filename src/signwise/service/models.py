@@ -109,7 +109,7 @@ class ServedModel:
         try:
             pixels = self.predictor.decode([content]).pixels
             heat = occlusion_map(self.predictor, pixels)[0]
-            picture = Image.fromarray(read_for_people(content, PANEL, self.predictor.framing))
+            picture = Image.fromarray(read_for_people(content, PANEL, self.predictor.crop))
         except UnreadableImage:
             return None
         picture.thumbnail((PANEL, PANEL))

@@ -32,16 +32,16 @@ class BatchRenorm2d(nn.BatchNorm2d):
         with torch.no_grad():
             if found is None:
                 # Batch norm's own kernel: var_mean over these three sides took a third of an epoch.
-                _, mean, sharpness = torch.native_batch_norm(
+                _, mean, inverse_deviation = torch.native_batch_norm(
                     input, None, None, None, None, training=True, momentum=0.0, eps=self.eps
                 )
-                variance = (sharpness.square().reciprocal() - self.eps).clamp(min=0)
+                variance = (inverse_deviation.square().reciprocal() - self.eps).clamp(min=0)
             else:
                 variance, mean = found.variance, found.mean
-                sharpness = (variance + self.eps).rsqrt()
-            running_sharpness = (self.running_var + self.eps).rsqrt()
-            ratio = running_sharpness / sharpness
-            shift = (mean - self.running_mean) * running_sharpness
+                inverse_deviation = (variance + self.eps).rsqrt()
+            running_inverse = (self.running_var + self.eps).rsqrt()
+            ratio = running_inverse / inverse_deviation
+            shift = (mean - self.running_mean) * running_inverse
         weight, bias = self.weight * ratio, self.weight * shift + self.bias
         if found is None:
             output = functional.batch_norm(

@@ -152,7 +152,7 @@ def gather(
     size, table = config.image_size, prepared.table
     labels, classes = _labels(prepared), len(prepared.classes)
     train, val = (np.flatnonzero(table["split"] == split) for split in ("train", "val"))
-    pixels = load_pixels(prepared, size, config.framing, spare=spare)
+    pixels = load_pixels(prepared, size, config.crop, spare=spare)
     rendered, held_out, folder = (empty_pool(size) for _ in range(3))
     unknown = None
     if config.unknown != "none":
@@ -163,7 +163,7 @@ def gather(
             known = dict(zip(table["sha256"], table["label"], strict=True))
             place = located(config.unknown)
             unknown = read_unknown(
-                place, size, known, most=most, seed=config.seed, framing=config.framing
+                place, size, known, most=most, seed=config.seed, crop=config.crop
             )
             folder = whole_pool(unknown.pixels, np.full(len(unknown.pixels), classes))
     weights = np.ones(classes, np.float32)
