@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     )
     network = build_model("resnet18", CLASSES + negatives, IMAGE_SIZE, "none").to(device)
-    network.to(memory_format=layout(device))
+    network.to(memory_format=layout(network))
     state = make_train_state(network, config)
     loss = plain_loss(torch.ones(CLASSES, device=device), 0.0)
     with tempfile.TemporaryDirectory() as folder:
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         batches = {
             size: (
                 torch.randn(size, 3, IMAGE_SIZE, IMAGE_SIZE, device=device).contiguous(
-                    memory_format=layout(device)
+                    memory_format=layout(network)
                 ),
                 torch.zeros(size, dtype=torch.int64, device=device),
             )

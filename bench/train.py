@@ -140,7 +140,7 @@ def ours(data: PreparedData, seed: int, goal: float, epochs: int) -> TrainRow:
     pools = gather(data, config, seen).data
     torch.manual_seed(seed)
     network = build_model("resnet18", len(data.classes), IMAGE_SIZE, "none")
-    network.to(memory_format=layout(CPU))
+    network.to(memory_format=layout(network))
     state = make_train_state(network, config)
     ends: list[float] = []
     for epoch in range(1, epochs + 1):

@@ -25,6 +25,8 @@ from torchvision.datasets import ImageFolder
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 WORKERS = 2
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+"""As the tutorial and fastai choose it."""
 TUTORIAL_EPOCHS = 8
 """Of the tutorial's 25; its rate falls to a tenth after 7."""
 TUTORIAL_BATCH = 16
@@ -91,7 +93,7 @@ def tutorial(task: Task) -> Probabilities:
     torch.manual_seed(task.seed)
     train, val = task.files("train"), task.files("val")
     loader = DataLoader(train, batch_size=TUTORIAL_BATCH, shuffle=True, num_workers=WORKERS)
-    network = task.network(len(train.classes))
+    network = task.network(len(train.classes)).to(DEVICE)
     optimiser = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9)
     schedule = torch.optim.lr_scheduler.StepLR(optimiser, step_size=7, gamma=0.1)
     best, kept = -1.0, network.state_dict()
@@ -99,7 +101,8 @@ def tutorial(task: Task) -> Probabilities:
         network.train()
         for pictures, labels in loader:
             optimiser.zero_grad()
-            loss = nn.functional.cross_entropy(network(pictures), labels)
+            logits = network(pictures.to(DEVICE))
+            loss = nn.functional.cross_entropy(logits, labels.to(DEVICE))
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         schedule.step()
@@ -118,7 +121,7 @@ def outputs(network: nn.Module, pictures: ImageFolder) -> Tensor:
     """What the network gives for each picture, in order."""
     network.eval()
     loader = DataLoader(pictures, batch_size=64, num_workers=WORKERS)
-    return torch.cat([network(batch) for batch, _ in loader])
+    return torch.cat([network(batch.to(DEVICE)).cpu() for batch, _ in loader])
 
 
 def logistic(task: Task) -> Probabilities:
@@ -129,7 +132,7 @@ def logistic(task: Task) -> Probabilities:
     from sklearn.preprocessing import StandardScaler
 
     torch.manual_seed(task.seed)
-    network = task.network()
+    network = task.network().to(DEVICE)
     plain = task.transform(training=False)
     sets = {s: ImageFolder(str(task.photos / s), plain) for s in ("train", "val", "test")}
     features = {split: outputs(network, files).numpy() for split, files in sets.items()}

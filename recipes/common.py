@@ -98,7 +98,8 @@ def fit(
 
     `report` gets an epoch and the average as it is then, ten times.
     """
-    network.to(device).to(memory_format=layout(device))
+    network.to(device)
+    network.to(memory_format=layout(network))
     state = make_train_state(network, config)
     for number in range(1, config.epochs + 1):
         epoch = run_epoch(state, data, config, number, device, loss=loss)

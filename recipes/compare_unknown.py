@@ -182,7 +182,7 @@ def train_with(
     """A ResNet-18 from signwise's own loop with another loss."""
     torch.manual_seed(config.seed)
     network = build_model("resnet18", K + 1, SIZE, "none").to(device)
-    network.to(memory_format=layout(device))
+    network.to(memory_format=layout(network))
     state = make_train_state(network, config)
     for epoch in range(1, config.epochs + 1):
         run_epoch(state, data, config, epoch, device, loss=loss)

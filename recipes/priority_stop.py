@@ -111,7 +111,8 @@ def two_class_teacher(file: Path, device: torch.device) -> Teacher:
     """Tells the logits of the two classes and of all that is neither."""
     network = build_model("resnet18", CLASSES + 1, SIGNS_SIZE, "none")
     network.load_state_dict(load_tensors(file))
-    network.to(device).to(memory_format=layout(device)).eval()
+    network.to(device).eval()
+    network.to(memory_format=layout(network))
     normalise = Normalise().to(device)
     others = [column for column in range(CLASSES + 1) if column not in PRIORITY_STOP]
 

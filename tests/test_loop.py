@@ -19,6 +19,7 @@ from signwise.config import (
 from signwise.results import Epoch
 from signwise.training import loop
 from signwise.training.batches import training_batches
+from signwise.training.device import layout
 from signwise.training.graph import MEAN, STANDARD_DEVIATION, Normalise
 from signwise.training.loop import Fit, plain_loss
 from signwise.training.optim import TrainState, learning_rate, make_train_state
@@ -326,3 +327,12 @@ def with_norm() -> nn.Module:
         return nn.Sequential(
             nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * (SIZE - 2) ** 2, 3)
         )
+
+
+def test_kernels_lie_channels_last_where_that_is_faster() -> None:
+    usual = nn.Conv2d(4, 4, 3)
+    depthwise = nn.Conv2d(4, 4, 3, groups=4)
+    assert layout(usual) == layout(depthwise) == torch.channels_last
+    if torch.cuda.is_available():
+        assert layout(usual.cuda()) == torch.channels_last
+        assert layout(depthwise.cuda()) == torch.contiguous_format

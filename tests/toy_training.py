@@ -81,11 +81,11 @@ def tiny_data(*, rendered: int = 6, held_out: int = 0, folder: int = 0) -> Train
     """40 pictures to train on and 20 to validate on, of dark and bright; noise as negatives."""
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 2
-    pixels = rng.integers(0, 90, (60, SIZE, SIZE, 3)) + labels[:, None, None, None] * 150
+    bright = labels[:, None, None, None] * 150
+    pixels = (rng.integers(0, 90, (60, SIZE, SIZE, 3)) + bright).astype(np.uint8)
     rows = np.arange(60)
     train, val = (
-        Pool(pixels=pixels.astype(np.uint8), rows=part, labels=labels[part])
-        for part in (rows[:40], rows[40:])
+        Pool(pixels=pixels, rows=part, labels=labels[part]) for part in (rows[:40], rows[40:])
     )
     return TrainingData(
         train=train,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from signwise.errors import SignwiseError
 from signwise.training import ranks
@@ -47,9 +48,18 @@ def half_precision(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def layout(device: torch.device) -> torch.memory_format:
-    """How pictures and kernels lie in memory: channels last is faster on CUDA and on CPUs."""
-    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+def layout(network: nn.Module) -> torch.memory_format:
+    """How pictures and kernels lie in memory: channels last is faster on CUDA and on CPUs.
+
+    On CUDA cuDNN compiles depthwise kernels for channels last, for each shape anew: 20 s before a
+    first epoch of 1 s (LOG.md).
+    """
+    device = next(network.parameters()).device.type
+    layers = (layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
+    depthwise = any(1 < layer.groups == layer.in_channels for layer in layers)
+    if device == "mps" or (device == "cuda" and depthwise):
+        return torch.contiguous_format
+    return torch.channels_last
 
 
 @contextmanager

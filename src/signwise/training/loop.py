@@ -122,7 +122,7 @@ def train_one_epoch(
 def network_outputs(network: nn.Module, normalise: Normalise, pictures: Tensor) -> Tensor:
     """Float32 logits of pictures (B, 3, S, S) in [0, 1], in the device's layout and precision."""
     device = pictures.device
-    images = normalise.from_unit(pictures).contiguous(memory_format=layout(device))
+    images = normalise.from_unit(pictures).contiguous(memory_format=layout(network))
     with torch.autocast(device.type, torch.bfloat16, enabled=half_precision(device)):
         logits: Tensor = network(images)
     return logits.float()

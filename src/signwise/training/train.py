@@ -130,7 +130,8 @@ def _train(
         track = settings.track if ranks.writes() else "none"
         tracker = open_tracker(track, out, settings.to_json())
         try:
-            network.to(device).to(memory_format=layout(device))
+            network.to(device)
+            network.to(memory_format=layout(network))
             on_device = to_device(gathered.data, device)
             history = fit(
                 network, on_device, settings, prepared, device, out, tracker, began, on_epoch
