@@ -257,6 +257,7 @@ RANGES: dict[str, Ends] = {
     "head.views": (((1, 1), (2, 9)), ((0, 2), (3, 2))),
     "head.pictures": AT_LEAST_1,
     "head.penalties": (((0,), (0.1, 2.0, 0.5)), ((), (-0.001,), (0.1, -0.001))),
+    "head.patience": AT_LEAST_1,
     "head.sharpness": PAIR_ABOVE_0,
     "head.iterations": AT_LEAST_1,
     "head.batch_size": AT_LEAST_1,

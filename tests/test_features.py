@@ -103,6 +103,19 @@ def test_the_penalty_is_the_one_of_the_lowest_validation_loss() -> None:
     assert np.abs(found - wanted).max() < 0.02  # where a fit began changes little
 
 
+def test_weaker_penalties_are_not_tried_once_they_do_worse(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[float] = []
+    losses = iter((0.5, 0.4, 0.45, 0.3, 0.31, 0.32, 0.2, 0.1))
+    monkeypatch.setattr(features, "_minimise", lambda *given: tried.append(given[2]))
+    monkeypatch.setattr(features, "_sharpness", lambda *_: (1.0, next(losses)))
+    penalties = (8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0)
+    head = fit_head(clouds(12), clouds(12, seed=1), 3, EVEN, 0.0, HeadConfig(penalties=penalties))
+    assert head.penalty == 5.0
+    assert tried == [8.0, 7.0, 6.0, 5.0, 4.0, 3.0]
+
+
 def test_the_head_is_as_sharp_as_is_best_on_validation() -> None:
     train, val = clouds(), clouds(100, seed=1)
     labels = torch.from_numpy(val.labels)

@@ -2,6 +2,6 @@
 
 import sys
 
-from signwise.cli.main import main
+from signwise.cli.main import command
 
-sys.exit(main())
+sys.exit(command())

@@ -54,6 +54,8 @@ class HeadConfig(Config):
     """As many views as give so many pictures, within these bounds."""
     penalties: tuple[Amount, ...] = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
     """L2 penalties, on standardised features, of which the validation loss chooses one."""
+    patience: Count = 2
+    """Penalties, from the strongest on, that may do no better before no weaker one is tried."""
     sharpness: Range[Positive] = (0.25, 4.0)
     """Least and largest factor that makes the logits as sharp as is best on validation."""
     iterations: Count = 200

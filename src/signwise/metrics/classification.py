@@ -1,7 +1,6 @@
 """How often the largest probability is right, over all pictures and class by class."""
 
 import numpy as np
-import sklearn.metrics
 from numpy.typing import ArrayLike, NDArray
 
 from signwise.metrics.rates import interval_of_mean, rate, wilson_interval
@@ -10,8 +9,8 @@ from signwise.results import ClassFigures, Interval, Rate
 
 def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[np.int64]:
     """Counts (K, K): row the true class, column the predicted one."""
-    every = np.arange(classes)
-    return np.asarray(sklearn.metrics.confusion_matrix(labels, predicted, labels=every), np.int64)
+    pairs = np.asarray(labels, np.int64) * classes + np.asarray(predicted, np.int64)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def per_class(confusion: NDArray[np.int64]) -> list[ClassFigures]:

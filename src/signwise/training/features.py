@@ -237,13 +237,17 @@ def fit_head(
     def train_loss() -> Tensor:
         return loss_of(own @ weight.T + bias, labels, class_weights, label_smoothing)
 
-    best_loss, best = float("inf"), None
+    best_loss, best, worse = float("inf"), None, 0
     # From the strongest penalty on, each fit begins where the one before it ended.
     for penalty in sorted(config.penalties, reverse=True):
+        if worse == config.patience:
+            break
         _minimise([weight, bias], train_loss, penalty, config.iterations)
         with torch.no_grad():
             times, val_loss = _sharpness(other @ weight.T + bias, val_labels, even, config)
+            worse += 1
             if val_loss < best_loss or best is None:
+                worse = 0
                 logits = times * (own @ weight.T + bias)
                 known = labels < classes
                 right = logits[known, :classes].argmax(1) == labels[known]

@@ -117,8 +117,8 @@ def finish_run(
             notes=tuple(warnings),
         ),
     )
-    every = np.arange(0, len(labels), max(1, len(labels) // COMPARED_PICTURES))
-    difference = export_onnx(network, out / "model.onnx", data.val.images(every), record, scale)
+    some = np.linspace(0, len(labels) - 1, min(len(labels), COMPARED_PICTURES)).astype(np.int64)
+    difference = export_onnx(network, out / "model.onnx", data.val.images(some), record, scale)
     write_bytes(out / "curves.png", curves(history))
     card = CardFacts(
         record=record,
