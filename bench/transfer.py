@@ -26,6 +26,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 import record
@@ -355,6 +356,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         figures=figures_of(rows),
         rows=rows,
         versions=peers_versions(options.peers) if options.peers else {},
+        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else "",
     )
 
 

@@ -48,8 +48,9 @@ class HeadConfig(Config):
 
     _part = "head."
 
-    views: Range[Count] = (2, 3)
-    """Least and most views of each training picture: as it is, and augmented ones."""
+    views: Range[Count] = (1, 3)
+    """Least and most views of each training picture: as it is, and augmented ones; of a single
+    view, every other picture is augmented."""
     pictures: Count = 4000
     """As many views as give so many pictures, within these bounds."""
     penalties: tuple[Amount, ...] = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)

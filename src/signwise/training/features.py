@@ -116,7 +116,11 @@ def fit_stage_one(
             return _keep(path, _through(backbone, make(), advance))
 
         views = [
-            kept(f"view {number}", partial(_view, data, config, number, device), steps[number])
+            kept(
+                f"view {number}" if count > 1 else "the only view",
+                partial(_view, data, config, number, device),
+                steps[number],
+            )
             for number in range(count)
         ]
         val = kept(
@@ -175,9 +179,17 @@ class _Backbone:
 def _view(
     data: TrainingData, config: ResolvedConfig, number: int, device: torch.device
 ) -> Iterator[Batch]:
-    """The training pictures and what is trained against, as they are or, from view 1, augmented."""
+    """The training pictures and what is trained against, as they are or, from view 1, augmented.
+
+    Of a view that is the only one, every other picture is augmented.
+    """
+    alone = config.head.views_of(len(data.train)) == 1
 
     def view(pixels: Tensor, generator: torch.Generator) -> Tensor:
+        if alone:
+            mixed = pixels.clone()
+            mixed[::2] = augment(pixels[::2], config.augmentation, generator)
+            return mixed
         return augment(pixels, config.augmentation, generator) if number else pixels
 
     seed = config.seed * 1_000_003 + VIEW_SEEDS + number
