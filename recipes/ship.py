@@ -49,7 +49,7 @@ from signwise.model_file.write import write_model
 from signwise.synthetic import GTSRB_DESIGNS, render_negatives
 from signwise.training.calibration import calibrate
 from signwise.training.checkpoint import load_facts, load_tensors, save_tensors
-from signwise.training.graph import COMPARED_PICTURES, export_onnx
+from signwise.training.graph import compared, export_onnx
 from signwise.training.loop import network_logits
 from signwise.training.network import build_model
 
@@ -195,7 +195,7 @@ def ship(shipped: Shipped, network: nn.Module, photos: Photos, folder: Path) -> 
     with tempfile.TemporaryDirectory() as name:
         exported = Path(name) / MODEL_FILE
         scale = CalibrationConfig().known_scale
-        export_onnx(network, exported, val[:COMPARED_PICTURES], record, scale)
+        export_onnx(network, exported, val[compared(len(val))], record, scale)
         if shipped.int8:
             draws = np.random.default_rng(0).permutation(len(val))[:QUANTISER_PICTURES]
             quantise(read_model(exported), folder, val[draws])

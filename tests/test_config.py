@@ -267,6 +267,7 @@ RANGES: dict[str, Ends] = {
     "fine_tuning.tolerance": AT_LEAST_0,
     "fine_tuning.statistics": SHARE,
     "fine_tuning.patience": AT_LEAST_1,
+    "fine_tuning.enough": AT_LEAST_0,
     "schedule.warm_up": BELOW_1,
     "schedule.start": ABOVE_0,
     "schedule.end": ABOVE_0,

@@ -19,7 +19,7 @@ from signwise.config import (
 from signwise.results import Epoch
 from signwise.training import loop
 from signwise.training.batches import training_batches
-from signwise.training.device import layout
+from signwise.training.device import layout, layout_on
 from signwise.training.graph import MEAN, STANDARD_DEVIATION, Normalise
 from signwise.training.loop import Fit, plain_loss
 from signwise.training.optim import TrainState, learning_rate, make_train_state
@@ -329,10 +329,26 @@ def with_norm() -> nn.Module:
         )
 
 
-def test_kernels_lie_channels_last_where_that_is_faster() -> None:
-    usual = nn.Conv2d(4, 4, 3)
-    depthwise = nn.Conv2d(4, 4, 3, groups=4)
-    assert layout(usual) == layout(depthwise) == torch.channels_last
-    if torch.cuda.is_available():
-        assert layout(usual.cuda()) == torch.channels_last
-        assert layout(depthwise.cuda()) == torch.contiguous_format
+@pytest.mark.parametrize(
+    ("device", "depthwise", "wanted"),
+    [
+        ("cpu", True, torch.channels_last),
+        ("cuda", False, torch.channels_last),
+        ("cuda", True, torch.contiguous_format),
+        ("mps", False, torch.contiguous_format),
+    ],
+)
+def test_how_kernels_lie_in_memory(
+    device: str, depthwise: bool, wanted: torch.memory_format
+) -> None:
+    assert layout_on(device, depthwise=depthwise) == wanted
+
+
+def test_kernels_lie_channels_last_on_a_cpu() -> None:
+    assert layout(nn.Conv2d(4, 4, 3, groups=4)) == torch.channels_last
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_depthwise_kernels_are_contiguous_on_a_gpu() -> None:
+    assert layout(nn.Conv2d(4, 4, 3).cuda()) == torch.channels_last
+    assert layout(nn.Conv2d(4, 8, 3, groups=4).cuda()) == torch.contiguous_format

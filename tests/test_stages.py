@@ -112,7 +112,7 @@ def test_it_ends_after_epochs_that_did_not_help(
 
 
 @pytest.mark.usefixtures("unfinished")
-def test_without_a_mistake_stage_one_is_all_unless_epochs_are_given(
+def test_where_it_is_good_enough_stage_one_is_all_unless_epochs_are_given(
     prepared: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script(monkeypatch, (0.2, 0.2, 0.3, 0.4, 0.5), accuracy=1)
@@ -292,9 +292,16 @@ def test_when_a_run_is_done() -> None:
     assert [done(given, count) for count in range(1, 6)] == [False] * 4 + [True]
     assert [done(usual, count) for count in range(1, 4)] == [False, False, True]
     assert not done(usual, 4, staged=False)
-    right = [epoch(0, 0.5, accuracy=1)]
-    assert is_done(right, [0.5], usual, staged=True)
-    assert not is_done(right, [0.5], given, staged=True)
+    right = [epoch(0, 0.2, accuracy=1)]
+    assert is_done(right, [0.2], usual, staged=True)
+    assert not is_done(right, [0.2], given, staged=True)
+    # All right, but not sure of it, or of what the pictures of no class are.
+    unsure = [epoch(0, 0.9, accuracy=1)]
+    assert not is_done(unsure, [0.9], usual, staged=True)
+    assert is_done([*unsure, epoch(1, 0.24, accuracy=1)], [0.9, 0.24], usual, staged=True)
+    assert not is_done([*unsure, epoch(1, 0.24)], [0.9, 0.24], usual, staged=True)
+    less = replace(usual, fine_tuning=FineTuningConfig(always=False, enough=0.9))
+    assert is_done(unsure, [0.9], less, staged=True)
     assert done(replace(given, freeze=True), 1)
 
 

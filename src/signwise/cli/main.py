@@ -31,8 +31,6 @@ from signwise.runtime import launched
 SHELLS = ("bash", "zsh")
 _PLACES = ("data", "unknown", "out")
 """Arguments that may lie in a store, and are text then: a Path would fold the slashes of s3://."""
-ALLOCATIONS = 100_000
-"""Objects that are new when Python looks for garbage."""
 HEARD_SECONDS = 5.0
 """So much later than the process that says what is wrong the others end, since a launcher then
 stops all."""
@@ -41,10 +39,9 @@ stops all."""
 def command() -> int:
     """What a shell starts: `main`, in a process that ends with it; gives the exit status.
 
-    Python looks for garbage 500 times while torch is imported, and once more through all of it at
-    the end: 0.7 and 1.3 s of `train` (LOG.md).
+    Python would look for garbage among all of torch's objects before it ends: 1.2 s of `train`
+    (LOG.md).
     """
-    gc.set_threshold(ALLOCATIONS)
     try:
         return main()
     finally:

@@ -49,14 +49,14 @@ class HeadConfig(Config):
     _part = "head."
 
     views: Range[Count] = (1, 3)
-    """Least and most views of each training picture: as it is, and augmented ones; of a single
-    view, every other picture is augmented."""
+    """Least and most views of each training picture: as it is, and augmented ones. Of a single
+    view, half of the pictures are augmented."""
     pictures: Count = 4000
     """As many views as give so many pictures, within these bounds."""
     penalties: tuple[Amount, ...] = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
     """L2 penalties, on standardised features, of which the validation loss chooses one."""
     patience: Count = 2
-    """Penalties, from the strongest on, that may do no better before no weaker one is tried."""
+    """So many penalties in a row, from the strongest on, that do clearly worse end the search."""
     sharpness: Range[Positive] = (0.25, 4.0)
     """Least and largest factor that makes the logits as sharp as is best on validation."""
     iterations: Count = 200
@@ -94,6 +94,9 @@ class FineTuningConfig(Config):
     """All epochs, whatever the validation pictures say; unless given, where `epochs` is given."""
     patience: Count = 2
     """Epochs without a better validation loss after which it ends, unless `always`."""
+    enough: Amount = 0.25
+    """It is left out, or ends, where all validation pictures are right and their loss, with that of
+    held-out negatives as in history.csv, is at most this, unless `always`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from signwise.results import ClassFigures, Interval, Rate
 
 
 def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[np.int64]:
-    """Counts (K, K): row the true class, column the predicted one."""
+    """Counts (K, K): row the true class, column the predicted one, each from 0 to K - 1."""
     pairs = np.asarray(labels, np.int64) * classes + np.asarray(predicted, np.int64)
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 

@@ -43,6 +43,8 @@ Batch = tuple[Tensor, Tensor]
 """Pictures (B, 3, S, S) in [0, 1] and labels (B,)."""
 
 SMALLEST_DEVIATION = 1e-6
+CLEARLY_WORSE = 0.01
+"""By this share a penalty's validation loss is above the lowest where it counts as worse."""
 VIEW_SEEDS = 1_000_000
 """Added to the number of a view, so that no epoch of fine-tuning draws the same."""
 
@@ -179,16 +181,17 @@ class _Backbone:
 def _view(
     data: TrainingData, config: ResolvedConfig, number: int, device: torch.device
 ) -> Iterator[Batch]:
-    """The training pictures and what is trained against, as they are or, from view 1, augmented.
+    """The training pictures and what is trained against: view 0 as they are, the others augmented.
 
-    Of a view that is the only one, every other picture is augmented.
+    Of a single view, a random half is augmented.
     """
     alone = config.head.views_of(len(data.train)) == 1
 
     def view(pixels: Tensor, generator: torch.Generator) -> Tensor:
         if alone:
-            mixed = pixels.clone()
-            mixed[::2] = augment(pixels[::2], config.augmentation, generator)
+            draws = torch.randperm(len(pixels), generator=generator, device=pixels.device)
+            half, mixed = draws[: (len(pixels) + 1) // 2], pixels.clone()
+            mixed[half] = augment(pixels[half], config.augmentation, generator)
             return mixed
         return augment(pixels, config.augmentation, generator) if number else pixels
 
@@ -257,9 +260,8 @@ def fit_head(
         _minimise([weight, bias], train_loss, penalty, config.iterations)
         with torch.no_grad():
             times, val_loss = _sharpness(other @ weight.T + bias, val_labels, even, config)
-            worse += 1
+            worse = worse + 1 if val_loss > (1 + CLEARLY_WORSE) * best_loss else 0
             if val_loss < best_loss or best is None:
-                worse = 0
                 logits = times * (own @ weight.T + bias)
                 known = labels < classes
                 right = logits[known, :classes].argmax(1) == labels[known]

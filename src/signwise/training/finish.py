@@ -24,7 +24,7 @@ from signwise.report.charts import curves
 from signwise.results import KNOWN_GROUPINGS, Epoch
 from signwise.runtime import onnx_runtime, own_version
 from signwise.training.calibration import Calibration, calibrate, fit_threshold, notes_on
-from signwise.training.graph import COMPARED_PICTURES, answers_of, export_onnx
+from signwise.training.graph import answers_of, compared, export_onnx
 from signwise.training.loop import network_logits
 from signwise.training.pools import TrainingData
 from signwise.training.stages import still_improving
@@ -117,8 +117,8 @@ def finish_run(
             notes=tuple(warnings),
         ),
     )
-    some = np.linspace(0, len(labels) - 1, min(len(labels), COMPARED_PICTURES)).astype(np.int64)
-    difference = export_onnx(network, out / "model.onnx", data.val.images(some), record, scale)
+    some = data.val.images(compared(len(labels)))
+    difference = export_onnx(network, out / "model.onnx", some, record, scale)
     write_bytes(out / "curves.png", curves(history))
     card = CardFacts(
         record=record,

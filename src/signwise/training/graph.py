@@ -28,7 +28,11 @@ STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 OPSET = 18
 TOLERANCE = 1e-4
 COMPARED_PICTURES = 256
-"""So many show whether the file computes what the network does."""
+
+
+def compared(pictures: int) -> NDArray[np.int64]:
+    """Which of so many pictures show whether the file computes what the network does."""
+    return np.linspace(0, pictures - 1, min(pictures, COMPARED_PICTURES)).astype(np.int64)
 
 
 class Normalise(nn.Module):
@@ -99,8 +103,8 @@ def export_onnx(
 ) -> float:
     """Write model.onnx and give its largest difference from the float32 network over `pixels`.
 
-    pixels: uint8 (N, S, S, 3), `COMPARED_PICTURES` are enough. Raises SignwiseError, and writes
-    nothing, where a probability or `known` differs by more than 1e-4.
+    pixels: uint8 (N, S, S, 3), those that `compared` names are enough. Raises SignwiseError, and
+    writes nothing, where a probability or `known` differs by more than 1e-4.
     """
     offsets = record.offsets or (0.0,) * len(record.classes)
     own = deepcopy(network).cpu().float()

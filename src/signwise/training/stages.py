@@ -192,9 +192,10 @@ def is_done(
 ) -> bool:
     """Whether a run has no further epoch to train.
 
-    Fine-tuning that nobody asked for by `epochs` is left out where stage one makes no mistake on
-    the validation pictures, and ends where it no longer helps: where the lowest loss of any
-    mixture, one for each row of the history, has not fallen for a while.
+    Fine-tuning that nobody asked for by `epochs` is left out, or ends, where all validation
+    pictures are right and the validation loss is at most `enough`. It also ends where it no longer
+    helps: where the lowest loss of any mixture, one for each row of the history, has not fallen
+    for a while.
     """
     if not history:
         return False
@@ -203,8 +204,11 @@ def is_done(
         return True
     if not staged or settings.fine_tuning.always:
         return False
+    best = min(history, key=lambda row: row.val_loss)
+    if best.val_accuracy == 1 and best.val_loss <= settings.fine_tuning.enough:
+        return True
     since = len(lowest_losses) - 1 - int(np.argmin(lowest_losses))
-    return history[0].val_accuracy == 1 or since >= settings.fine_tuning.patience
+    return since >= settings.fine_tuning.patience
 
 
 def still_improving(history: Sequence[Epoch]) -> str | None:
