@@ -100,8 +100,8 @@ LIMITS = """## Data larger than memory
   the K probabilities of each picture besides, 4 K bytes, in float64 for a while where labels are
   checked. A CSV above 2 GiB is not read again, which is a manifest of some 14 million pictures.
 - **Stage one keeps features in memory**: 4 D bytes a picture and view, 2 kB for ResNet-18 (D =
-  512), and as much again while they are joined and standardised. A million pictures in two views
-  take some 8 GB. `--weights none` has no such stage.
+  512), and as much again while they are joined and standardised. A million pictures in one view
+  take some 4 GB, and what is trained against nearly as much. `--weights none` has no such stage.
 - `predict` keeps no answer in memory; of files that it is given, their paths, 0.1 kB each."""
 
 
@@ -290,7 +290,7 @@ def billion(rows: Sequence[ScaleRow]) -> list[str]:
                 f" {PIXELS[224] * BILLION / 1e12:.0f} TB at 224 do not: training would have to read"
                 " shards, group by group, in place of one mapped file, and shuffle within what it"
                 " holds.",
-                f"6. Features of stage one: {2 * 512 * 4 * BILLION / 1e12:.1f} TB. A head is"
+                f"6. Features of stage one: {512 * 4 * BILLION / 1e12:.1f} TB. A head is"
                 " determined by far fewer pictures: fit it on a sample.",
                 "7. The report does not break: it shows samples, and says how many more there are.",
             )
