@@ -195,10 +195,10 @@ def transfer_section(measured: Record | None) -> tuple[str, ...]:
         f" features. fastai: `fine_tune({FASTAI_EPOCHS})`. Seeds are splits by students and"
         " by tracks; ants and bees test the same 153 pictures each time, which count once in the"
         " interval. `signs` has seen frames of these road signs. Seconds are of whole commands,"
-        " nothing kept from before, on a machine that others used too: there CPU seconds compare"
-        " better."
+        " nothing kept from before."
     )
-    return ("## Transfer", table(heads, rows), f"{text} {origin(measured)}")
+    last = f"{text} {origin(measured)} `{measured.name}`: {measured.n:,} {measured.counted}."
+    return ("## Transfer", table(heads, rows), last)
 
 
 def peers_section(measured: Record | None) -> tuple[str, ...]:
