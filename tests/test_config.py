@@ -265,6 +265,7 @@ RANGES: dict[str, Ends] = {
     "fine_tuning.body": AT_LEAST_0,
     "fine_tuning.mixtures": (((), (0.1, 1)), ((0,), (0.5, 1.001))),
     "fine_tuning.tolerance": AT_LEAST_0,
+    "fine_tuning.gain": AT_LEAST_0,
     "fine_tuning.statistics": SHARE,
     "fine_tuning.patience": AT_LEAST_1,
     "fine_tuning.enough": AT_LEAST_0,

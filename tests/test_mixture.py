@@ -21,7 +21,9 @@ def network(weight: float, mean: float = 0.0, seen: int = 7) -> nn.Module:
     return layer
 
 
-def chosen(losses: dict[float, float], *, tolerance: float = 0.0) -> tuple[float, Fit, list[float]]:
+def chosen(
+    losses: dict[float, float], *, tolerance: float = 0.0, gain: float = 0.0
+) -> tuple[float, Fit, list[float]]:
     """The weight and fit that are taken where 1 + 4 x share is the weight; and what was asked."""
     asked: list[float] = []
 
@@ -37,7 +39,7 @@ def chosen(losses: dict[float, float], *, tolerance: float = 0.0) -> tuple[float
         Fit(loss=losses[1.0], accuracy=5.0),
         start,
         Fit(loss=losses[0.0], accuracy=1.0),
-        FineTuningConfig(mixtures=shares, tolerance=tolerance),
+        FineTuningConfig(mixtures=shares, tolerance=tolerance, gain=gain),
         measure,
     )
     assert float(tuned.get_parameter("weight").detach()) == 5.0
@@ -56,13 +58,21 @@ def test_the_mixture_of_lowest_loss_wins(best: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tolerance", "weight"), [(0.0, 5.0), (0.04, 5.0), (0.06, 3.0), (0.15, 2.0), (0.3, 1.0)]
+    ("tolerance", "gain", "weight"),
+    [
+        (0.0, 0.0, 5.0),
+        (0.04, 0.2, 5.0),
+        (0.06, 0.2, 3.0),
+        (0.15, 0.2, 2.0),
+        (0.3, 0.2, 2.0),
+        (0.0, 0.3, 1.0),
+    ],
 )
 def test_of_several_about_as_good_the_nearest_to_the_start_wins(
-    tolerance: float, weight: float
+    tolerance: float, gain: float, weight: float
 ) -> None:
     losses = {0.0: 1.25, 0.25: 1.1, 0.5: 1.05, 1.0: 1.0}
-    found, fit, _ = chosen(losses, tolerance=tolerance)
+    found, fit, _ = chosen(losses, tolerance=tolerance, gain=gain)
     assert found == fit.accuracy == pytest.approx(weight)
     assert fit.loss == losses[(weight - 1) / 4]
 

@@ -88,6 +88,9 @@ class FineTuningConfig(Config):
     themselves and of stage one's is what the epoch came to."""
     tolerance: Amount = 0.05
     """Of several, the nearest to stage one whose loss is by at most this share above the lowest."""
+    gain: Amount = 0.3
+    """Stage one itself is kept where its loss is by at most this share above the lowest: for less,
+    what is of no class is told worse (LOG.md)."""
     statistics: Share = 0.1
     """By how much batch norms' running statistics move towards the batch's at a step."""
     always: bool | None = None

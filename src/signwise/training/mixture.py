@@ -40,8 +40,9 @@ def best_mixture(
 ) -> Mixture:
     """The weights to take between `start`, from before fine-tuning, and `tuned`.
 
-    Of those whose loss is within `config.tolerance` of the lowest, the nearest to `start`; they are
-    `start` and `tuned`, whose fits are given, and the mixtures of both.
+    They are `start` and `tuned`, whose fits are given, and the mixtures of both. Of those whose
+    loss is within `config.tolerance` of the lowest, for `start` within `config.gain`, the nearest
+    to `start`.
     """
     own = tuned.state_dict()
     if not config.mixtures:
@@ -61,7 +62,9 @@ def best_mixture(
         network.load_state_dict(mixed(share))
         fits[share] = measure(network)
     lowest = min(found.loss for found in fits.values())
-    enough = lowest * (1 + config.tolerance)
-    chosen = min(share for share, found in fits.items() if found.loss <= enough)
+    allowed = {share: config.tolerance if share else config.gain for share in fits}
+    chosen = min(
+        share for share, found in fits.items() if found.loss <= lowest * (1 + allowed[share])
+    )
     weights = {0.0: start, 1.0: own}.get(chosen) or mixed(chosen)
     return Mixture(weights=weights, fit=fits[chosen], lowest_loss=lowest)
