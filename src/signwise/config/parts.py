@@ -56,7 +56,7 @@ class HeadConfig(Config):
     penalties: tuple[Amount, ...] = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
     """L2 penalties, on standardised features, of which the validation loss chooses one."""
     patience: Count = 2
-    """So many penalties in a row, from the strongest on, that do clearly worse end the search."""
+    """The search, from the strongest penalty on, ends after so many in a row that do worse."""
     sharpness: Range[Positive] = (0.25, 4.0)
     """Least and largest factor that makes the logits as sharp as is best on validation."""
     iterations: Count = 200
@@ -89,8 +89,8 @@ class FineTuningConfig(Config):
     tolerance: Amount = 0.05
     """Of several, the nearest to stage one whose loss is by at most this share above the lowest."""
     gain: Amount = 0.3
-    """Stage one itself is kept where its loss is by at most this share above the lowest: for less,
-    what is of no class is told worse (LOG.md)."""
+    """Stage one itself is kept where its loss is by at most this share above the lowest: a smaller
+    gain cost more on pictures of no class than it was worth (LOG.md)."""
     statistics: Share = 0.1
     """By how much batch norms' running statistics move towards the batch's at a step."""
     always: bool | None = None
@@ -98,8 +98,8 @@ class FineTuningConfig(Config):
     patience: Count = 2
     """Epochs without a better validation loss after which it ends, unless `always`."""
     enough: Amount = 0.25
-    """It is left out, or ends, where all validation pictures are right and their loss, with that of
-    held-out negatives as in history.csv, is at most this, unless `always`."""
+    """Fine-tuning is left out, or ends, where all validation pictures are right and the validation
+    loss of history.csv is at most this, unless `always`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,9 @@ COMPARED_PICTURES = 256
 
 
 def compared(pictures: int) -> NDArray[np.int64]:
-    """Which of so many pictures show whether the file computes what the network does."""
+    """Rows (M,) of N pictures, evenly spread, on which file and network are compared; M is at most
+    `COMPARED_PICTURES`.
+    """
     return np.linspace(0, pictures - 1, min(pictures, COMPARED_PICTURES)).astype(np.int64)
 
 
