@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from signwise.config import AugmentationConfig, HeadConfig, NegativesConfig
 from signwise.results import Epoch
-from signwise.training import features, loop
+from signwise.training import features
 from signwise.training.features import Features, Head, can_fit_head, fit_head, fit_stage_one
+from signwise.training.forward import forward
 from signwise.training.loop import loss_of, network_logits, validate
 from signwise.training.network import build_model
 from toy_training import CPU, settings, tiny_data, tiny_network, toy_net
@@ -257,15 +258,14 @@ def stage_one(
 def passes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """The sizes of the batches that go through the backbone."""
     sizes: list[int] = []
-    whole = loop.network_outputs
 
-    def outputs(net: nn.Module, normalise: Any, pictures: Tensor) -> Tensor:
+    def counted(net: nn.Module, pictures: Tensor) -> Tensor:
         assert not net.training
         sizes.append(len(pictures))
-        return whole(net, normalise, pictures)
+        return forward(net, pictures)
 
     with monkeypatch.context() as patch:
-        patch.setattr(features, "network_outputs", outputs)
+        patch.setattr(features, "forward", counted)
         yield sizes
 
 

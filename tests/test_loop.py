@@ -295,6 +295,10 @@ def test_the_validation_loss_counts_what_is_held_out() -> None:
 
 def test_a_picture_that_looks_unknown_counts_by_its_best_class() -> None:
     class Sure(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
         def forward(self, pictures: Tensor) -> Tensor:
             bright = (pictures.mean((1, 2, 3)) > 0).float()
             return torch.stack((1 - bright, bright, torch.full_like(bright, 5)), 1)

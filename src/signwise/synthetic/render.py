@@ -47,7 +47,7 @@ RENDERER_VERSION = 2
 """Counted up whenever a seed renders other pictures: what is kept of an older one is not used."""
 CHUNK = 32
 """Pictures that a worker renders at a time."""
-WORTH_A_PROCESS = 150
+WORTH_A_PROCESS = 100
 """Starting a process costs about as much as rendering this many pictures."""
 SOLID_SHARE = 0.6
 """Of negatives beside photos that are no signs."""

@@ -98,8 +98,10 @@ def fit_threshold(
 
     It lies as many deviations below the middle of the known scores as above that of the others, in
     log-odds, where each deviation is that of the side that faces the threshold: so both kinds of
-    mistakes are about as likely, every score has its say, and no single one decides. With
-    `keep_known`, or where there are no others, see `keep_share`.
+    mistakes are about as likely, every score has its say, and no single one decides. A few scores
+    tell a deviation badly, so each is drawn towards that of both together, which counts as
+    `config.common_scores` further scores. With `keep_known`, or where there are no others, see
+    `keep_share`.
     """
     if keep_known is not None or not len(unknown):
         return keep_share(known, config.keep_alone if keep_known is None else keep_known, config)
@@ -107,7 +109,12 @@ def fit_threshold(
     high, low = float(np.median(own)), float(np.median(other))
     if high <= low:  # the model tells nothing
         return keep_share(known, config.keep_untold, config)
-    below, above = _deviation(high - own), _deviation(other - low)
+    variances = np.array([_variance(high - own), _variance(other - low)])
+    counts = np.array([len(own), len(other)])
+    common = variances @ counts / counts.sum()
+    below, above = np.sqrt(
+        (counts * variances + config.common_scores * common) / (counts + config.common_scores)
+    )
     middle = (high * above + low * below) / (above + below)
     return float(1 / (1 + np.exp(-middle)))
 
@@ -117,12 +124,12 @@ def _log_odds(scores: NDArray[np.floating[Any]]) -> Array:
     return np.asarray(np.log(sure) - np.log1p(-sure))
 
 
-def _deviation(distance: Array) -> float:
-    """Root mean square of the half of the distances that lead towards the threshold, never quite 0.
+def _variance(distance: Array) -> float:
+    """Mean square of the half of the distances that lead towards the threshold, never quite 0.
 
     Half, however many lie at 0: a score that leaves the middle by a little changes little.
     """
-    return max(float(np.sqrt(2 * np.square(distance.clip(min=0)).mean())), 1e-3)
+    return max(2 * float(np.square(distance.clip(min=0)).mean()), 1e-6)
 
 
 def keep_share(known: NDArray[np.floating[Any]], share: float, config: CalibrationConfig) -> float:

@@ -1,5 +1,6 @@
 """Where to compute, and in what form."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -46,6 +47,20 @@ def half_precision(device: torch.device) -> bool:
     that only imitates it.
     """
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def half_features(device: torch.device) -> bool:
+    """Whether passes without gradients, a thread for a few pictures, may be in bfloat16.
+
+    Also on a CPU that has instructions for it, unless PyTorch or oneDNN is held to a lesser one by
+    the environment: it would imitate them, five times slower.
+    """
+    if device.type != "cpu":
+        return half_precision(device)
+    held = any(f"{name}_MAX_CPU_ISA" in os.environ for name in ("DNNL", "ONEDNN"))
+    able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    own = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return own and not held and bool(able.get("avx512_bf16"))
 
 
 def layout(network: nn.Module) -> torch.memory_format:

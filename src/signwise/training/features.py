@@ -7,11 +7,13 @@ Out-of-Distribution", 2022, say why the head comes first.
 """
 
 import contextlib
+import hashlib
 import json
 import math
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,10 +35,11 @@ from signwise.synthetic.render import RENDERER_VERSION
 from signwise.training import ranks
 from signwise.training.augment import augment
 from signwise.training.batches import steps_in_epoch, training_batches
+from signwise.training.device import half_features
 from signwise.training.folding import folded
-from signwise.training.graph import Normalise
+from signwise.training.forward import forward
 from signwise.training.head import head_name
-from signwise.training.loop import fit_of, loss_of, network_outputs
+from signwise.training.loop import fit_of, loss_of
 from signwise.training.pools import Pool, TrainingData
 
 Batch = tuple[Tensor, Tensor]
@@ -45,6 +48,8 @@ Batch = tuple[Tensor, Tensor]
 SMALLEST_DEVIATION = 1e-6
 CLEARLY_WORSE = 0.01
 """By this share a penalty's validation loss is above the lowest where it counts as worse."""
+VALIDATION = "validation"
+"""The part of the kept features that is of the validation and the held-out pictures."""
 VIEW_SEEDS = 1_000_000
 """Added to the number of a view, so that no epoch of fine-tuning draws the same."""
 
@@ -102,31 +107,40 @@ def fit_stage_one(
     the settings they hang on: weights and pictures.
     """
     start = time.perf_counter()
-    backbone = _Backbone(network, device)
+    backbone = _backbone(network)
+    quick = deepcopy(backbone).to(torch.bfloat16) if half_features(device) else backbone
+    precision = "" if quick is backbone else " in bfloat16"
     count = config.head.views_of(len(data.train))
     size = config.head.batch_size
     steps = [steps_in_epoch(len(data.train), size)] * count
     steps += [sum(math.ceil(len(pool) / size) for pool in (data.val, data.held_out))]
     with track("batches of features", sum(steps)) as advance:
 
-        def kept(part: str, make: Callable[[], Iterator[Batch]], batches: int) -> Features:
+        def kept(
+            part: str, through: nn.Module, make: Callable[[], Iterator[Batch]], batches: int
+        ) -> Features:
             path = kept_in / _name(key, config, device, part)
             found = _read(path) if ranks.writes() else None
             if ranks.agreed(found is not None):
                 advance(batches)
                 return found or NOWHERE
-            return _keep(path, _through(backbone, make(), advance))
+            return _keep(path, _through(through, make(), advance))
 
         views = [
             kept(
-                f"view {number}" if count > 1 else "the only view",
+                (f"view {number}" if count > 1 else "the only view") + precision,
+                quick,
                 partial(_view, data, config, number, device),
                 steps[number],
             )
             for number in range(count)
         ]
+        # What validation says decides: it is of the network as it will answer.
         val = kept(
-            "validation", partial(_as_they_are, (data.val, data.held_out), size, device), steps[-1]
+            VALIDATION,
+            backbone,
+            partial(_as_they_are, (data.val, data.held_out), size, device),
+            steps[-1],
         )
     layer = network.get_submodule(head_name(network))
     assert isinstance(layer, nn.Linear), "can_fit_head says so"
@@ -152,7 +166,7 @@ def _fit_layer(
         layer.weight.copy_(head.weight)
         layer.bias.copy_(head.bias)
     # As the network would answer, without another pass through it.
-    logits = torch.from_numpy(val.values) @ head.weight.T + head.bias
+    logits = _logits(layer, val)
     fit = fit_of(logits, torch.from_numpy(val.labels), len(data.val), data.classes)
     return Epoch(
         epoch=0,
@@ -165,17 +179,32 @@ def _fit_layer(
     )
 
 
-class _Backbone:
-    """A network as it is but for its head."""
+def _logits(layer: nn.Linear, features: Features) -> Tensor:
+    """What the head (D to outputs) makes of M features: (M, outputs)."""
+    with torch.no_grad():
+        return torch.from_numpy(features.values) @ layer.weight.T + layer.bias
 
-    def __init__(self, network: nn.Module, device: torch.device) -> None:
-        self._network = folded(network)
-        self._network.set_submodule(head_name(network), nn.Identity())
-        self._normalise = Normalise().to(device)
 
-    @torch.inference_mode()
-    def __call__(self, pictures: Tensor) -> Tensor:
-        return network_outputs(self._network, self._normalise, pictures)
+def kept_logits(
+    network: nn.Module, config: ResolvedConfig, device: torch.device, *, kept_in: Path, key: str
+) -> NDArray[np.float32] | None:
+    """Logits (N + H, outputs) of the N validation and the H held-out pictures, by the features that
+    stage one has kept and the network's own head; None where they were not kept.
+
+    The arguments are those of `fit_stage_one`; the network is one whose head alone was fitted.
+    """
+    found = _read(kept_in / _name(key, config, device, VALIDATION))
+    layer = network.get_submodule(head_name(network))
+    if found is None or not isinstance(layer, nn.Linear):
+        return None
+    return np.asarray(_logits(layer.cpu(), found).numpy())
+
+
+def _backbone(network: nn.Module) -> nn.Module:
+    """A copy of the network as it is but for its head: what enters that comes out."""
+    backbone = folded(network)
+    backbone.set_submodule(head_name(network), nn.Identity())
+    return backbone
 
 
 def _view(
@@ -209,13 +238,15 @@ def _as_they_are(pools: tuple[Pool, ...], size: int, device: torch.device) -> It
 
 
 def _through(
-    backbone: _Backbone, batches: Iterator[Batch], advance: Callable[[int], None]
+    backbone: nn.Module,
+    batches: Iterator[Batch],
+    advance: Callable[[int], None],
 ) -> Features:
     """The features in the writer; in the other processes none."""
     values, labels = [], []
     for pictures, of_pictures in batches:
         some = slice(None) if ranks.writes() else slice(0)
-        values.append(ranks.by_shares(backbone, pictures).cpu().numpy()[some])
+        values.append(ranks.by_shares(partial(forward, backbone), pictures).cpu().numpy()[some])
         labels.append(of_pictures.cpu().numpy()[some])
         advance(1)
     return Features(values=np.concatenate(values), labels=np.concatenate(labels))
@@ -313,6 +344,19 @@ def _minimise(
         return value.item()
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
+
+
+def features_key(network: nn.Module, data_sha256: str, data: TrainingData) -> str:
+    """What features hang on beside the settings: the weights below the head, and all pictures."""
+    content = hashlib.sha256(data_sha256.encode())
+    head = head_name(network) + "."
+    for name, value in network.state_dict().items():
+        if not name.startswith(head):
+            content.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    for pool in (data.rendered, data.held_out, data.folder):
+        content.update(pool.images(np.arange(len(pool))).tobytes())
+        content.update(pool.labels.tobytes())
+    return content.hexdigest()
 
 
 def _name(key: str, config: ResolvedConfig, device: torch.device, part: str) -> str:

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,8 @@ from signwise.training.graph import answers_of, compared, export_onnx
 from signwise.training.loop import network_logits
 from signwise.training.pools import TrainingData
 from signwise.training.stages import still_improving
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,24 +65,30 @@ def finish_run(
     prepared: PreparedData,
     history: Sequence[Epoch],
     best_epoch: int,
+    logits: NDArray[np.float32] | None = None,
 ) -> Finished:
     """Calibrate on the validation set, export, draw and describe, with the network on the CPU.
 
-    The model card is written last: where it stands, the run is complete.
+    `logits` (N + H, outputs) are of the N validation and the H held-out pictures, where they are
+    known already. The model card is written last: where it stands, the run is complete.
     """
     labels = data.val.labels
-    logits = network_logits(network, data.val, torch.device("cpu"))
-    own = logits[:, : data.classes].astype(np.float64)
+    if logits is None:
+        pools = [pool for pool in (data.val, data.held_out) if len(pool)]
+        logits = np.concatenate([network_logits(network, pool, CPU) for pool in pools])
+    of_val, of_held_out = np.split(logits, [len(labels)])
+    own = of_val[:, : data.classes].astype(np.float64)
     calibration = calibrate(own, labels, data.class_weights, config.calibration)
     warnings = list(notes_on(own, labels, calibration, config.calibration))
     improving = still_improving(history)
     if improving is not None:
         warnings.append(improving)
     scale = config.calibration.known_scale
-    probabilities, known = _answers(logits, calibration, scale)
+    probabilities, known = _answers(of_val, calibration, scale)
     threshold = 0.0
     if data.has_negatives:
-        of_negatives = _answers(_logits_of_negatives(network, data), calibration, scale)[1]
+        negatives = of_held_out[data.held_out.labels == data.classes]
+        of_negatives = _answers(negatives, calibration, scale)[1]
         threshold = fit_threshold(known, of_negatives, config.keep_known, config.calibration)
     elif config.keep_known is not None:
         warnings.append("`keep_known` has no effect: with `unknown` none nothing is rejected")
@@ -140,15 +148,6 @@ def _answers(
     offsets = torch.tensor(calibration.offsets.tolist())
     found = answers_of(torch.from_numpy(logits), calibration.temperature, offsets, known_scale)
     return found[0].numpy(), found[1].numpy()
-
-
-def _logits_of_negatives(network: nn.Module, data: TrainingData) -> NDArray[np.float32]:
-    """Logits (M, outputs) of the held-out pictures of no class."""
-    rows = np.flatnonzero(data.held_out.labels == data.classes)
-    if not len(rows):
-        return np.empty((0, data.classes + 1), np.float32)
-    pool = replace(data.held_out, rows=data.held_out.rows[rows], labels=data.held_out.labels[rows])
-    return network_logits(network, pool, torch.device("cpu"))
 
 
 def _counts(prepared: PreparedData) -> dict[str, dict[str, int]]:

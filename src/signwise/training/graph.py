@@ -27,7 +27,7 @@ STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 """ImageNet's, of the channels red, green and blue in [0, 1]."""
 OPSET = 18
 TOLERANCE = 1e-4
-COMPARED_PICTURES = 256
+COMPARED_PICTURES = 64
 
 
 def compared(pictures: int) -> NDArray[np.int64]:

@@ -22,6 +22,7 @@ from signwise.training.augment import view_of_epoch
 from signwise.training.batches import steps_in_epoch, training_batches
 from signwise.training.device import half_precision, layout
 from signwise.training.folding import folded
+from signwise.training.forward import forward
 from signwise.training.graph import Normalise
 from signwise.training.optim import TrainState, learning_rate
 from signwise.training.pools import Pool, TrainingData
@@ -128,16 +129,14 @@ def network_outputs(network: nn.Module, normalise: Normalise, pictures: Tensor) 
     return logits.float()
 
 
-@torch.inference_mode()
 def network_logits(network: nn.Module, pool: Pool, device: torch.device) -> NDArray[np.float32]:
     """The network's float32 logits of the pool's P pictures as they are, (P, outputs)."""
     network.eval()
-    normalise = Normalise().to(device)
     size = default_batch_size(pool.pixels.shape[1])
     parts = []
     for start in range(0, len(pool), size):
         unit = pool.take(np.arange(start, min(start + size, len(pool))), device)
-        parts.append(network(normalise.from_unit(unit)).float().cpu().numpy())
+        parts.append(forward(network, unit).cpu().numpy())
     return np.concatenate(parts)
 
 

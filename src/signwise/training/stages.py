@@ -5,7 +5,6 @@ network from there, for as long as the validation loss says that it helps. From 
 stage one. The best epoch is kept, whichever it is, so a run never ends worse than its stage one.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,8 +32,7 @@ from signwise.training.checkpoint import (
     load_tensors,
     save_tensors,
 )
-from signwise.training.features import can_fit_head, fit_stage_one
-from signwise.training.head import head_name
+from signwise.training.features import can_fit_head, features_key, fit_stage_one
 from signwise.training.loop import Fit, run_epoch, validate
 from signwise.training.mixture import Mixture, best_mixture
 from signwise.training.optim import SavedState, TrainState, load_state, make_train_state, save_state
@@ -83,7 +81,7 @@ def fit(
     else:
         start = {}
         if staged:
-            key = _features_key(network, prepared, data)
+            key = features_key(network, prepared.sha256, data)
             epoch = fit_stage_one(
                 network, data, settings, device, kept_in=prepared.directory, key=key
             )
@@ -320,16 +318,3 @@ def _line(epoch: Epoch, epochs: int, *, is_best: bool) -> str:
         f"{name}: validation loss {epoch.val_loss:.4f}, accuracy {epoch.val_accuracy:.2%}, "
         f"{epoch.seconds:.0f} s{', best' if is_best else ''}"
     )
-
-
-def _features_key(network: nn.Module, prepared: PreparedData, data: TrainingData) -> str:
-    """What features hang on beside the settings: the weights, and all pictures."""
-    content = hashlib.sha256(prepared.sha256.encode())
-    head = head_name(network) + "."
-    for name, value in network.state_dict().items():
-        if not name.startswith(head):
-            content.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    for pool in (data.rendered, data.held_out, data.folder):
-        content.update(pool.images(np.arange(len(pool))).tobytes())
-        content.update(pool.labels.tobytes())
-    return content.hexdigest()

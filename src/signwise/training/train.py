@@ -26,7 +26,7 @@ from signwise.training import ranks
 from signwise.training.batches import steps_in_epoch
 from signwise.training.checkpoint import BestFacts, load_facts, load_tensors
 from signwise.training.device import choose_device, explain_memory_errors, layout, torch_as_found
-from signwise.training.features import can_fit_head
+from signwise.training.features import can_fit_head, features_key, kept_logits
 from signwise.training.finish import finish_run, versions
 from signwise.training.network import build_model
 from signwise.training.pools import Gathered, gather, look_at, to_device, traits_of
@@ -138,7 +138,7 @@ def _train(
             )
 
             def end() -> _Ending:
-                return _end(out, prepared, gathered, history, network, settings, tracker)
+                return _end(out, prepared, gathered, history, network, settings, tracker, device)
 
             ending = ranks.from_writer(end, _Ending)
         except BaseException:
@@ -176,12 +176,16 @@ def _end(
     network: nn.Module,
     settings: ResolvedConfig,
     tracker: Tracker,
+    device: torch.device,
 ) -> _Ending:
     """Calibrate and export the best weights, and tell the tracker."""
     network.load_state_dict(load_tensors(out / BEST))
     best = load_facts(out / BEST, BestFacts)
-    data = gathered.data
-    finished = finish_run(out, network.cpu(), data, settings, prepared, history, best.epoch)
+    data, kept = gathered.data, None
+    if best.epoch == 0:
+        key = features_key(network, prepared.sha256, data)
+        kept = kept_logits(network, settings, device, kept_in=prepared.directory, key=key)
+    finished = finish_run(out, network.cpu(), data, settings, prepared, history, best.epoch, kept)
     images = settings.track_images
     failed = tracker.finish(
         lambda: make_outcome(
