@@ -59,7 +59,7 @@ class HeadConfig(Config):
     """The search, from the strongest penalty on, ends after so many in a row that do worse."""
     sharpness: Range[Positive] = (0.25, 4.0)
     """Least and largest factor that makes the logits as sharp as is best on validation."""
-    iterations: Count = 200
+    iterations: Count = 50
     """Most iterations of L-BFGS with each."""
     batch_size: Count = 128
     """Pictures of known classes that go through the backbone at a time, each with its negatives."""
@@ -307,7 +307,7 @@ class EpochsConfig(Config):
 
     from_scratch: Count = 12
     """Epochs from `weights` none."""
-    pretrained: Count = 6
+    pretrained: Count = 9
     """Most epochs of fine-tuning, from other weights."""
     least_steps: Count = 32
     """More epochs where pictures are so few that a run had fewer steps."""
