@@ -182,7 +182,8 @@ def _fit_layer(
 def _logits(layer: nn.Linear, features: Features) -> Tensor:
     """What the head (D to outputs) makes of M features: (M, outputs)."""
     with torch.no_grad():
-        return torch.from_numpy(features.values) @ layer.weight.T + layer.bias
+        weight, bias = layer.weight.cpu(), layer.bias.cpu()
+        return torch.from_numpy(features.values) @ weight.T + bias
 
 
 def kept_logits(
@@ -197,7 +198,7 @@ def kept_logits(
     layer = network.get_submodule(head_name(network))
     if found is None or not isinstance(layer, nn.Linear):
         return None
-    return np.asarray(_logits(layer.cpu(), found).numpy())
+    return np.asarray(_logits(layer, found).numpy())
 
 
 def _backbone(network: nn.Module) -> nn.Module:
