@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures = []
     for validation, threads in sorted({(row.validation, row.threads) for row in rows}):
         own = [row for row in rows if (row.validation, row.threads) == (validation, threads)]
-        what = f"{validation} validation pictures, {threads} threads"
+        what = f"{validation} validation pictures, --threads {threads}"
         for name, value, of, spread in (
             ("runs that hold", sum(row.holds for row in own), len(own), None),
             ("rejected", sum(row.rejected for row in own), sum(row.n for row in own),

@@ -49,6 +49,39 @@ def test_tensors_and_facts_come_back_to_the_bit(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["last.safetensors"]
 
 
+def test_twins_that_are_equal_are_written_once(tmp_path: Path) -> None:
+    file, one = tmp_path / "last.safetensors", torch.arange(6.0).view(2, 3)
+    tensors = {
+        "a": one,
+        "same": one.clone(),
+        "negative": one * torch.tensor([-1.0, 1, 1]),  # 0 becomes -0
+        "other": one + 1,
+        "shape": one.clone().view(3, 2),
+        "number": one.to(torch.int32),
+    }
+    twins = {name: "a" for name in tensors if name != "a"}
+    save_tensors(file, tensors, FACTS, twins)
+    with safe_open(file, framework="pt") as opened:
+        assert set(opened.keys()) == tensors.keys() - {"same"}
+    found = load_tensors(file)
+    assert found.keys() == tensors.keys()
+    for name, value in tensors.items():
+        assert found[name].dtype == value.dtype
+        assert torch.equal(found[name], value)
+    assert torch.signbit(found["negative"][0, 0])
+    found["same"].zero_()
+    assert torch.equal(found["a"], one)
+    assert load_facts(file, CheckpointFacts) == FACTS
+
+
+@pytest.mark.parametrize("same", ["no JSON", '{"b": 3}', '{"b": "gone"}', "[]"])
+def test_twins_that_make_no_sense_are_refused(same: str, tmp_path: Path) -> None:
+    file = tmp_path / "last.safetensors"
+    save_file({"a": torch.zeros(1)}, file, metadata={"signwise": "{}", "same": same})
+    with pytest.raises(SignwiseError, match=r"last\.safetensors is no checkpoint of signwise"):
+        load_tensors(file)
+
+
 def test_the_facts_are_json_that_a_person_can_read(tmp_path: Path) -> None:
     save_tensors(tmp_path / "model.safetensors", {"a": torch.zeros(1)}, ROW)
     with safe_open(tmp_path / "model.safetensors", framework="pt") as file:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 from torchvision import models
 
@@ -128,6 +129,10 @@ def test_freeze_is_stage_one_alone(prepared: Path, start: Path, tmp_path: Path) 
     out = tmp_path / "run"
     assert numbers(begin(prepared, out, weights=str(start), freeze=True, epochs=3)) == [0]
     assert differing(out / "model.safetensors", start) == HEAD
+    # The weights, their average and stage one's are equal, and are written once.
+    with safe_open(out / "last.safetensors", framework="pt") as file:
+        assert {name.split(".")[0] for name in file.keys()} == {"weights", "average"}  # noqa: SIM118
+        assert [name for name in file.keys() if "average" in name] == ["average.n_averaged"]  # noqa: SIM118
 
 
 def test_freeze_needs_pre_trained_weights_and_a_linear_head(prepared: Path, tmp_path: Path) -> None:

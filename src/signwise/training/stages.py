@@ -35,7 +35,15 @@ from signwise.training.checkpoint import (
 from signwise.training.features import can_fit_head, features_key, fit_stage_one
 from signwise.training.loop import Fit, run_epoch, validate
 from signwise.training.mixture import Mixture, best_mixture
-from signwise.training.optim import SavedState, TrainState, load_state, make_train_state, save_state
+from signwise.training.optim import (
+    AVERAGE,
+    WEIGHTS,
+    SavedState,
+    TrainState,
+    load_state,
+    make_train_state,
+    save_state,
+)
 from signwise.training.pools import TrainingData
 from signwise.training.tracking import Tracker
 
@@ -303,7 +311,10 @@ class _Log:
             optimizer=saved.optimizer,
         )
         first = {STAGE_ONE + name: value for name, value in start.items()}
-        save_tensors(self._out / LAST, saved.tensors | first, facts)
+        # After stage one alone all three are equal.
+        alike = (STAGE_ONE, f"{AVERAGE}module.")
+        twins = {prefix + name: WEIGHTS + name for prefix in alike for name in start}
+        save_tensors(self._out / LAST, saved.tensors | first, facts, twins)
 
     def _write_history(self) -> None:
         if not ranks.writes():
