@@ -432,12 +432,12 @@ def test_a_resolved_configuration_has_nothing_left_open() -> None:
     ("settings", "weights", "size", "epochs"),
     [
         ({}, "signs", 64, 11),  # 3 steps an epoch, and at least 32
-        ({"batch_size": 10}, "signs", 64, 9),
-        ({"batch_size": 24}, "signs", 64, 9),  # 5 steps an epoch are enough of 9
+        ({"batch_size": 10}, "signs", 64, 7),
+        ({"batch_size": 24}, "signs", 64, 7),  # 5 steps an epoch
         ({"weights": "none"}, "none", 48, 12),
         ({"model": "vgg11"}, "imagenet", 64, 11),
         ({"weights": "imagenet"}, "imagenet", 64, 11),
-        ({"model": "vgg11", "weights": "imagenet", "batch_size": 2}, "imagenet", 64, 9),
+        ({"model": "vgg11", "weights": "imagenet", "batch_size": 2}, "imagenet", 64, 7),
         ({"image_size": 40, "epochs": 1}, "signs", 40, 1),
         ({"usual_epochs": EpochsConfig(pretrained=2, least_steps=1)}, "signs", 64, 2),
         (

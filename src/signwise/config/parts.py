@@ -307,7 +307,7 @@ class EpochsConfig(Config):
 
     from_scratch: Count = 12
     """Epochs from `weights` none."""
-    pretrained: Count = 9
+    pretrained: Count = 7
     """Most epochs of fine-tuning, from other weights."""
     least_steps: Count = 32
     """More epochs where pictures are so few that a run had fewer steps."""

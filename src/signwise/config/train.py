@@ -52,7 +52,7 @@ class TrainConfig(Config):
 
     epochs: Count | None = None
     """Passes over the training pictures; unless given, 12 from scratch and, from pre-trained
-    weights, as many as help, at most 9; more where that is less than 32 steps."""
+    weights, as many as help, at most 7; more where that is less than 32 steps."""
     batch_size: Annotated[int, Meta(ge=2)] = 48
     """Pictures of known classes in one step."""
     learning_rate: Positive = 0.02
