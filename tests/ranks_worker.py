@@ -60,8 +60,8 @@ def stage_one(out: Path) -> list[float]:
     """The figures of a head on features that are computed in shares."""
     net = network(torch.float32)
     config = settings(weights="signs")
-    row = fit_stage_one(net, tiny_data(**DATA), config, CPU, kept_in=out, key="a")
-    again = fit_stage_one(net, tiny_data(**DATA), config, CPU, kept_in=out, key="a")
+    row = fit_stage_one(net, tiny_data(**DATA), config, CPU, kept_in=out, key="a").row
+    again = fit_stage_one(net, tiny_data(**DATA), config, CPU, kept_in=out, key="a").row
     assert replace(again, seconds=row.seconds) == row
     make_train_state(net, config)  # which gives all processes the head of the first
     weight = next(value for name, value in net.named_parameters() if name.endswith("5.weight"))

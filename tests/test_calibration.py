@@ -340,7 +340,7 @@ def test_the_threshold_lies_between_the_medians(sides: tuple[Scores, Scores]) ->
 def test_the_threshold_lies_nearer_to_the_side_that_spreads_less(
     sides: tuple[Scores, Scores],
 ) -> None:
-    """But never by more than its spread, and the other side's, say of themselves."""
+    """It lies between the middle and where their own deviations put it."""
     own, other = sides
     threshold = between(own, other)
     high, low = np.median(own), np.median(other)

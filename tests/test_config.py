@@ -279,7 +279,7 @@ RANGES: dict[str, Ends] = {
     "usual_epochs.least_steps": AT_LEAST_1,
     "calibration.temperature": (((1, 1), (0.001, 1e6)), ((0, 8), (1.001, 8), (0.25, 0.999))),
     "calibration.known_scale": POSITIVE,
-    "calibration.common_scores": AT_LEAST_0,
+    "calibration.pooled_scores": AT_LEAST_0,
     "calibration.largest_threshold": SHARE,
     "calibration.keep_alone": ABOVE_0,
     "calibration.keep_untold": ABOVE_0,

@@ -250,8 +250,8 @@ def stage_one(
 ) -> tuple[nn.Module, Epoch]:
     net = net or network()
     config = settings(**{"weights": "imagenet"} | changes)
-    row = fit_stage_one(net, tiny_data(**FITTED), config, CPU, kept_in=folder, key=key)
-    return net, row
+    found = fit_stage_one(net, tiny_data(**FITTED), config, CPU, kept_in=folder, key=key)
+    return net, found.row
 
 
 @contextmanager
@@ -259,10 +259,10 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """The sizes of the batches that go through the backbone."""
     sizes: list[int] = []
 
-    def counted(net: nn.Module, pictures: Tensor) -> Tensor:
+    def counted(net: nn.Module, pictures: Tensor, *, half: bool = False) -> Tensor:
         assert not net.training
         sizes.append(len(pictures))
-        return forward(net, pictures)
+        return forward(net, pictures, half=half)
 
     with monkeypatch.context() as patch:
         patch.setattr(features, "forward", counted)
@@ -303,6 +303,36 @@ def test_the_features_are_what_enters_the_head(tmp_path: Path) -> None:
     wanted = np.concatenate([network_logits(net, pool, CPU) for pool in (data.val, data.held_out)])
     assert np.allclose(logits, wanted, atol=1e-4)
     assert kept["labels"].tolist() == [*data.val.labels, *data.held_out.labels]
+
+
+def test_the_logits_of_stage_one_are_the_networks(tmp_path: Path) -> None:
+    data, net = tiny_data(**FITTED), network()
+    config = settings(weights="imagenet")
+    found = fit_stage_one(net, data, config, CPU, kept_in=tmp_path, key="a")
+    assert found.logits is not None
+    wanted = np.concatenate([network_logits(net, pool, CPU) for pool in (data.val, data.held_out)])
+    assert np.allclose(found.logits, wanted, atol=1e-4)
+
+
+def test_training_pictures_alone_are_seen_in_bfloat16(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bool, torch.dtype]] = []
+
+    def noted(net: nn.Module, pictures: Tensor, *, half: bool = False) -> Tensor:
+        seen.append((half, next(net.parameters()).dtype))
+        return forward(net, pictures, half=half)
+
+    monkeypatch.setattr(features, "forward", noted)
+    full, halved = (False, torch.float32), (True, torch.bfloat16)
+    rows = []
+    for able, wanted in ((False, [full] * 5), (True, [halved] * 3)):
+        seen.clear()
+        monkeypatch.setattr(features, "bfloat16_features", lambda _, able=able: able)
+        rows.append(stage_one(tmp_path)[1])
+        assert seen == wanted  # those of validation are kept from the first time
+    assert rows[0].train_loss == pytest.approx(rows[1].train_loss, rel=0.1)
+    assert rows[0].val_accuracy == rows[1].val_accuracy == 1
 
 
 def test_features_are_read_again_without_a_pass(
@@ -485,7 +515,7 @@ def test_without_negatives_there_is_no_unknown(tmp_path: Path) -> None:
         net = toy_net(num_classes=2)
     data = tiny_data(rendered=0)
     config = settings(weights="imagenet", unknown="none")
-    row = fit_stage_one(net, data, config, CPU, kept_in=tmp_path, key="a")
+    row = fit_stage_one(net, data, config, CPU, kept_in=tmp_path, key="a").row
     assert row.val_accuracy == 1
     assert net[5].weight.shape == (2, 32)  # type: ignore[index]
 

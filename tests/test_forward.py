@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -23,6 +24,12 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     torch.set_num_threads(before)
 
 
+def threads_of_a_new_thread() -> int:
+    """What torch is set to; each thread keeps what it began with."""
+    with ThreadPoolExecutor(1) as workers:
+        return workers.submit(torch.get_num_threads).result()
+
+
 @pytest.mark.parametrize("count", [1, 2, 7, 20])
 def test_parts_in_threads_come_to_what_the_whole_does(
     count: int, threads: int, monkeypatch: pytest.MonkeyPatch
@@ -35,7 +42,7 @@ def test_parts_in_threads_come_to_what_the_whole_does(
     found = forward.forward(net, pictures)
     assert torch.allclose(found, wanted, atol=1e-5)
     assert not found.requires_grad
-    assert torch.get_num_threads() == threads
+    assert threads_of_a_new_thread() == threads
 
 
 class Noted(nn.Module):
@@ -84,7 +91,7 @@ def test_what_fails_in_a_thread_is_raised(threads: int) -> None:
 
     with pytest.raises(MemoryError, match="full"):
         forward.forward(Full(), torch.rand(5, 3, 8, 8))
-    assert torch.get_num_threads() == threads
+    assert threads_of_a_new_thread() == threads
 
 
 @pytest.mark.usefixtures("threads")
@@ -92,10 +99,16 @@ def test_half_precision_gives_float32_of_nearly_the_same() -> None:
     torch.manual_seed(0)
     net, pictures = toy_net(num_classes=3).eval(), torch.rand(9, 3, 8, 8)
     wanted = forward.forward(net, pictures)
-    found = forward.forward(net.to(torch.bfloat16), pictures)
+    halved = forward.in_bfloat16(net)
+    assert {each.dtype for each in net.parameters()} == {torch.float32}
+    kinds = {name: parameter.dtype for name, parameter in halved.named_parameters()}
+    assert {kinds["0.weight"], kinds["5.weight"]} == {torch.bfloat16}
+    assert kinds["1.weight"] == torch.float32, "the batch norm's"
+    found = forward.forward(halved, pictures, half=True)
     assert found.dtype == torch.float32
     assert not torch.equal(found, wanted)
     assert torch.allclose(found, wanted, atol=0.05)
+    assert torch.equal(forward.forward(net, pictures, half=True), found)
 
 
 CAPABLE = {"avx512_bf16": True}
@@ -125,10 +138,10 @@ def test_a_cpu_computes_features_in_bfloat16_where_it_has_instructions_for_it(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
-    assert device.half_features(CPU) is wanted
+    assert device.bfloat16_features(CPU) is wanted
     assert not device.half_precision(CPU), "not to train in"
 
 
 def test_an_older_torch_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert not device.half_features(CPU)
+    assert not device.bfloat16_features(CPU)

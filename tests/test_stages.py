@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -20,7 +21,7 @@ from signwise.training import features, loop, stages
 from signwise.training.checkpoint import BestFacts, load_facts, load_tensors
 from signwise.training.loop import Fit
 from signwise.training.stages import is_done, still_improving
-from toy_training import QUICK, settings
+from toy_training import CPU, QUICK, settings
 
 pytestmark = [pytest.mark.usefixtures("toy_net"), pytest.mark.numeric]
 
@@ -92,6 +93,41 @@ def test_fine_tuning_is_kept_where_it_is_better(
     assert differing(model, start) == HEAD | body
 
 
+@pytest.mark.parametrize(("losses", "best"), [((0.2, 0.3, 0.25), 0), ((0.3, 0.2, 0.4, 0.5), 1)])
+def test_calibration_takes_stage_ones_logits_where_that_is_best(
+    prepared: Path,
+    start: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    losses: tuple[float, ...],
+    best: int,
+) -> None:
+    given: list[tuple[Any, ...]] = []
+
+    def finish(*arguments: Any) -> None:
+        given.append(arguments)
+        raise SignwiseError("finished")
+
+    monkeypatch.setattr("signwise.training.train.finish_run", finish)
+    script(monkeypatch, losses)
+    begin(prepared, tmp_path / "run", weights=str(start))
+    # A run that goes on has them from its checkpoint, whatever became of the kept features.
+    for path in prepared.glob("features-*"):
+        path.unlink()
+    with pytest.raises(SignwiseError, match="finished"):
+        signwise.train(prepared, tmp_path / "run", resume=True)
+    assert [arguments[-2] for arguments in given] == [best, best]
+    first, second = (arguments[-1] for arguments in given)
+    if best:
+        assert first is second is None
+        return
+    assert np.array_equal(first, second)
+    _, network, data = given[0][:3]
+    pools = (data.val, data.held_out)
+    wanted = np.concatenate([loop.network_logits(network, pool, CPU) for pool in pools])
+    assert np.allclose(first, wanted, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("patience", "losses", "last"),
     [(2, (0.5, 0.4, 0.45, 0.3, 0.35, 0.3), 5), (1, (0.5, 0.4, 0.45), 2), (3, (0.5,) * 4, 3)],
@@ -131,7 +167,9 @@ def test_freeze_is_stage_one_alone(prepared: Path, start: Path, tmp_path: Path) 
     assert differing(out / "model.safetensors", start) == HEAD
     # The weights, their average and stage one's are equal, and are written once.
     with safe_open(out / "last.safetensors", framework="pt") as file:
-        assert {name.split(".")[0] for name in file.keys()} == {"weights", "average"}  # noqa: SIM118
+        assert {name.split(".")[0] for name in file.keys()} == {  # noqa: SIM118
+            "weights", "average", "logits_of_stage_one",
+        }  # fmt: skip
         assert [name for name in file.keys() if "average" in name] == ["average.n_averaged"]  # noqa: SIM118
 
 

@@ -273,9 +273,9 @@ class CalibrationConfig(Config):
     """Least and largest temperature."""
     known_scale: Positive = 4.0
     """`known` is the sigmoid of the largest logit divided by this, so that float32 keeps order."""
-    common_scores: Amount = 50.0
-    """Between known and negative scores, the threshold lies nearer to those that spread less: the
-    spread of both together counts as so many further scores of each."""
+    pooled_scores: Amount = 50.0
+    """The variance of the known, and of the negative, scores is shrunk towards the pooled variance
+    of both, which counts as so many further scores of each (LOG.md)."""
     largest_threshold: Share = 0.5
     """With `keep_known`, where all validation pictures are kept, the threshold is at most this."""
     keep_alone: ShareAbove0 = 0.99

@@ -99,8 +99,8 @@ def fit_threshold(
     It lies as many deviations below the middle of the known scores as above that of the others, in
     log-odds, where each deviation is that of the side that faces the threshold: so both kinds of
     mistakes are about as likely, every score has its say, and no single one decides. A few scores
-    tell a deviation badly, so each is drawn towards that of both together, which counts as
-    `config.common_scores` further scores. With `keep_known`, or where there are no others, see
+    tell a deviation badly, so each variance is shrunk towards that of both pooled, which counts as
+    `config.pooled_scores` further scores. With `keep_known`, or where there are no others, see
     `keep_share`.
     """
     if keep_known is not None or not len(unknown):
@@ -111,9 +111,9 @@ def fit_threshold(
         return keep_share(known, config.keep_untold, config)
     variances = np.array([_variance(high - own), _variance(other - low)])
     counts = np.array([len(own), len(other)])
-    common = variances @ counts / counts.sum()
+    pooled = variances @ counts / counts.sum()
     below, above = np.sqrt(
-        (counts * variances + config.common_scores * common) / (counts + config.common_scores)
+        (counts * variances + config.pooled_scores * pooled) / (counts + config.pooled_scores)
     )
     middle = (high * above + low * below) / (above + below)
     return float(1 / (1 + np.exp(-middle)))

@@ -49,11 +49,11 @@ def half_precision(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def half_features(device: torch.device) -> bool:
-    """Whether passes without gradients, a thread for a few pictures, may be in bfloat16.
+def bfloat16_features(device: torch.device) -> bool:
+    """Whether features of training pictures are computed in bfloat16.
 
-    Also on a CPU that has instructions for it, unless PyTorch or oneDNN is held to a lesser one by
-    the environment: it would imitate them, five times slower.
+    Also on a CPU that has instructions for it, where threads do not wait for each other, unless the
+    environment says which PyTorch or oneDNN may use: without them it takes five times as long.
     """
     if device.type != "cpu":
         return half_precision(device)

@@ -7,13 +7,11 @@ Out-of-Distribution", 2022, say why the head comes first.
 """
 
 import contextlib
-import hashlib
 import json
 import math
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -35,21 +33,21 @@ from signwise.synthetic.render import RENDERER_VERSION
 from signwise.training import ranks
 from signwise.training.augment import augment
 from signwise.training.batches import steps_in_epoch, training_batches
-from signwise.training.device import half_features
+from signwise.training.device import bfloat16_features
 from signwise.training.folding import folded
-from signwise.training.forward import forward
+from signwise.training.forward import forward, in_bfloat16
 from signwise.training.head import head_name
 from signwise.training.loop import fit_of, loss_of
 from signwise.training.pools import Pool, TrainingData
 
 Batch = tuple[Tensor, Tensor]
 """Pictures (B, 3, S, S) in [0, 1] and labels (B,)."""
+Compute = Callable[[Tensor], Tensor]
+"""Pictures (B, 3, S, S) in [0, 1] to features (B, D)."""
 
 SMALLEST_DEVIATION = 1e-6
 CLEARLY_WORSE = 0.01
 """By this share a penalty's validation loss is above the lowest where it counts as worse."""
-VALIDATION = "validation"
-"""The part of the kept features that is of the validation and the held-out pictures."""
 VIEW_SEEDS = 1_000_000
 """Added to the number of a view, so that no epoch of fine-tuning draws the same."""
 
@@ -80,6 +78,17 @@ class Head:
     """Of the pictures of the classes."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class StageOne:
+    """What stage one came to."""
+
+    row: Epoch
+    """Of the history: epoch 0."""
+    logits: Tensor | None
+    """(N + H, outputs), of the N validation and the H held-out pictures, where they were computed
+    as model.onnx will: on the CPU, in float32, by the process that writes."""
+
+
 NOWHERE = Features(values=np.empty((0, 0), np.float32), labels=np.empty(0, np.int64))
 """In a process that does not fit."""
 
@@ -97,8 +106,8 @@ def fit_stage_one(
     *,
     kept_in: Path,
     key: str,
-) -> Epoch:
-    """Fit the network's head, in place; gives the row of epoch 0.
+) -> StageOne:
+    """Fit the network's head, in place.
 
     Of several processes, each takes its share of every batch through the backbone, and the writer
     fits: `make_train_state` then gives the others its head.
@@ -108,8 +117,10 @@ def fit_stage_one(
     """
     start = time.perf_counter()
     backbone = _backbone(network)
-    quick = deepcopy(backbone).to(torch.bfloat16) if half_features(device) else backbone
-    precision = "" if quick is backbone else " in bfloat16"
+    able = torch.tensor(float(bfloat16_features(device)))
+    half = int(ranks.summed(able)) == ranks.count()
+    precision = "bfloat16" if half else "float32"
+    training_pass = partial(forward, in_bfloat16(backbone) if half else backbone, half=half)
     count = config.head.views_of(len(data.train))
     size = config.head.batch_size
     steps = [steps_in_epoch(len(data.train), size)] * count
@@ -117,19 +128,19 @@ def fit_stage_one(
     with track("batches of features", sum(steps)) as advance:
 
         def kept(
-            part: str, through: nn.Module, make: Callable[[], Iterator[Batch]], batches: int
+            part: str, compute: Compute, make: Callable[[], Iterator[Batch]], batches: int
         ) -> Features:
             path = kept_in / _name(key, config, device, part)
             found = _read(path) if ranks.writes() else None
             if ranks.agreed(found is not None):
                 advance(batches)
                 return found or NOWHERE
-            return _keep(path, _through(through, make(), advance))
+            return _keep(path, _through(compute, make(), advance))
 
         views = [
             kept(
-                (f"view {number}" if count > 1 else "the only view") + precision,
-                quick,
+                f"{f'view {number}' if count > 1 else 'the only view'} in {precision}",
+                training_pass,
                 partial(_view, data, config, number, device),
                 steps[number],
             )
@@ -137,15 +148,17 @@ def fit_stage_one(
         ]
         # What validation says decides: it is of the network as it will answer.
         val = kept(
-            VALIDATION,
-            backbone,
+            "validation in float32",
+            partial(forward, backbone),
             partial(_as_they_are, (data.val, data.held_out), size, device),
             steps[-1],
         )
     layer = network.get_submodule(head_name(network))
     assert isinstance(layer, nn.Linear), "can_fit_head says so"
     fitted = ranks.from_writer(lambda: _fit_layer(layer, views, val, data, config), Epoch)
-    return ranks.agreed(replace(fitted, seconds=time.perf_counter() - start))
+    row = ranks.agreed(replace(fitted, seconds=time.perf_counter() - start))
+    exact = device.type == "cpu" and ranks.writes()
+    return StageOne(row=row, logits=_logits(layer, val) if exact else None)
 
 
 def _fit_layer(
@@ -186,23 +199,8 @@ def _logits(layer: nn.Linear, features: Features) -> Tensor:
         return torch.from_numpy(features.values) @ weight.T + bias
 
 
-def kept_logits(
-    network: nn.Module, config: ResolvedConfig, device: torch.device, *, kept_in: Path, key: str
-) -> NDArray[np.float32] | None:
-    """Logits (N + H, outputs) of the N validation and the H held-out pictures, by the features that
-    stage one has kept and the network's own head; None where they were not kept.
-
-    The arguments are those of `fit_stage_one`; the network is one whose head alone was fitted.
-    """
-    found = _read(kept_in / _name(key, config, device, VALIDATION))
-    layer = network.get_submodule(head_name(network))
-    if found is None or not isinstance(layer, nn.Linear):
-        return None
-    return np.asarray(_logits(layer, found).numpy())
-
-
 def _backbone(network: nn.Module) -> nn.Module:
-    """A copy of the network as it is but for its head: what enters that comes out."""
+    """A copy in evaluation mode without its head: it gives features."""
     backbone = folded(network)
     backbone.set_submodule(head_name(network), nn.Identity())
     return backbone
@@ -239,7 +237,7 @@ def _as_they_are(pools: tuple[Pool, ...], size: int, device: torch.device) -> It
 
 
 def _through(
-    backbone: nn.Module,
+    compute: Compute,
     batches: Iterator[Batch],
     advance: Callable[[int], None],
 ) -> Features:
@@ -247,7 +245,7 @@ def _through(
     values, labels = [], []
     for pictures, of_pictures in batches:
         some = slice(None) if ranks.writes() else slice(0)
-        values.append(ranks.by_shares(partial(forward, backbone), pictures).cpu().numpy()[some])
+        values.append(ranks.by_shares(compute, pictures).cpu().numpy()[some])
         labels.append(of_pictures.cpu().numpy()[some])
         advance(1)
     return Features(values=np.concatenate(values), labels=np.concatenate(labels))
@@ -264,10 +262,10 @@ def fit_head(
     """The head of lowest loss on `train`, with the L2 penalty that is best on `val`.
 
     Its outputs are the K classes of `class_weights` and, where there is one more, unknown. Features
-    are standardised for the fit, which L-BFGS brings to convergence; the head that is given takes
-    them as they are. A penalty makes logits small, which calibration will undo: so each head is
-    made as sharp as is best on `val`, and judged like that. Deterministic on one CPU and number of
-    threads.
+    are standardised for the fit, by at most `config.iterations` iterations of L-BFGS a penalty, and
+    the head that is given takes them as they are. A penalty makes logits small, which calibration
+    will undo: so each head is made as sharp as is best on `val`, and judged like that.
+    Deterministic on one CPU and number of threads.
     """
     classes = len(class_weights)
     mean = train.values.mean(0, dtype=np.float64)
@@ -345,19 +343,6 @@ def _minimise(
         return value.item()
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-
-
-def features_key(network: nn.Module, data_sha256: str, data: TrainingData) -> str:
-    """What features hang on beside the settings: the weights below the head, and all pictures."""
-    content = hashlib.sha256(data_sha256.encode())
-    head = head_name(network) + "."
-    for name, value in network.state_dict().items():
-        if not name.startswith(head):
-            content.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    for pool in (data.rendered, data.held_out, data.folder):
-        content.update(pool.images(np.arange(len(pool))).tobytes())
-        content.update(pool.labels.tobytes())
-    return content.hexdigest()
 
 
 def _name(key: str, config: ResolvedConfig, device: torch.device, part: str) -> str:

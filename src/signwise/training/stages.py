@@ -5,6 +5,7 @@ network from there, for as long as the validation loss says that it helps. From 
 stage one. The best epoch is kept, whichever it is, so a run never ends worse than its stage one.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +33,8 @@ from signwise.training.checkpoint import (
     load_tensors,
     save_tensors,
 )
-from signwise.training.features import can_fit_head, features_key, fit_stage_one
+from signwise.training.features import can_fit_head, fit_stage_one
+from signwise.training.head import head_name
 from signwise.training.loop import Fit, run_epoch, validate
 from signwise.training.mixture import Mixture, best_mixture
 from signwise.training.optim import (
@@ -50,12 +52,23 @@ from signwise.training.tracking import Tracker
 LAST, BEST = "last.safetensors", "model.safetensors"
 STAGE_ONE = "stage_one."
 """How the names of stage one's weights begin in a checkpoint."""
+LOGITS = "logits_of_stage_one"
+"""The name of its logits there."""
 CHECKPOINT_TIME_SHARE = 0.05
 """Of the time of a run that may go into checkpoints."""
 CLEARLY_BETTER = 0.02
 """By this share an epoch's validation loss is below another's where it clearly improved."""
 FINISH_SECONDS = 15.0
 """What calibration, export and card take, for a time limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What both stages came to, beside the files in the run's folder."""
+
+    history: list[Epoch]
+    logits: Tensor | None
+    """Stage one's, as `StageOne` has them."""
 
 
 def fit(
@@ -68,8 +81,8 @@ def fit(
     tracker: Tracker,
     began: float,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
-) -> list[Epoch]:
-    """Run both stages, from the last checkpoint in `out` where there is one; gives the history.
+) -> Fitted:
+    """Run both stages, from the last checkpoint in `out` where there is one.
 
     Leaves in `out` last.safetensors, model.safetensors with the best weights, and history.csv.
     Checkpoints are written as often as `CHECKPOINT_TIME_SHARE` allows, and at the end. `began` is
@@ -89,12 +102,13 @@ def fit(
     else:
         start = {}
         if staged:
-            key = features_key(network, prepared.sha256, data)
-            epoch = fit_stage_one(
+            key = _features_key(network, prepared, data)
+            found = fit_stage_one(
                 network, data, settings, device, kept_in=prepared.directory, key=key
             )
+            log.logits = found.logits
             with ranks.together():
-                log.add(epoch, network.state_dict(), epoch.val_loss)
+                log.add(found.row, network.state_dict(), found.row.val_loss)
         state = make_train_state(network, settings, body_share)
         if staged:
             # Of several processes the others have the fitted head only now.
@@ -102,17 +116,17 @@ def fit(
             with ranks.together():
                 log.save(state, start)
     if is_done(log.history, log.lowest_losses, settings, staged=staged):
-        return log.history
+        return log.fitted()
     if log.history and settings.time_limit is not None:
-        # An epoch of the whole network takes about thrice what its features took.
+        # An epoch of the whole network takes 3 to 6 times what a view's features took (LOG.md).
         views = settings.head.views_of(len(data.train))
-        guess = 3 * log.history[0].seconds / views if staged else 0
+        guess = 6 * log.history[0].seconds / views if staged else 0
         needed = time.perf_counter() - began + guess + FINISH_SECONDS
         if ranks.agreed(needed > settings.time_limit):
-            return log.history
+            return log.fitted()
     task = _FineTuning(data=data, settings=settings, device=device, began=began, start=start)
     _fine_tune(state, task, log)
-    return log.history
+    return log.fitted()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,16 +267,22 @@ class _Log:
     ) -> None:
         self.history: list[Epoch] = []
         self.lowest_losses: list[float] = []
+        self.logits: Tensor | None = None
         self._on_epoch = on_epoch
         self._out, self._settings, self._tracker = out, settings, tracker
         self._best: _Best | None = None
         self._best_loss = float("inf")
+
+    def fitted(self) -> Fitted:
+        """What there is so far."""
+        return Fitted(history=self.history, logits=self.logits)
 
     def load(self, state: TrainState) -> dict[str, Tensor]:
         """Go on from the last checkpoint; gives the weights of stage one, where there is one."""
         saved = load_facts(self._out / LAST, CheckpointFacts)
         tensors = load_tensors(self._out / LAST)
         names = [name for name in tensors if name.startswith(STAGE_ONE)]
+        self.logits = tensors.pop(LOGITS, None)
         start = {name.removeprefix(STAGE_ONE): tensors.pop(name) for name in names}
         load_state(state, SavedState(tensors=tensors, optimizer=saved.optimizer))
         self.history = list(saved.history)
@@ -314,7 +334,8 @@ class _Log:
         # After stage one alone all three are equal.
         alike = (STAGE_ONE, f"{AVERAGE}module.")
         twins = {prefix + name: WEIGHTS + name for prefix in alike for name in start}
-        save_tensors(self._out / LAST, saved.tensors | first, facts, twins)
+        logits = {} if self.logits is None else {LOGITS: self.logits}
+        save_tensors(self._out / LAST, saved.tensors | first | logits, facts, twins)
 
     def _write_history(self) -> None:
         if not ranks.writes():
@@ -329,3 +350,16 @@ def _line(epoch: Epoch, epochs: int, *, is_best: bool) -> str:
         f"{name}: validation loss {epoch.val_loss:.4f}, accuracy {epoch.val_accuracy:.2%}, "
         f"{epoch.seconds:.0f} s{', best' if is_best else ''}"
     )
+
+
+def _features_key(network: nn.Module, prepared: PreparedData, data: TrainingData) -> str:
+    """What features hang on beside the settings: the weights below the head, and all pictures."""
+    content = hashlib.sha256(prepared.sha256.encode())
+    head = head_name(network) + "."
+    for name, value in network.state_dict().items():
+        if not name.startswith(head):
+            content.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    for pool in (data.rendered, data.held_out, data.folder):
+        content.update(pool.images(np.arange(len(pool))).tobytes())
+        content.update(pool.labels.tobytes())
+    return content.hexdigest()

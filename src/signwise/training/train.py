@@ -26,11 +26,11 @@ from signwise.training import ranks
 from signwise.training.batches import steps_in_epoch
 from signwise.training.checkpoint import BestFacts, load_facts, load_tensors
 from signwise.training.device import choose_device, explain_memory_errors, layout, torch_as_found
-from signwise.training.features import can_fit_head, features_key, kept_logits
+from signwise.training.features import can_fit_head
 from signwise.training.finish import finish_run, versions
 from signwise.training.network import build_model
 from signwise.training.pools import Gathered, gather, look_at, to_device, traits_of
-from signwise.training.stages import BEST, LAST, fit
+from signwise.training.stages import BEST, LAST, Fitted, fit
 from signwise.training.tracking import Tracker, make_outcome, open_tracker, require_tracker
 
 CONFIG = "config.json"
@@ -133,12 +133,12 @@ def _train(
             network.to(device)
             network.to(memory_format=layout(network))
             on_device = to_device(gathered.data, device)
-            history = fit(
+            fitted = fit(
                 network, on_device, settings, prepared, device, out, tracker, began, on_epoch
             )
 
             def end() -> _Ending:
-                return _end(out, prepared, gathered, history, network, settings, tracker, device)
+                return _end(out, prepared, gathered, fitted, network, settings, tracker)
 
             ending = ranks.from_writer(end, _Ending)
         except BaseException:
@@ -148,14 +148,14 @@ def _train(
     return TrainResult(
         out=out,
         counts={
-            "epochs": history[-1].epoch,
+            "epochs": fitted.history[-1].epoch,
             "train": len(data.train),
             "val": len(data.val),
             "negatives": data.negatives,
         },
         problems=[] if gathered.unknown is None else gathered.unknown.problems,
         warnings=list(ending.warnings),
-        history=history,
+        history=fitted.history,
         measured=ending.figures,
     )
 
@@ -172,20 +172,19 @@ def _end(
     out: Path,
     prepared: PreparedData,
     gathered: Gathered,
-    history: list[Epoch],
+    fitted: Fitted,
     network: nn.Module,
     settings: ResolvedConfig,
     tracker: Tracker,
-    device: torch.device,
 ) -> _Ending:
     """Calibrate and export the best weights, and tell the tracker."""
     network.load_state_dict(load_tensors(out / BEST))
     best = load_facts(out / BEST, BestFacts)
-    data, kept = gathered.data, None
-    if best.epoch == 0:
-        key = features_key(network, prepared.sha256, data)
-        kept = kept_logits(network, settings, device, kept_in=prepared.directory, key=key)
-    finished = finish_run(out, network.cpu(), data, settings, prepared, history, best.epoch, kept)
+    data = gathered.data
+    logits = None if best.epoch or fitted.logits is None else fitted.logits.numpy()
+    finished = finish_run(
+        out, network.cpu(), data, settings, prepared, fitted.history, best.epoch, logits
+    )
     images = settings.track_images
     failed = tracker.finish(
         lambda: make_outcome(
