@@ -48,7 +48,7 @@ RENDERER_VERSION = 2
 CHUNK = 32
 """Pictures that a worker renders at a time."""
 WORTH_A_PROCESS = 100
-"""Starting a process costs about as much as rendering this many pictures."""
+"""Pictures to render for each process that is started: for fewer it would not pay."""
 SOLID_SHARE = 0.6
 """Of negatives beside photos that are no signs."""
 # Signs whose likes beside a sign would blur what a picture shows.

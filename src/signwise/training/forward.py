@@ -21,10 +21,10 @@ CHUNK_PIXELS = 2**18
 
 
 def forward(network: nn.Module, pictures: Tensor, *, half: bool = False) -> Tensor:
-    """Float32 outputs (B, ...) of pictures (B, 3, S, S) in [0, 1], B at least 1, as the network is.
+    """Float32 outputs (B, ...) of pictures (B, 3, S, S) in [0, 1], B at least 1.
 
-    On a CPU in as many threads as torch is set to. With `half` in bfloat16, but for what autocast
-    leaves in float32.
+    The network stays in its mode, of training or evaluation. On a CPU in as many threads as torch
+    is set to. With `half` in bfloat16, but for what autocast leaves in float32.
     """
     outputs = partial(_outputs, network, Normalise().to(pictures.device), half)
     if pictures.device.type != "cpu":

@@ -118,7 +118,7 @@ def fit(
     if is_done(log.history, log.lowest_losses, settings, staged=staged):
         return log.fitted()
     if log.history and settings.time_limit is not None:
-        # An epoch of the whole network takes 3 to 6 times what a view's features took (LOG.md).
+        # An epoch of the whole network takes some 6 times what stage one took a view (LOG.md).
         views = settings.head.views_of(len(data.train))
         guess = 6 * log.history[0].seconds / views if staged else 0
         needed = time.perf_counter() - began + guess + FINISH_SECONDS
