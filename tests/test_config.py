@@ -268,6 +268,7 @@ RANGES: dict[str, Ends] = {
     "fine_tuning.gain": AT_LEAST_0,
     "fine_tuning.statistics": SHARE,
     "fine_tuning.patience": AT_LEAST_1,
+    "fine_tuning.min_delta": BELOW_1,
     "fine_tuning.enough": AT_LEAST_0,
     "schedule.warm_up": BELOW_1,
     "schedule.start": ABOVE_0,

@@ -96,7 +96,10 @@ class FineTuningConfig(Config):
     always: bool | None = None
     """All epochs, whatever the validation pictures say; unless given, where `epochs` is given."""
     patience: Count = 2
-    """Epochs without a better validation loss after which it ends, unless `always`."""
+    """Epochs without a lower validation loss after which it ends, unless `always`."""
+    min_delta: ShareBelow1 = 0.1
+    """The share by which a loss must be lower to count: a gain that ends below `gain` only costs
+    time."""
     enough: Amount = 0.25
     """Fine-tuning is left out, or ends, where all validation pictures are right and the validation
     loss of history.csv is at most this, unless `always`."""

@@ -214,8 +214,8 @@ def is_done(
 
     Fine-tuning that nobody asked for by `epochs` is left out, or ends, where all validation
     pictures are right and the validation loss is at most `enough`. It also ends where it no longer
-    helps: where the lowest loss of any mixture, one for each row of the history, has not fallen
-    for a while.
+    helps: where the lowest loss of any mixture, one for each row of the history, has not clearly
+    fallen for a while.
     """
     if not history:
         return False
@@ -227,8 +227,17 @@ def is_done(
     best = min(history, key=lambda row: row.val_loss)
     if best.val_accuracy == 1 and best.val_loss <= settings.fine_tuning.enough:
         return True
-    since = len(lowest_losses) - 1 - int(np.argmin(lowest_losses))
-    return since >= settings.fine_tuning.patience
+    waited = _epochs_without_gain(lowest_losses, settings.fine_tuning.min_delta)
+    return waited >= settings.fine_tuning.patience
+
+
+def _epochs_without_gain(losses: Sequence[float], min_delta: float) -> int:
+    """Epochs since the loss was last lower, by the share `min_delta` of it, than ever before."""
+    lowest, waited = float("inf"), 0
+    for loss in losses:
+        gained = loss < (1 - min_delta) * lowest
+        lowest, waited = (loss, 0) if gained else (lowest, waited + 1)
+    return waited
 
 
 def still_improving(history: Sequence[Epoch]) -> str | None:
