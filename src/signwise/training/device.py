@@ -95,17 +95,3 @@ def torch_as_found(device: torch.device, threads: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def explain_memory_errors() -> Iterator[None]:
-    """Raise SignwiseError where PyTorch or NumPy runs out of memory, whichever way they say it."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        short = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if short or "can't allocate memory" in str(error):
-            raise SignwiseError(
-                "out of memory: set a smaller `batch_size` or `image_size`"
-            ) from None
-        raise

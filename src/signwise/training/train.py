@@ -25,9 +25,10 @@ from signwise.runtime import default_threads
 from signwise.training import ranks
 from signwise.training.batches import steps_in_epoch
 from signwise.training.checkpoint import BestFacts, load_facts, load_tensors
-from signwise.training.device import choose_device, explain_memory_errors, layout, torch_as_found
+from signwise.training.device import choose_device, layout, torch_as_found
 from signwise.training.features import can_fit_head
 from signwise.training.finish import finish_run, versions
+from signwise.training.memory import explain_memory_errors, free_memory_kept
 from signwise.training.network import build_model
 from signwise.training.pools import Gathered, gather, look_at, to_device, traits_of
 from signwise.training.stages import BEST, LAST, Fitted, fit
@@ -90,7 +91,7 @@ def train(
             _check_splits(prepared)
             device = choose_device(asked.device)
             require_tracker(asked.track)
-        with torch_as_found(device, asked.threads or default_threads()):
+        with torch_as_found(device, asked.threads or default_threads()), free_memory_kept():
             return _train(prepared, out, asked, device, began, on_epoch, resume=resume)
 
 
