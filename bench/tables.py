@@ -20,7 +20,7 @@ from scale import MOST_EXPONENT, MOST_MEMORY, ScaleRow, exponents
 from signwise.files import write_bytes, write_text
 from signwise.model_file.read import read_model, shipped_models
 from signwise.report.words import DASH, LEVEL, UNIT, between, counted, number, percent, score
-from transfer import TransferRow, means_of
+from transfer import Means, TransferRow, means_of
 from transfer_peers import FASTAI_EPOCHS, TUTORIAL_EPOCHS
 from unknown import DEFAULT, PLAIN, REAL, UnknownRow
 
@@ -165,8 +165,7 @@ def transfer_section(measured: Record | None) -> tuple[str, ...]:
             f"{row.correct:,} of {row.n:,}",
             f"{row.loss:.3f}",
             f"{row.ece:.3f}",
-            f"{row.seconds:.0f}",
-            f"{row.cpu_seconds:.0f}",
+            *_spent(row),
         )
         for row in found
     ]
@@ -179,8 +178,7 @@ def transfer_section(measured: Record | None) -> tuple[str, ...]:
             DASH,
             f"{mean.loss:.3f}",
             f"{mean.ece:.3f}",
-            f"{mean.seconds:.0f}",
-            f"{mean.cpu_seconds:.0f}",
+            *_spent(mean),
         )
         for mean in means_of(found)
     ]
@@ -199,6 +197,12 @@ def transfer_section(measured: Record | None) -> tuple[str, ...]:
     )
     last = f"{text} {origin(measured)} `{measured.name}`: {measured.n:,} {measured.counted}."
     return ("## Transfer", table(heads, rows), last)
+
+
+def _spent(measured: TransferRow | Means) -> tuple[str, str]:
+    """Seconds and CPU seconds, with the GPU if there was one."""
+    where = f" ({measured.gpu})" if measured.gpu else ""
+    return f"{measured.seconds:.0f}{where}", f"{measured.cpu_seconds:.0f}{where}"
 
 
 def peers_section(measured: Record | None) -> tuple[str, ...]:

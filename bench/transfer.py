@@ -70,6 +70,8 @@ class Cell:
     date: str
     load: float
     """Processes that wanted to run when it ended, its own among them."""
+    gpu: str = ""
+    """The GPU that there was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +94,8 @@ class TransferRow:
     ece: float
     seconds: float
     cpu_seconds: float
+    gpu: str = ""
+    """The GPUs that there were: seconds compare only where it is the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +109,8 @@ class Means:
     ece: float
     seconds: float
     cpu_seconds: float
+    gpu: str = ""
+    """As in `TransferRow`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +216,7 @@ def measure_cell(name: str, method: str, seed: int, options: argparse.Namespace)
         code=commit(),
         date=time.strftime("%Y-%m-%d"),
         load=os.getloadavg()[0],
+        gpu=gpu_name(),
     )
 
 
@@ -217,6 +224,11 @@ def commit() -> str:
     """The commit that is checked out, empty where git does not know."""
     command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
+
+
+def gpu_name() -> str:
+    """This machine's GPU, empty where there is none."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
 
 
 def read_cells(path: Path) -> dict[tuple[str, str, int], Cell]:
@@ -273,7 +285,12 @@ def row_of(cells: Sequence[Cell]) -> TransferRow:
         ece=statistics.mean(cell.ece for cell in cells),
         seconds=statistics.mean(cell.seconds for cell in cells),
         cpu_seconds=statistics.mean(cell.cpu_seconds for cell in cells),
+        gpu=_gpus_of(cells),
     )
+
+
+def _gpus_of(measured: Iterable[Cell | TransferRow]) -> str:
+    return ", ".join(sorted({one.gpu for one in measured if one.gpu}))
 
 
 def means_of(rows: Sequence[TransferRow]) -> list[Means]:
@@ -290,7 +307,7 @@ def means_of(rows: Sequence[TransferRow]) -> list[Means]:
             name: statistics.mean(getattr(row, name) for row in own)
             for name in ("accuracy", "loss", "ece", "seconds", "cpu_seconds")
         }
-        means.append(Means(method=method, sets=len(own), **figures))
+        means.append(Means(method=method, sets=len(own), gpu=_gpus_of(own), **figures))
     return means
 
 
@@ -356,7 +373,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         figures=figures_of(rows),
         rows=rows,
         versions=peers_versions(options.peers) if options.peers else {},
-        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else "",
+        gpu=gpu_name(),
     )
 
 

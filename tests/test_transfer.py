@@ -72,7 +72,7 @@ def test_of_a_cell_that_was_measured_again_the_last_counts(tmp_path: Path) -> No
 
 
 def test_the_page_has_a_row_a_method_and_the_means() -> None:
-    rows = transfer.summarise([cell(), cell(method="fastai", correct=80)])
+    rows = transfer.summarise([cell(), cell(method="fastai", correct=80, gpu="Slate 9")])
     measured = record.Record(
         bench="transfer", date="2026-01-02", how="bench/transfer.py", n=100, counted="answers",
         machine=record.Machine(cpu="Abacus 3", cores=2), versions={},
@@ -81,6 +81,8 @@ def test_the_page_has_a_row_a_method_and_the_means() -> None:
     text = "\n".join(tables.transfer_section(measured))
     assert "| sign-digits-64 | signwise | 90.0\u00a0% | 82.6 to 94.5\u00a0% | 90 of 100 |" in text
     assert "| mean of 1 sets | fastai | 80.0\u00a0% |" in text
+    assert "| 10 | 20 |\n" in text
+    assert text.count("| 10 (Slate 9) | 20 (Slate 9) |") == 2
     assert tables.transfer_section(None) == ()
 
 
