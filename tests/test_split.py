@@ -207,6 +207,19 @@ def test_pictures_without_a_track_are_grouped_by_likeness() -> None:
     assert groups == ["a/00000"] * 4 + ["a/1.png"] * 2 + ["a/00000"]
 
 
+@pytest.mark.parametrize("hashes", ["xyz", "zyx", "yzx", "yxz"])
+def test_a_near_duplicate_of_a_known_sign_goes_with_it_whoever_leads(hashes: str) -> None:
+    table = rows("a/copy.png", "a/00003_00000.png", "a/00003_00001.png", sha256=hashes)
+    assert groups_of(table, (0, 1))[1] == ["a/00003"] * 3
+    assert groups_of(table, (0, 1), (1, 2))[1] == ["a/00003"] * 3
+
+
+def test_of_two_signs_that_a_picture_is_like_it_goes_with_the_first_by_content() -> None:
+    names = ("a/copy.png", "a/00003_00000.png", "a/00004_00000.png")
+    assert groups_of(rows(*names, sha256="zyx"), (0, 1), (0, 2))[1][0] == "a/00004"
+    assert groups_of(rows(*names, sha256="zxy"), (0, 1), (0, 2))[1][0] == "a/00003"
+
+
 def test_what_the_csv_leaves_empty_gets_the_next_grouping_that_applies() -> None:
     table = rows("a/1.png", "a/00007_00000.png", "a/00007_00001.png")
     table.loc[0, "group"] = "sign"

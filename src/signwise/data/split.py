@@ -163,18 +163,19 @@ def _by_regex(rows: pd.DataFrame, group: str) -> list[str]:
 def _by_likeness(table: pd.DataFrame, names: list[str], pairs: NDArray[np.intp]) -> list[str]:
     """The names of the usable pictures' groups, those that are empty filled by likeness.
 
-    Such a picture goes with its leader among its near duplicates of the same class: into the
-    leader's group or, where that has none either, into one that is named after it.
+    Such a picture goes into the group of a near duplicate of the same class that has one. Those
+    left go with their leader among each other, into a group that is named after it.
     """
     _, labels = sorted_codes(table["label"])
     pairs = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
-    # Leaders are chosen by content, so that renaming files moves none to another group.
+    # What a picture goes with is chosen by content, so that renaming files moves none.
     usable = np.flatnonzero(table["problem"] == "")
     order = np.argsort(table["sha256"].to_numpy()[usable].astype(HASH), kind="stable")
     rank = np.empty(len(table), np.intp)
     rank[usable[order]] = np.arange(len(order))
+    named = np.array([bool(name) for name in names], bool)[order]
     leader = np.empty(len(order), np.intp)
-    leader[order] = order[leaders(len(order), np.sort(rank[pairs], axis=1))]
+    leader[order] = order[_leaders_of_unnamed(named, np.sort(rank[pairs], axis=1))]
     rows = table.iloc[usable]
     own = [f"{label}/{within}" for label, within in zip(rows["label"], rows["within"], strict=True)]
     # train/a/1.png and test/a/1.png are two pictures
@@ -182,6 +183,22 @@ def _by_likeness(table: pd.DataFrame, names: list[str], pairs: NDArray[np.intp])
         own[row] = rows["path"].iloc[row]
     leads = leader.tolist()
     return [name or names[index] or own[index] for name, index in zip(names, leads, strict=True)]
+
+
+def _leaders_of_unnamed(named: NDArray[np.bool_], pairs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """What each of N pictures goes with, (N,), itself if it has a name, of near duplicates (P, 2).
+
+    Its first near duplicate with a name, else its leader among those that have none either.
+    """
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    both = both[~named[both[:, 0]] & named[both[:, 1]]]
+    both = both[np.lexsort((both[:, 1], both[:, 0]))]
+    joining, first = np.unique(both[:, 0], return_index=True)
+    free = ~named
+    free[joining] = False
+    leader = leaders(len(named), pairs[free[pairs].all(axis=1)])
+    leader[joining] = both[first, 1]
+    return leader
 
 
 def _join_identical(names: list[str], rows: pd.DataFrame) -> list[str]:
