@@ -10,12 +10,18 @@ import torch
 
 from signwise.errors import SignwiseError
 
-TRIM_THRESHOLD, MOST_MAPPED = -1, -4
-"""mallopt's names for numbers: M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h."""
+TRIM_THRESHOLD, MAP_THRESHOLD, MOST_MAPPED = -1, -3, -4
+"""mallopt's names for numbers: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_MMAP_MAX of malloc.h."""
 NEVER = -1
-USUAL = {TRIM_THRESHOLD: 2**26, MOST_MAPPED: 2**16}
-"""glibc's own, as it has them in a process that uses large blocks."""
-SET_BY_HAND = ("GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_")
+USUAL = {TRIM_THRESHOLD: 2**26, MAP_THRESHOLD: 2**25, MOST_MAPPED: 2**16}
+"""What glibc itself comes to in a process that uses large blocks; once told, it adapts no more."""
+SET_BY_HAND = (
+    "GLIBC_TUNABLES",
+    "MALLOC_TRIM_THRESHOLD_",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_MMAP_MAX_",
+    "MALLOC_TOP_PAD_",
+)
 """Variables of the environment that say how glibc is to do it."""
 
 
