@@ -20,6 +20,7 @@ ARCHITECTURES = {
     "mobilenet_v2": 32,
     "mobilenet_v3_small": 32,
     "efficientnet_b0": 32,
+    "mnasnet0_5": 32,
     "resnet50": 32,
     "convnext_tiny": 32,
     "vit_b_16": 224,

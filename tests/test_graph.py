@@ -191,7 +191,10 @@ def test_a_file_that_answers_no_number_is_not_written(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = onnx.load(exported)
-    monkeypatch.setattr(graph, "_largest_difference", lambda *_: float("nan"))
+    scale = next(each for each in whole.graph.initializer if each.data_type == 1 and each.dims)
+    values = np.array(numpy_helper.to_array(scale))
+    values.reshape(-1)[0] = np.nan
+    scale.CopyFrom(numpy_helper.from_array(values, scale.name))
     monkeypatch.setattr(graph, "_to_onnx", lambda *_: whole)
     with pytest.raises(SignwiseError, match="differs from the network"):
         export_onnx(tiny_network(), tmp_path / "model.onnx", pixels(2), RECORD, SCALE)

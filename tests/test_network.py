@@ -14,6 +14,8 @@ from torch import nn
 from torchvision import models
 
 from signwise.errors import SignwiseError
+from signwise.training import network
+from signwise.training.loading import load_tensors_into
 from signwise.training.network import build_model
 
 SMALL = "shufflenet_v2_x0_5"
@@ -64,6 +66,28 @@ def test_imagenet_weights_are_loaded_by_torchvision(torch_home: Path) -> None:
     ours = build_model(SMALL, 2, 32, "imagenet")
     assert torch.equal(ours.state_dict()["conv1.0.weight"], theirs.conv1[0].weight)
     assert ours.state_dict()["fc.weight"].shape == (2, 1024)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_imagenet_weights_for_pictures_from_minus_1_to_1_get_these(name: str) -> None:
+    assert bool(build_model(name, 2, 224, "none").transform_input)
+
+
+def test_imagenet_weights_of_another_picture_size_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(network, "_imagenet_state", lambda _: {"fc.bias": torch.zeros(7)})
+    with pytest.raises(SignwiseError, match=r"^`weights` imagenet: .* another size"):
+        build_model(SMALL, 2, 32, "imagenet")
+
+
+def test_weights_of_a_network_that_asks_for_their_version_go_in_and_out() -> None:
+    first, second = (build_model("mnasnet0_5", 2, 224, "none") for _ in range(2))
+    plain = {name: value + 1 for name, value in first.state_dict().items()}
+    load_tensors_into(second, plain)
+    assert all(torch.equal(value, plain[name]) for name, value in second.state_dict().items())
+    with pytest.raises(RuntimeError):
+        load_tensors_into(second, {"layers": torch.zeros(1)})
 
 
 def test_a_pickled_model_where_weights_should_be_is_not_run(torch_home: Path) -> None:

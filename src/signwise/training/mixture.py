@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from signwise.config import FineTuningConfig
+from signwise.training.loading import load_tensors_into
 from signwise.training.loop import Fit
 
 Weights = Mapping[str, Tensor]
@@ -59,7 +60,7 @@ def best_mixture(
 
     fits = {0.0: start_fit, 1.0: fit}
     for share in config.mixtures:
-        network.load_state_dict(mixed(share))
+        load_tensors_into(network, mixed(share))
         fits[share] = measure(network)
     lowest = min(found.loss for found in fits.values())
     allowed = {share: config.tolerance if share else config.gain for share in fits}

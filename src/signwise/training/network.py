@@ -1,6 +1,5 @@
 """torchvision's classification architectures by name, their weights, and a new head."""
 
-import inspect
 import os
 import warnings
 import zipfile
@@ -19,6 +18,7 @@ from signwise.errors import SignwiseError
 from signwise.opening import open_regular
 from signwise.training.backbone import backbone_state, to_float32
 from signwise.training.head import replace_head
+from signwise.training.loading import load_tensors_into
 from signwise.training.trim import trim_kernels
 
 MOST_WEIGHTS = 8 * 2**30
@@ -39,7 +39,7 @@ def build_model(name: str, outputs: int, image_size: int, weights: str) -> nn.Mo
     _check_image_size(name, image_size)
     network = _bare_model(name)
     if weights == "imagenet":
-        network.load_state_dict(_imagenet_state(name), strict=False)
+        _load_imagenet(network, name)
     head = replace_head(network, outputs)
     if weights == "signs":
         load_signs(network, name, head)
@@ -59,12 +59,10 @@ def load_signs(network: nn.Module, name: str, head: str) -> None:
 def _bare_model(name: str) -> nn.Module:
     builder = models.get_model_builder(name)
     options: dict[str, object] = {}
-    if "aux_logits" in inspect.signature(builder).parameters or name in (
-        "googlenet",
-        "inception_v3",
-    ):
-        # The auxiliary heads are for 1000 classes, and only a training aid of their day.
-        options = {"aux_logits": False, "init_weights": True}
+    if name in ("googlenet", "inception_v3"):
+        # The auxiliary heads are for 1000 classes, and only a training aid of their day. The
+        # weights of both are for pictures from -1 to 1: torchvision too turns this on with them.
+        options = {"aux_logits": False, "init_weights": True, "transform_input": True}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchvision warns of its own slow initialisers
         network: nn.Module = builder(weights=None, **options)
@@ -98,6 +96,16 @@ def _takes(name: str, image_size: int) -> bool:
     except (RuntimeError, AssertionError, ValueError):
         return False
     return True
+
+
+def _load_imagenet(network: nn.Module, name: str) -> None:
+    try:
+        network.load_state_dict(_imagenet_state(name), strict=False)
+    except RuntimeError:
+        raise SignwiseError(
+            f"`weights` imagenet: torchvision's newest of {name} are for pictures of another size:"
+            " give an older file of them as `weights`, or choose another `model`"
+        ) from None
 
 
 def _imagenet_state(name: str) -> Mapping[str, Tensor]:
@@ -184,7 +192,8 @@ def load_body(network: nn.Module, state: Mapping[str, Tensor], head: str, source
         raise SignwiseError(
             f"`weights` {source}: made for another architecture ({fault}): set `model` to its own"
         )
-    network.load_state_dict(to_float32({name: state[name] for name in wanted}), strict=False)
+    own = to_float32({name: state[name] for name in wanted})
+    load_tensors_into(network, own, strict=False)
 
 
 def _is_plain(tensor: Tensor) -> bool:

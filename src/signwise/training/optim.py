@@ -18,6 +18,7 @@ from signwise.errors import SignwiseError
 from signwise.files import Json
 from signwise.training import ranks
 from signwise.training.head import head_name
+from signwise.training.loading import load_tensors_into
 
 WEIGHTS, OPTIMIZER, AVERAGE = "weights.", "optimizer.", "average."
 """How the names of a saved state's tensors begin."""
@@ -177,7 +178,7 @@ def load_state(state: TrainState, saved: SavedState) -> None:
     slots: dict[int, dict[str, object]] = {}
     try:
         for prefix, module in ((WEIGHTS, state.network), (AVERAGE, state.average)):
-            module.load_state_dict(_below(prefix, saved.tensors))
+            load_tensors_into(module, _below(prefix, saved.tensors))
         for name, tensor in _below(OPTIMIZER, saved.tensors).items():
             index, _, slot = name.partition(".")
             slots.setdefault(int(index), {})[slot] = _laid_out(tensor, parameters[int(index)])

@@ -9,6 +9,7 @@ from signwise.opening import read_record
 from signwise.results import RunConfig
 from signwise.training.checkpoint import load_tensors
 from signwise.training.graph import ClassifierGraph
+from signwise.training.loading import load_tensors_into
 from signwise.training.network import build_model
 
 
@@ -22,7 +23,7 @@ def load_graph(run: Path, record: ModelRecord) -> ClassifierGraph:
     network = build_model(record.model, outputs, record.image_size, "none")
     weights = run / "model.safetensors"
     try:
-        network.load_state_dict(load_tensors(weights))
+        load_tensors_into(network, load_tensors(weights))
     except RuntimeError:
         raise SignwiseError(f"{weights} holds no weights of the model.onnx beside it") from None
     offsets = record.offsets or (0.0,) * len(record.classes)

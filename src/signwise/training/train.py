@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from signwise.config import ResolvedConfig, TrainConfig, Traits, dotted
+from signwise.config import ResolvedConfig, TrainConfig, Traits, dotted, steps_in_epoch
 from signwise.data.manifest import PreparedData, load_data, read_table, write_csv
 from signwise.data.unknown import LISTING, UnknownPictures
 from signwise.errors import SignwiseError
@@ -23,11 +23,11 @@ from signwise.progress import say
 from signwise.results import Epoch, Problem, RunConfig, to_json
 from signwise.runtime import default_threads
 from signwise.training import ranks
-from signwise.training.batches import steps_in_epoch
 from signwise.training.checkpoint import BestFacts, load_facts, load_tensors
 from signwise.training.device import choose_device, layout, torch_as_found
 from signwise.training.features import can_fit_head
 from signwise.training.finish import finish_run, versions
+from signwise.training.loading import load_tensors_into
 from signwise.training.memory import explain_memory_errors, free_memory_kept
 from signwise.training.network import build_model
 from signwise.training.pools import Gathered, gather, look_at, to_device, traits_of
@@ -179,7 +179,7 @@ def _end(
     tracker: Tracker,
 ) -> _Ending:
     """Calibrate and export the best weights, and tell the tracker."""
-    network.load_state_dict(load_tensors(out / BEST))
+    load_tensors_into(network, load_tensors(out / BEST))
     best = load_facts(out / BEST, BestFacts)
     data = gathered.data
     logits = None if best.epoch or fitted.logits is None else fitted.logits.numpy()
