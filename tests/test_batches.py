@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from signwise.config import NegativesConfig
+from signwise.config import NegativesConfig, steps_in_epoch
 from signwise.training import negatives
-from signwise.training.batches import steps_in_epoch, training_batches
+from signwise.training.batches import training_batches
 from signwise.training.pools import Pool, TrainingData
 from toy_training import CPU, WITH_NEGATIVES, tiny_data
 

@@ -228,6 +228,21 @@ def test_weights_make_rare_classes_count_as_much(prepared: PreparedData) -> None
         assert weights.dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"rendered_range": (0, 0)}, "rendered_range"),
+        ({"max_bytes": 16 * 8 * 8 * 3}, "max_bytes"),
+    ],
+)
+def test_nothing_to_train_against_is_an_error_not_another_kind_of_model(
+    prepared: PreparedData, changes: dict[str, Any], name: str
+) -> None:
+    config = resolved(prepared, unknown="synthetic", negatives=NegativesConfig(**changes))
+    with pytest.raises(SignwiseError, match=rf"`negatives\.{name}` leaves no rendered picture"):
+        gather(prepared, config, NOTHING)
+
+
 @given(
     sizes=st.lists(st.integers(1, 10_000), min_size=2, max_size=20),
     most=st.sampled_from([1.0, MOST, 10.0]),

@@ -289,6 +289,23 @@ def test_a_time_limit_leaves_epochs_out(prepared: Path, start: Path, tmp_path: P
 
 
 @pytest.mark.usefixtures("unfinished")
+def test_a_time_limit_counts_what_an_epoch_takes_though_features_are_kept(
+    prepared: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is what the last epoch took forgotten on resuming."""
+    data = Path(shutil.copytree(prepared, tmp_path / "data"))
+    begin(data, tmp_path / "first", weights=str(start), freeze=True)
+    for path in data.glob("features-*"):
+        with np.load(path) as saved:
+            slow = dict(saved) | {"seconds": np.float64(100)}
+        np.savez(path, **slow)
+    limited: dict[str, Any] = {"weights": str(start), "epochs": 2, "time_limit": 300}
+    assert numbers(begin(data, tmp_path / "kept", **limited)) == [0]
+    monkeypatch.setattr(stages, "VIEWS_AN_EPOCH", 0)
+    assert numbers(begin(data, tmp_path / "guessed", **limited)) == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("unfinished")
 def test_a_further_run_takes_the_features_that_are_kept(
     prepared: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

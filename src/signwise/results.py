@@ -334,8 +334,9 @@ class Epoch:
     train_loss: float
     train_accuracy: float
     val_loss: float
-    """Of the averaged network on pictures as they are, classes weighed alike and targets not
-    smoothed; train_loss is the network's own, on augmented pictures."""
+    """On pictures as they are, classes weighed alike and targets not smoothed: of the averaged
+    network or, after a stage one, of the mixture with it that was chosen. train_loss is the
+    network's own, on augmented pictures."""
     val_accuracy: float
     seconds: float
 

@@ -34,6 +34,7 @@ from signwise.config.train import (
     ResolvedConfig,
     TrainConfig,
     Traits,
+    steps_in_epoch,
 )
 
 __all__ = [
@@ -64,4 +65,5 @@ __all__ = [
     "TrainConfig",
     "Traits",
     "dotted",
+    "steps_in_epoch",
 ]

@@ -52,7 +52,7 @@ class HeadConfig(Config):
     """Least and most views of each training picture: as it is, and augmented ones. Of a single
     view, half of the pictures are augmented."""
     pictures: Count = 4000
-    """As many views as give so many pictures, within these bounds."""
+    """As many views as give at most so many pictures, within these bounds."""
     penalties: tuple[Amount, ...] = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
     """L2 penalties, on standardised features, of which the validation loss chooses one."""
     patience: Count = 2
@@ -60,7 +60,7 @@ class HeadConfig(Config):
     sharpness: Range[Positive] = (0.25, 4.0)
     """Least and largest factor that makes the logits as sharp as is best on validation."""
     iterations: Count = 50
-    """Most iterations of L-BFGS with each."""
+    """Most iterations of L-BFGS with each penalty."""
     batch_size: Count = 128
     """Pictures of known classes that go through the backbone at a time, each with its negatives."""
 
@@ -96,10 +96,10 @@ class FineTuningConfig(Config):
     always: bool | None = None
     """All epochs, whatever the validation pictures say; unless given, where `epochs` is given."""
     patience: Count = 2
-    """Epochs without a lower validation loss after which it ends, unless `always`."""
+    """Epochs without a gain after which it ends, unless `always`."""
     min_delta: ShareBelow1 = 0.1
-    """The share by which a loss must be lower to count: a gain that ends below `gain` only costs
-    time."""
+    """What counts as a gain: the lowest validation loss of any mixture has fallen by this share
+    since it last did."""
     enough: Amount = 0.25
     """Fine-tuning is left out, or ends, where all validation pictures are right and the validation
     loss of history.csv is at most this, unless `always`."""
@@ -237,7 +237,8 @@ class NegativesConfig(Config):
     own_share: Amount = 0.5
     """Rendered pictures of the user's own signs to each rendered negative."""
     held_out_share: Amount = 0.25
-    """Rendered pictures that the validation loss alone sees, to each training picture."""
+    """Rendered pictures that are not trained on, to each training picture: for the validation loss
+    and the threshold."""
     held_out_range: Range[CountFrom0] = (16, 256)
     """Least and most of these."""
     sure_share: Share = 0.5
@@ -249,7 +250,8 @@ class NegativesConfig(Config):
     pictures_of_a_class: Range[Count] = (4, 16)
     """Least and most of one class."""
     max_bytes: CountFrom0 = 2**30
-    """Pictures to train against that are held in memory, in bytes."""
+    """Bytes of memory for rendered negatives, and as many for pictures of `unknown` FOLDER;
+    rendered signs of the classes come on top."""
     patches: tuple[Count, Count] = (8, 4)
     """Tiles to a side where a picture is shuffled: finely, and coarsely."""
     crop_zoom: Range[Share] = (0.12, 0.3)
@@ -280,7 +282,8 @@ class CalibrationConfig(Config):
     """The variance of the known, and of the negative, scores is shrunk towards the pooled variance
     of both, which counts as so many further scores of each (LOG.md)."""
     largest_threshold: Share = 0.5
-    """With `keep_known`, where all validation pictures are kept, the threshold is at most this."""
+    """Where a share of the validation pictures is kept, and that is all, the threshold is at most
+    this."""
     keep_alone: ShareAbove0 = 0.99
     """What `keep_known` is unless given, where no pictures of no class are held out."""
     keep_untold: ShareAbove0 = 0.5

@@ -52,7 +52,8 @@ class TrainConfig(Config):
 
     epochs: Count | None = None
     """Passes over the training pictures; unless given, 12 from scratch and, from pre-trained
-    weights, as many as help, at most 7; more where that is less than 32 steps."""
+    weights, as many as help, at most 7; more where that is less than 32 steps. A network without a
+    linear head to fit first takes them all."""
     batch_size: Annotated[int, Meta(ge=2)] = 48
     """Pictures of known classes in one step."""
     learning_rate: Positive = 0.02
@@ -69,8 +70,8 @@ class TrainConfig(Config):
     model: str = "resnet18"
     """A torchvision classification architecture by name."""
     weights: str = "auto"
-    """auto, none, imagenet, signs, or a state dict file; auto is signs for road signs, else
-    imagenet."""
+    """auto, none, imagenet, signs, or a state dict file; auto is signs for a
+    resnet18 and road signs, else imagenet."""
     freeze: bool = False
     """Train the new head alone, on the frozen backbone's features."""
     unknown: str = "synthetic"
@@ -87,7 +88,8 @@ class TrainConfig(Config):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU where there is one."""
     threads: Annotated[int, Meta(ge=1, le=MAX_THREADS)] | None = None
-    """CPU threads; unless given, all cores. The same number gives the same bits."""
+    """CPU threads; unless given, OMP_NUM_THREADS or all cores. The same number gives the same
+    bits."""
     time_limit: Positive | None = None
     """Seconds that the whole command may take: the best that fits in is kept."""
     track: Literal["none", "wandb", "tensorboard", "mlflow"] = "none"
@@ -119,7 +121,7 @@ class TrainConfig(Config):
             crop = "center" if alike else "none"
         usual = self.usual_epochs
         fixed = usual.from_scratch if weights == "none" else usual.pretrained
-        least = math.ceil(usual.least_steps / math.ceil(traits.pictures / self.batch_size))
+        least = math.ceil(usual.least_steps / steps_in_epoch(traits.pictures, self.batch_size))
         always = self.fine_tuning.always
         if always is None:
             always = self.epochs is not None
@@ -136,6 +138,11 @@ class TrainConfig(Config):
                 "fine_tuning": dataclasses.replace(self.fine_tuning, always=always),
             }
         )
+
+
+def steps_in_epoch(pictures: int, batch_size: int) -> int:
+    """How many batches: of nearly equal size, none of a single picture, which has no statistics."""
+    return max(1, min(math.ceil(pictures / batch_size), pictures // 2))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,22 +3,16 @@
 Shapes: B pictures of known classes in a batch, K classes, S the side in pixels.
 """
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from signwise.config import NegativesConfig
+from signwise.config import NegativesConfig, steps_in_epoch
 from signwise.training.augment import View
 from signwise.training.negatives import OWN, Batch, Source, add_negatives
 from signwise.training.pools import TrainingData
-
-
-def steps_in_epoch(pictures: int, batch_size: int) -> int:
-    """How many batches: of nearly equal size, none of a single picture, which has no statistics."""
-    return max(1, min(math.ceil(pictures / batch_size), pictures // 2))
 
 
 def training_batches(

@@ -22,17 +22,17 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from signwise.config import HeadConfig, ResolvedConfig
+from signwise.config import HeadConfig, ResolvedConfig, steps_in_epoch
 from signwise.errors import SignwiseError
 from signwise.files import atomic_path, sha256_bytes
 from signwise.opening import open_regular
 from signwise.progress import track
 from signwise.results import Epoch
-from signwise.runtime import own_version
+from signwise.runtime import cpu_name, own_version
 from signwise.synthetic.render import RENDERER_VERSION
 from signwise.training import ranks
 from signwise.training.augment import augment
-from signwise.training.batches import steps_in_epoch, training_batches
+from signwise.training.batches import training_batches
 from signwise.training.device import bfloat16_features
 from signwise.training.folding import folded
 from signwise.training.forward import forward, in_bfloat16
@@ -60,6 +60,8 @@ class Features:
     """(M, D)."""
     labels: NDArray[np.int64]
     """(M,), K for pictures of no class."""
+    seconds: float = 0.0
+    """That computing them took, in this run or in the one that kept them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,8 @@ class StageOne:
     logits: Tensor | None
     """(N + H, outputs), of the N validation and the H held-out pictures, where they were computed
     as model.onnx will: on the CPU, in float32, by the process that writes."""
+    seconds_a_view: float
+    """That the features of a view took, in this run or in the one that kept them."""
 
 
 NOWHERE = Features(values=np.empty((0, 0), np.float32), labels=np.empty(0, np.int64))
@@ -158,7 +162,11 @@ def fit_stage_one(
     fitted = ranks.from_writer(lambda: _fit_layer(layer, views, val, data, config), Epoch)
     row = ranks.agreed(replace(fitted, seconds=time.perf_counter() - start))
     exact = device.type == "cpu" and ranks.writes()
-    return StageOne(row=row, logits=_logits(layer, val) if exact else None)
+    return StageOne(
+        row=row,
+        logits=_logits(layer, val) if exact else None,
+        seconds_a_view=max(part.seconds for part in views),
+    )
 
 
 def _fit_layer(
@@ -172,6 +180,7 @@ def _fit_layer(
     train = Features(
         values=np.concatenate([part.values for part in views]),
         labels=np.concatenate([part.labels for part in views]),
+        seconds=sum(part.seconds for part in views),
     )
     weights = torch.from_numpy(data.class_weights)
     head = fit_head(train, val, layer.out_features, weights, config.label_smoothing, config.head)
@@ -242,13 +251,18 @@ def _through(
     advance: Callable[[int], None],
 ) -> Features:
     """The features in the writer; in the other processes none."""
+    start = time.perf_counter()
     values, labels = [], []
     for pictures, of_pictures in batches:
         some = slice(None) if ranks.writes() else slice(0)
         values.append(ranks.by_shares(compute, pictures).cpu().numpy()[some])
         labels.append(of_pictures.cpu().numpy()[some])
         advance(1)
-    return Features(values=np.concatenate(values), labels=np.concatenate(labels))
+    return Features(
+        values=np.concatenate(values),
+        labels=np.concatenate(labels),
+        seconds=time.perf_counter() - start,
+    )
 
 
 def fit_head(
@@ -353,16 +367,24 @@ def _name(key: str, config: ResolvedConfig, device: torch.device, part: str) -> 
     # Another version draws other views and negatives; another device, or number of threads or
     # processes, has other last bits.
     made_by = [own_version(), RENDERER_VERSION, torch.__version__]
-    made_by += [device.type, torch.get_num_threads()]
+    made_by += [device.type, torch.get_num_threads(), *_processor(device)]
     made_by += [ranks.count()] if ranks.count() > 1 else []
     text = json.dumps([key, part, settings, made_by], sort_keys=True)
     return f"features-{sha256_bytes(text.encode())[:32]}.npz"
 
 
+def _processor(device: torch.device) -> list[str]:
+    if device.type == "cuda":
+        return [torch.cuda.get_device_name(device)]
+    return [cpu_name(), torch.backends.cpu.get_cpu_capability()]
+
+
 def _read(path: Path) -> Features | None:
     try:
         with open_regular(path) as file, np.load(file, allow_pickle=False) as saved:
-            return Features(values=saved["values"], labels=saved["labels"])
+            return Features(
+                values=saved["values"], labels=saved["labels"], seconds=float(saved["seconds"])
+            )
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return None
 
@@ -372,5 +394,5 @@ def _keep(path: Path, features: Features) -> Features:
     if not ranks.writes():
         return features
     with contextlib.suppress(OSError, SignwiseError), atomic_path(path) as temporary:
-        np.savez(temporary, values=features.values, labels=features.labels)
+        np.savez(temporary, **vars(features))
     return features

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from signwise.config import ResolvedConfig
+from signwise.config import ResolvedConfig, steps_in_epoch
 from signwise.results import Epoch
 from signwise.runtime import default_batch_size
 from signwise.training import ranks
 from signwise.training.augment import view_of_epoch
-from signwise.training.batches import steps_in_epoch, training_batches
+from signwise.training.batches import training_batches
 from signwise.training.device import half_precision, layout
 from signwise.training.folding import folded
 from signwise.training.forward import forward

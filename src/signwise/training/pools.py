@@ -21,6 +21,7 @@ from signwise.config import (
 from signwise.data.manifest import PreparedData
 from signwise.data.pixels import load_pixels
 from signwise.data.unknown import UnknownPictures, read_unknown
+from signwise.errors import SignwiseError
 from signwise.places import located
 from signwise.synthetic import kept_negatives, kept_signs
 from signwise.training.backbone import designs_named, designs_seen
@@ -78,7 +79,7 @@ class TrainingData:
     rendered: Pool
     """Rendered pictures to train on: negatives, and signs of the classes."""
     held_out: Pool
-    """Rendered pictures that only the validation loss sees."""
+    """Rendered pictures that are not trained on: for the validation loss and the threshold."""
     folder: Pool
     """Pictures of no class that the user gave, to train against."""
     class_weights: NDArray[np.float32]
@@ -212,6 +213,12 @@ def _rendered_pools(
         enough = negatives.rendered_each_draw * drawn / (1 + negatives.own_share)
         count = min(count, math.ceil(enough))
     count = min(count + held_out, most)
+    if count <= held_out and config.unknown == "synthetic":
+        low = "max_bytes" if count == most else "rendered_range"
+        raise SignwiseError(
+            f"`negatives.{low}` leaves no rendered picture to train against: raise it, or choose"
+            " `unknown` none"
+        )
     both = render_pool(classes, seen, count, config.image_size, config.seed, negatives, config.kind)
     parts = (slice(held_out, None), slice(held_out))
     trained, validated = (

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from signwise.config import ResolvedConfig
+from signwise.config import ResolvedConfig, steps_in_epoch
 from signwise.data.manifest import PreparedData
 from signwise.errors import SignwiseError
 from signwise.files import write_text
@@ -25,7 +25,6 @@ from signwise.results import Epoch, history_csv
 from signwise.training import ranks
 from signwise.training.batch_norm import share_statistics
 from signwise.training.batch_renorm import renormalise
-from signwise.training.batches import steps_in_epoch
 from signwise.training.checkpoint import (
     BestFacts,
     CheckpointFacts,
@@ -58,6 +57,8 @@ CHECKPOINT_TIME_SHARE = 0.05
 """Of the time of a run that may go into checkpoints."""
 CLEARLY_BETTER = 0.02
 """By this share an epoch's validation loss is below another's where it clearly improved."""
+VIEWS_AN_EPOCH = 6
+"""So many times as long as the features of a view an epoch of the whole network takes (LOG.md)."""
 FINISH_SECONDS = 15.0
 """What calibration, export and card take, for a time limit."""
 
@@ -96,9 +97,13 @@ def fit(
         share_statistics(network)
     body_share = settings.fine_tuning.body if staged else 1.0
     log = _Log(out, settings, tracker, on_epoch)
+    epoch_seconds = 0.0
     if (out / LAST).is_file():
         state = make_train_state(network, settings, body_share)
         start: Mapping[str, Tensor] = log.load(state)
+        if staged:
+            views = settings.head.views_of(len(data.train))
+            epoch_seconds = VIEWS_AN_EPOCH * log.history[0].seconds / views
     else:
         start = {}
         if staged:
@@ -107,6 +112,7 @@ def fit(
                 network, data, settings, device, kept_in=prepared.directory, key=key
             )
             log.logits = found.logits
+            epoch_seconds = VIEWS_AN_EPOCH * found.seconds_a_view
             with ranks.together():
                 log.add(found.row, network.state_dict(), found.row.val_loss)
         state = make_train_state(network, settings, body_share)
@@ -118,10 +124,9 @@ def fit(
     if is_done(log.history, log.lowest_losses, settings, staged=staged):
         return log.fitted()
     if log.history and settings.time_limit is not None:
-        # An epoch of the whole network takes some 6 times what stage one took a view (LOG.md).
-        views = settings.head.views_of(len(data.train))
-        guess = 6 * log.history[0].seconds / views if staged else 0
-        needed = time.perf_counter() - began + guess + FINISH_SECONDS
+        last = log.history[-1]
+        needed = time.perf_counter() - began + FINISH_SECONDS
+        needed += last.seconds if last.epoch else epoch_seconds
         if ranks.agreed(needed > settings.time_limit):
             return log.fitted()
     task = _FineTuning(data=data, settings=settings, device=device, began=began, start=start)
