@@ -271,6 +271,7 @@ def test_no_network_says_where_to_put_the_files(
         ["14=.."],
         ["14=Unknown"],
         ["12=stop", "14=stop"],
+        ["14=priority", "14=stop"],
     ],
 )
 def test_bad_classes_name_the_flag(

@@ -166,6 +166,12 @@ def test_a_name_that_is_no_utf8_is_measured_and_shown(tmp_path: Path) -> None:
     assert r"\xff\xfe.png" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_a_folder_that_is_no_utf8_is_measured_under_a_name_that_is(tmp_path: Path) -> None:
+    folder = toy_folder(tmp_path / os.fsdecode(b"caf\xe9"), per_class=2, frames=1)
+    result = evaluate(toy_model(tmp_path / "model.onnx"), folder, out=tmp_path / "out")
+    assert metrics(result)["data"] == r"caf\xe9"
+
+
 def test_predictions_begin_with_what_predict_says(measured: EvaluateResult) -> None:
     frame = pd.read_csv(Path(measured.out) / "predictions.csv")
     rows = predict(Path(measured.out).parents[1], list(frame["path"])).rows

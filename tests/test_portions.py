@@ -184,6 +184,24 @@ def test_the_same_rows_whatever_holds_the_pictures(
     assert answers(shard) == answers(table) == expected
 
 
+def test_a_shard_or_a_table_without_a_picture_is_an_error(
+    model: Path, folder: Path, tmp_path: Path
+) -> None:
+    shard = write_tar(tmp_path / "a.tar", {"0.cls": b"1"})
+    table = tmp_path / "a.parquet"
+    empty = pyarrow.schema([("bytes", pyarrow.binary())]).empty_table()
+    pyarrow.parquet.write_table(empty, table)
+    assert cut_all(table) == []
+    for images in (shard, table, [shard, table]):
+        for out in (None, tmp_path / "rows.csv", tmp_path / "parts"):
+            with pytest.raises(SignwiseError, match="`images` holds no picture"):
+                predict(model, images, out=out)
+    assert not (tmp_path / "rows.csv").exists()
+    assert not (tmp_path / "parts" / "_SUCCESS").exists()
+    picture = listed(folder)[0]
+    assert len(predict(model, [shard, table, picture], out=tmp_path / "parts").rows) == 1
+
+
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     for name in ("a.csv", "a.parquet", "a.tar"):
         assert is_table(tmp_path / name)

@@ -226,7 +226,7 @@ def test_no_picture_at_all_is_an_error(model: Path, tmp_path: Path) -> None:
         predict(model, tmp_path)
 
 
-def test_progress_is_shown_only_for_a_file(
+def test_progress_is_shown_unless_rows_come_or_are_few(
     model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
@@ -238,8 +238,12 @@ def test_progress_is_shown_only_for_a_file(
     monkeypatch.setattr("signwise.inference.predict.track", counting)
     predict(model, folder, stream=io.StringIO())
     assert asked == []
+    predict(model, folder)
+    assert asked == []
     predict(model, folder, out=tmp_path / "rows.csv")
     assert asked == [16]
+    predict(model, folder, batch_size=15)
+    assert asked == [16, 16]
 
 
 def test_predicting_imports_nothing_heavy(model: Path, folder: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -481,6 +482,41 @@ def test_a_group_may_be_named_after_a_file_that_is_no_utf8(
     assert prepare(own, tmp_path / "data", group=group).problems == []
     table = load_data(tmp_path / "data").table
     assert table[table["path"] == odd]["group"].item().startswith("stop/")
+
+
+def test_other_names_that_are_no_utf8_are_shown_in_facts_and_shards(
+    own: Path, tmp_path: Path
+) -> None:
+    (own / "stop" / os.fsdecode(b"notes.\xff")).write_text("skipped")
+    odd = os.fsdecode(b"stop/\xfe.png")
+    (own / "stop" / "00000_00000.png").rename(own / odd)
+    excluded = tmp_path / os.fsdecode(b"\xfd.csv")
+    excluded.write_text("path\n")
+    result = prepare(own, tmp_path / "data", exclude=excluded, shards=True)
+    facts = json.loads((tmp_path / "data" / "data.json").read_text())
+    assert facts["skipped"] == {r".\xff": 1}
+    assert facts["settings"]["exclude"].endswith(r"\xfd.csv")
+    said = set()
+    for shard in (tmp_path / "data" / "shards").glob("*.tar"):
+        with tarfile.open(shard) as opened:
+            for member in opened:
+                if member.name.endswith(".json"):
+                    said.add(json.load(opened.extractfile(member))["path"])  # type: ignore[arg-type]
+    assert r"stop/\xfe.png" in said
+    assert result.problems == []
+
+
+def test_a_folder_that_is_no_utf8_is_refused_and_leaves_the_data_as_it_was(
+    own: Path, tmp_path: Path
+) -> None:
+    prepare(own, tmp_path / "data")
+    files = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    before = [path.read_bytes() for path in files]
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    shutil.copytree(own, odd)
+    with pytest.raises(SignwiseError, match=r"caf\\xe9 has a name that is no UTF-8"):
+        prepare(odd, tmp_path / "data")
+    assert [path.read_bytes() for path in files] == before
 
 
 def test_names_that_are_no_utf8_keep_their_bytes(own: Path, tmp_path: Path) -> None:

@@ -46,10 +46,14 @@ def rows(lines: Sequence[str]) -> list[list[str]]:
 
 
 def test_a_path_is_never_broken() -> None:
-    result = SynthResult(out=OUT, counts={"stop": 1500, "[i]odd": 2})
+    result = SynthResult(out=OUT, negatives=None, counts={"stop": 1500, "[i]odd": 2})
+    counts = "  1,500 stop, 2 [i]odd"
+    assert shown(terminal.synth(result)) == [f"wrote {OUT} (rendered pictures)", counts]
+    result = replace(result, negatives=OUT / "none")
     assert shown(terminal.synth(result)) == [
         f"wrote {OUT} (rendered pictures)",
-        "  1,500 stop, 2 [i]odd",
+        f"wrote {OUT / 'none'} (rendered pictures of no class)",
+        counts,
     ]
 
 
@@ -113,7 +117,7 @@ def prepared(classes: int = 2, **changes: object) -> PrepareResult:
         grouping="track",
         warnings=[],
         skipped={},
-        written=[],
+        written=[OUT / "manifest.csv", OUT / "flagged.csv"],
     )
     return replace(result, **changes)  # type: ignore[arg-type]
 
@@ -144,6 +148,12 @@ def test_a_class_missing_from_a_split_counts_none() -> None:
     groups = {"train": {"class 0": 2}, "val": {}, "test": {}}
     result = prepared(classes=1, class_counts=counts, group_counts=groups, worth="")
     assert rows(shown(terminal.prepare(result))) == [["class 0", "5 (2)", "0 (0)", "0 (0)"]]
+
+
+def test_what_prepare_was_asked_for_besides_is_named() -> None:
+    written = [OUT / "manifest.csv", OUT / "train", OUT / "test", OUT / "shards" / "val-000000.tar"]
+    line = shown(terminal.prepare(prepared(written=written, counts={"flagged": 7})))[-2]
+    assert line.endswith("(manifest.csv, data.json, the pixel cache, train/, test/, shards/)")
 
 
 def test_what_prepare_flagged_skipped_and_warns_of_is_said() -> None:

@@ -68,7 +68,10 @@ def show(parts: Sequence[RenderableType], file: TextIO) -> None:
 def synth(result: "SynthResult") -> list[RenderableType]:
     """How many pictures of what were rendered, and where they are."""
     counts = ", ".join(f"{count:,} {escape(name)}" for name, count in result.counts.items())
-    return [_wrote(result.out, "rendered pictures"), f"  {counts}"]
+    folders = [_wrote(result.out, "rendered pictures")]
+    if result.negatives is not None:
+        folders.append(_wrote(result.negatives, "rendered pictures of no class"))
+    return [*folders, f"  {counts}"]
 
 
 def download(result: "DownloadResult") -> list[RenderableType]:
@@ -94,14 +97,20 @@ def prepare(result: "PrepareResult") -> list[RenderableType]:
         table.add_row(f"and {len(result.classes) - SHOWN_CLASSES} more")
     skipped = ", ".join(f"{count:,} {name}" for name, count in result.skipped.items())
     flagged = result.counts["flagged"]
-    found = f"flagged.csv: {flagged:,} worth a look" if flagged else "flagged.csv"
+    names = {Path(path).name for path in result.written}
+    found = ["manifest.csv", "data.json"]
+    if "flagged.csv" in names:
+        found.append(f"flagged.csv: {flagged:,} worth a look" if flagged else "flagged.csv")
+    found += ["the pixel cache", *(f"{split}/" for split in SPLITS if split in names)]
+    if any(name.endswith(".tar") for name in names):
+        found.append("shards/")
     return [
         table,
         f"grouped by {result.grouping}" + (f"; skipped: {escape(skipped)}" if skipped else ""),
         *([escape(result.worth)] if result.worth else []),
         *_problems(result.problems, join(str(result.out), "manifest.csv")),
         *_warnings(result.warnings),
-        _wrote(result.out, f"manifest.csv, data.json, {found}, the pixel cache"),
+        _wrote(result.out, ", ".join(found)),
         _report(result.out),
     ]
 

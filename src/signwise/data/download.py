@@ -93,6 +93,8 @@ def _class_names(classes: Mapping[int, str] | Sequence[str]) -> dict[int, str]:
             digits, equals, name = item.partition("=")
             if not (digits.isdecimal() and equals and name):
                 raise SignwiseError(f"`classes` {item}: give NUMBER=NAME, as 12=priority")
+            if int(digits) in names:
+                raise SignwiseError(f"`classes` gives class {int(digits)} two names")
             names[int(digits)] = name
     for number, name in names.items():
         if number not in range(len(GTSRB_DESIGNS)):

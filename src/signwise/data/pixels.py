@@ -37,7 +37,7 @@ def load_pixels(
 ) -> Pixels:
     """The pictures as a read-only memory map (N, size, size, 3), row for row as `data.table`.
 
-    Made anew where it is missing or older than the manifest; in the folder `spare` where that of
+    Made anew where it is missing or is of other pictures; in the folder `spare` where that of
     the data can't be written. Raises SignwiseError where a picture has changed or vanished since
     `prepare`, or where the cache can't be written.
     """

@@ -70,8 +70,8 @@ def cut(images: object, skipped: Counter[str], most: int = MOST) -> Iterator[Por
 
     `images`: one path or several: of a picture; a folder, walked as `walk` does; a .csv with a
     column path; a .parquet with a column path, or one of bytes; a .tar, as WebDataset writes them,
-    which is a portion of its own; a folder of nothing but such files. Raises SignwiseError where
-    something is neither.
+    which is a portion of its own; a folder of nothing but such files. Any other path is taken for
+    a picture's. Raises SignwiseError for a table that is not there or can't be used.
     """
     files: list[tuple[str, str]] = []
     for one in _one_by_one(_paths(images), skipped):
@@ -260,6 +260,8 @@ def _groups_of_bytes(path: str) -> list[tuple[int, ...]] | None:
         rows = MOST
         for number in range(file.num_row_groups):
             count = file.metadata.row_group(number).num_rows
+            if not count:  # as an empty table is written
+                continue
             if rows + count > MOST:
                 groups.append(())
                 rows = 0

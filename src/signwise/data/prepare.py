@@ -26,6 +26,7 @@ from signwise.data.walk import Folder, inside
 from signwise.errors import SignwiseError
 from signwise.files import (
     atomic_path,
+    printable_path,
     real_path,
     saying_what_is_full,
     sha256_file,
@@ -105,6 +106,11 @@ def _prepare(source: Folder, out: Path, config: PrepareConfig) -> PrepareResult:
             pixels=pixels,
             exclude=config.exclude,
         )
+        if printable_path(found.root) != str(found.root):
+            raise SignwiseError(
+                f"{printable_path(found.root)} has a name that is no UTF-8, which data.json can't"
+                " hold: rename the folder"
+            )
         table = found.table
         usable = table["problem"] == ""
         divided, shares = _divided(found, config)
@@ -134,10 +140,11 @@ def _prepare(source: Folder, out: Path, config: PrepareConfig) -> PrepareResult:
         )
     manifest = out / MANIFEST
     doubted = out / "flagged.csv"
-    written: list[str | Path] = [manifest, out / FACTS, cache, out / "report.html", doubted]
+    written: list[str | Path] = [manifest, out / FACTS, cache, out / "report.html"]
     if config.exclude is None or real_path(config.exclude) != real_path(doubted):
         # Else it is the user's now: written anew, it would forget what was excluded.
         write_csv(doubted, flagged)
+        written.append(doubted)
     write_text(out / "report.html", data_page(overview))
     written += _copy_split(out, found, copy=config.copy)
     if config.shards:
@@ -147,11 +154,12 @@ def _prepare(source: Folder, out: Path, config: PrepareConfig) -> PrepareResult:
     # Late, and the two after one another: killed in between, the data can't be used.
     write_csv(manifest, table[list(COLUMNS)])
     class_counts = _class_counts(table[usable], found.classes)
+    exclude = None if config.exclude is None else printable_path(config.exclude)
     write_json(
         out / FACTS,
         {
             "format": 1,
-            "source": str(source),
+            "source": printable_path(source),
             "root": str(found.root),
             "classes": list(found.classes),
             "counts": to_json(class_counts),
@@ -160,9 +168,9 @@ def _prepare(source: Folder, out: Path, config: PrepareConfig) -> PrepareResult:
             "split_given": found.split_given,
             "leaks": to_json(leaks),
             "seed": config.seed,
-            "settings": config.to_json(),
+            "settings": config.to_json() | {"exclude": exclude},
             "problems": int((~usable).sum()),
-            "skipped": to_json(found.skipped),
+            "skipped": {printable_path(name): count for name, count in found.skipped.items()},
             "warnings": list(warnings),
             "manifest_sha256": sha256_file(manifest),
         },

@@ -64,11 +64,12 @@ def _add_picture(
 ) -> None:
     path = str(row["path"])
     suffix = Path(path).suffix.lower() or ".img"
-    said = {name: row[name] for name in ("label", "group", "split", "sha256")}
+    said = {name: row[name] for name in ("label", "split", "sha256")}
+    said |= {"path": printable_path(path), "group": printable_path(row["group"])}
     content = {
         suffix: read_regular(join(root, path), MOST_PICTURE),
         ".cls": index[row["label"]].encode(),
-        ".json": json.dumps({"path": printable_path(path), **said}, ensure_ascii=False).encode(),
+        ".json": json.dumps(said, ensure_ascii=False).encode(),
     }
     for ending, data in content.items():
         member = tarfile.TarInfo(key + ending)  # of no owner and no time: the same bytes again

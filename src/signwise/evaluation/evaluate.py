@@ -39,7 +39,7 @@ from signwise.evaluation.pictures import (
     read_pictures,
 )
 from signwise.evaluation.robustness import measure_corruptions
-from signwise.files import Json, printable_path, real_path, sha256_file, write_bytes, write_text
+from signwise.files import Json, printable_path, sha256_file, write_bytes, write_text
 from signwise.folders import output_place, place_in
 from signwise.inference.portable import build_scorer, portable_predictor
 from signwise.inference.predictor import Predictor
@@ -47,7 +47,7 @@ from signwise.inference.session import Device
 from signwise.metrics.detection import unknown_figures
 from signwise.metrics.selective import risk_coverage
 from signwise.metrics.thresholds import threshold_choices
-from signwise.model_file.read import SHIPPED_MODELS, find_model
+from signwise.model_file.read import run_of
 from signwise.opening import read_record
 from signwise.parallel import on_cluster, working_on
 from signwise.places import is_folder, located
@@ -124,7 +124,7 @@ def evaluate(
     if split not in get_args(Split):
         raise SignwiseError(f"`split` must be train, val, test or all, not {split}")
     predictor = Predictor(model, device=device)
-    run = _run_of(model)
+    run = run_of(model)
     unknown = None if unknown is None else located(unknown)
     if unknown is not None and not is_folder(unknown):
         raise SignwiseError(f"`unknown` {unknown} is no folder: give a folder of pictures")
@@ -265,12 +265,6 @@ def _warn(evaluation: Evaluation, earlier: Folder | None) -> None:
         )
     for text in texts:
         warnings.warn(text, stacklevel=4)
-
-
-def _run_of(model: str | Path) -> Path | None:
-    folder = find_model(model).parent
-    shipped = real_path(folder).is_relative_to(real_path(SHIPPED_MODELS))
-    return folder if (folder / "manifest.csv").is_file() and not shipped else None
 
 
 def _run_config(run: Path | None) -> RunConfig | None:

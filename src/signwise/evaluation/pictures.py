@@ -15,7 +15,7 @@ from signwise.data.pixels import load_pixels
 from signwise.data.scan import scan
 from signwise.data.walk import Folder, inside
 from signwise.errors import SignwiseError
-from signwise.files import real_path, scratch_folder
+from signwise.files import printable_path, real_path, scratch_folder
 from signwise.folders import is_output
 from signwise.inference.predictor import Predictor
 from signwise.opening import is_no_input
@@ -50,8 +50,6 @@ class Pictures:
     """What they are called: the split, or the folder's name."""
     split: str
     """train, val, test or all."""
-    classes: tuple[str, ...]
-    """The classes of the data, all of them known to the model."""
     table: pd.DataFrame
     """N rows with path, label, group, split and sha256; path as a person would open it."""
     labels: NDArray[np.int64]
@@ -132,7 +130,6 @@ def _prepared(folder: Folder, split: str, predictor: Predictor, spare: Path) -> 
     return Pictures(
         name=split,
         split=split,
-        classes=data.classes,
         table=table,
         labels=_indices(table, classes),
         pixels=PixelRows(file=pixels, rows=rows),
@@ -166,9 +163,8 @@ def _folder(folder: Folder, split: str, predictor: Predictor, decoded: Path) -> 
     table = _with_full_paths(usable, found.root)
     unusable = _with_full_paths(chosen[chosen["problem"] != ""], found.root)
     return Pictures(
-        name=split if has_splits else name_of(folder),
+        name=split if has_splits else printable_path(name_of(folder)),
         split=split if has_splits else "all",
-        classes=found.classes,
         table=table,
         labels=_indices(table, classes),
         pixels=PixelRows(file=np.load(decoded, mmap_mode="r"), rows=usable.index.to_numpy()),

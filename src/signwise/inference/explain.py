@@ -57,7 +57,8 @@ def explain(
 ) -> ExplainResult:
     """Draw, for each picture, the parts that speak for the model's answer and against it.
 
-    `images` is what `predict` takes. Writes OUT/<name>.png (picture, map, map over the picture) and
+    `images`: pictures as `predict` takes them, and folders of this machine; no lists, no shards.
+    Writes OUT/<name>.png (picture, map, map over the picture) and
     OUT/explanations.csv; replaces what an earlier run wrote. Raises SignwiseError for a model that
     can't be used, a folder that is not signwise's own, and where there is no picture at all.
     """

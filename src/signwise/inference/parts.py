@@ -21,7 +21,7 @@ import msgspec
 from signwise.errors import SignwiseError, require_extra
 from signwise.files import atomic_path, sha256_bytes, write_text
 from signwise.folders import claim_remote, output_folder
-from signwise.inference.tables import parquet_schema, parquet_table
+from signwise.inference.tables import SUFFIXES, parquet_schema, parquet_table
 from signwise.model_file.read import ModelFile
 from signwise.names import UNKNOWN
 from signwise.places import file_system, is_remote, join, list_remote, remove_remote, write_remote
@@ -79,12 +79,12 @@ class Total:
 def is_parts(out: str | Path) -> bool:
     """Whether an `out` means a folder of parts; raises SignwiseError for the name of a file."""
     suffix = Path(out).suffix.lower()
-    if suffix in (".csv", ".jsonl", ".parquet"):
+    if suffix in SUFFIXES:
         return False
     if suffix in (".json", ".txt", ".tsv", ".gz", ".zip", ".xlsx", ".html", ".feather"):
         raise SignwiseError(
-            f"`out` {out}: its name must end in one of .csv, .jsonl, .parquet, or in no suffix"
-            " for a folder of parts"
+            f"`out` {out}: its name must end in one of {', '.join(SUFFIXES)}, or in no suffix for a"
+            " folder of parts"
         )
     return True
 
@@ -151,7 +151,8 @@ class Parts:
         import pyarrow.parquet
 
         system, inner = self._inner(self.path(number))
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        not_ours = (OSError, ValueError, KeyError, TypeError, msgspec.MsgspecError)
+        with contextlib.suppress(*not_ours):
             schema = pyarrow.parquet.read_schema(inner, filesystem=system)
             return msgspec.json.decode(schema.metadata[_KEY], type=Summary)
         return None

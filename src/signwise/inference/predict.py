@@ -101,13 +101,15 @@ def predict(
     problems: list[Problem] = []
     rows: list[Row] = []
     table = nullcontext() if out is None else open_table(Path(out), columns)
-    # Rows on standard output are progress enough.
-    progress = nullcontext() if total is None or out is None else track("predict", total)
+    # Rows that come as a stream are progress enough, and so are the few of a single batch.
+    few = out is None and total is not None and total <= predictor.batch_size
+    progress = nullcontext() if stream is not None or few else track("predict", total)
     with table as file_writer, progress as advance:
         writers = [] if file_writer is None else [file_writer]
         if stream is not None:
             writers.append(CsvWriter(stream, columns))
-        for number, prediction in enumerate(_predictions(predictor, _named(sources)), 1):
+        named = _at_least_one(_named(sources), skipped)  # a shard may hold none
+        for number, prediction in enumerate(_predictions(predictor, named), 1):
             counts["images"] += 1
             if prediction.error is None:
                 counts["predicted"] += 1
@@ -164,6 +166,8 @@ def _predict_parts(
                 f" pictures that have changed, and were made anew: {total.remade[0]} is the first",
                 stacklevel=3,
             )
+        if not total.images:
+            raise _no_picture(skipped)
         parts.finish(total)
         return PredictResult(
             out=parts.out if is_remote(out) else Path(out),
@@ -305,9 +309,13 @@ def _at_least_one(found: Iterator[Found], skipped: Counter[str]) -> Iterator[Fou
         empty = False
         yield image
     if empty:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items()))
-        raise SignwiseError(
-            "`images` holds no picture"
-            + (f" (skipped: {reasons})" if reasons else "")
-            + ": give picture files, or a folder of them"
-        )
+        raise _no_picture(skipped)
+
+
+def _no_picture(skipped: Counter[str]) -> SignwiseError:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items()))
+    return SignwiseError(
+        "`images` holds no picture"
+        + (f" (skipped: {reasons})" if reasons else "")
+        + ": give picture files, or a folder of them"
+    )

@@ -305,7 +305,3 @@ def _rebuild(
     return Predictor(
         path, threshold=threshold, batch_size=batch_size, threads=threads, device=device
     )
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

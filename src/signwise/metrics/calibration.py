@@ -20,9 +20,17 @@ def negative_log_likelihood(labels: ArrayLike, probabilities: ArrayLike) -> floa
     table = np.asarray(probabilities)
     if len(table) == 0:
         return None
-    of_truth = table[np.arange(len(table)), np.asarray(labels)].astype(np.float64)
-    # float32 rounds to 0 what is merely very unlikely; an infinite loss would say nothing.
-    return float(-np.log(np.maximum(of_truth, np.finfo(np.float64).eps)).mean())
+    return float(losses(table[np.arange(len(table)), np.asarray(labels)]).mean())
+
+
+def losses(of_truth: ArrayLike) -> NDArray[np.float64]:
+    """-log of each true class's probability (N,), in nats, (N,).
+
+    At most 36: float32 rounds to 0 what is merely very unlikely; an infinite loss would say
+    nothing.
+    """
+    wide = np.asarray(of_truth, np.float64)
+    return -np.log(np.maximum(wide, np.finfo(np.float64).eps))
 
 
 def brier(labels: ArrayLike, probabilities: ArrayLike) -> float | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from signwise.errors import SignwiseError
-from signwise.files import Json
+from signwise.files import Json, real_path
 from signwise.model_file import protobuf
 from signwise.model_file.record import (
     FORMAT,
@@ -87,6 +87,13 @@ def models() -> ModelsResult:
             )
         )
     return ModelsResult(out=None, counts={"models": len(rows)}, problems=[], rows=rows)
+
+
+def run_of(model: str | Path) -> Path | None:
+    """The run directory that the model lies in; None where it is no run."""
+    folder = find_model(model).parent
+    shipped = real_path(folder).is_relative_to(real_path(SHIPPED_MODELS))
+    return folder if (folder / "manifest.csv").is_file() and not shipped else None
 
 
 def find_model(model: str | Path) -> Path:

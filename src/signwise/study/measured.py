@@ -12,8 +12,9 @@ from signwise.config import dotted
 from signwise.data.manifest import read_table
 from signwise.errors import SignwiseError
 from signwise.evaluation.outputs import METRICS, PREDICTIONS, UNKNOWN_PREDICTIONS
-from signwise.files import Json, real_path, sha256_file
-from signwise.model_file.read import SHIPPED_MODELS, find_model
+from signwise.files import Json, sha256_file
+from signwise.metrics.calibration import losses
+from signwise.model_file.read import find_model, run_of
 from signwise.names import UNKNOWN
 from signwise.opening import read_record
 from signwise.results import Grouping, RunConfig
@@ -70,13 +71,6 @@ class _Metrics:
     model_sha256: str | None = None
 
 
-def run_of(model: str | Path) -> Path | None:
-    """The run directory that the model lies in; None where it is no run."""
-    folder = find_model(model).parent
-    shipped = real_path(folder).is_relative_to(real_path(SHIPPED_MODELS))
-    return folder if (folder / "manifest.csv").is_file() and not shipped else None
-
-
 def held_evaluation(model: str | Path, split: str) -> Path:
     """Where a run holds its evaluation on the split; raises SignwiseError where it has none."""
     run = run_of(model)
@@ -121,7 +115,7 @@ def read_measured(model: str | Path, folder: Path) -> Measured:
         correct=(table["correct"] == "True").to_numpy(),
         accepted=(table["label"] != UNKNOWN).to_numpy(),
         known=_numbers(table[["known"]], path)[:, 0],
-        loss=-np.log(np.maximum(of_truth, np.finfo(np.float64).eps)),
+        loss=losses(of_truth),
         unknown_sha256=tuple(others["sha256"]),
         known_of_unknown=_numbers(others[["known"]], path)[:, 0],
         seen_in_training=metrics.seen_in_training,

@@ -34,6 +34,8 @@ class SynthResult:
     """What `synth` wrote."""
 
     out: Path
+    negatives: Path | None
+    """Where the pictures of no class are, if there are any."""
     counts: dict[str, int]
     """Pictures of each class, and `negatives` where they were asked for."""
     problems: list[Problem] = field(default_factory=list)
@@ -76,7 +78,8 @@ def synth(
             if place is not None:
                 held.enter_context(output_folder(place, "synth"))
                 _remove_earlier(place)
-        return SynthResult(out=out, counts=_render(out, folder, designs, per_class, size, seed))
+        counts = _render(out, folder, designs, per_class, size, seed)
+        return SynthResult(out=out, negatives=folder, counts=counts)
 
 
 def _render(
