@@ -135,7 +135,11 @@ class OptimConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig(Config):
-    """How training pictures are changed; lengths are shares of the side, shares are of a batch."""
+    """How training pictures are changed; lengths are shares of the side, shares are of a batch.
+
+    The defaults are those of road signs: for other photos a setting that has its default takes that
+    of `PHOTO_AUGMENTATION`.
+    """
 
     _part = "augmentation."
 
