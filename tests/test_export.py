@@ -193,6 +193,7 @@ def test_a_model_repository_says_what_the_model_takes(
         'name: "probabilities" data_type: TYPE_FP32 dims: [ 2 ]',
         'name: "known" data_type: TYPE_FP32 dims: [ 1 ] reshape { shape: [ ] }',
         f'string_value: "{Predictor(trained_run).threshold!r}"',
+        '{ key: "crop" value { string_value: "none" } }',
     ):
         assert line in config
     assert (folder / "labels.txt").read_text(encoding="utf-8") == "priority\nstop\n"

@@ -92,7 +92,9 @@ def test_models_lists_what_ships_with_its_figures(shipped: Path) -> None:
     assert [row["name"] for row in result.rows] == ["other", "toy"]
     assert result.rows[1]["figures"] == {"best_epoch": 3}
     assert result.rows[0]["classes"] == ["a", "b", "c"]
-    assert result.rows[0]["image_size"] == 32
+    record = read_model(shipped / "other" / "model.onnx").record
+    facts = {name: result.rows[0][name] for name in ("image_size", "crop", "threshold")}
+    assert facts == {"image_size": 32, "crop": record.crop, "threshold": record.threshold}
     size = (shipped / "toy" / "model.onnx").stat().st_size
     assert result.rows[1]["megabytes"] == pytest.approx(size / 1e6, abs=0.005)
     assert result.counts == {"models": 2}

@@ -305,6 +305,8 @@ def test_models_show_their_figures() -> None:
         name="toy",
         classes=["a", "b"],
         image_size=64,
+        crop="none",
+        threshold=0.5,
         megabytes=2.44,
         figures=ModelFigures(validation=VALIDATION, held_out=held_out).to_json(),
         path="x",

@@ -53,6 +53,7 @@ output [
 ]
 parameters [
   {{ key: "threshold" value {{ string_value: "{record.threshold!r}" }} }},
+  {{ key: "crop" value {{ string_value: "{record.crop}" }} }},
   {{ key: "classes" value {{ string_value: {quoted} }} }}
 ]
 """

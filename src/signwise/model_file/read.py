@@ -48,6 +48,9 @@ class ShippedModel(TypedDict):
     classes: list[str]
     image_size: int
     """Side of the input, in pixels."""
+    crop: str
+    """How a picture becomes that square, as in the model's record."""
+    threshold: float
     megabytes: float
     """10^6 bytes."""
     figures: dict[str, Json]
@@ -81,6 +84,8 @@ def models() -> ModelsResult:
                 name=name,
                 classes=list(record.classes),
                 image_size=record.image_size,
+                crop=record.crop,
+                threshold=record.threshold,
                 megabytes=round(len(model.content) / 1e6, 2),
                 figures=record.figures.to_json(),
                 path=str(path),

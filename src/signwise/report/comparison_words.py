@@ -5,6 +5,7 @@ from collections.abc import Callable
 from signwise.report.words import (
     DASH,
     FEW_GROUPS,
+    are,
     counted,
     group_name,
     percent,
@@ -117,7 +118,7 @@ def deciding_test(comparison: Comparison) -> str:
         )
         if comparison.groups < FEW_GROUPS:
             text += (
-                f" {plural(comparison.groups, name).capitalize()} are few: with fewer than 6 that"
+                f" {are(comparison.groups, name).capitalize()} few: with fewer than 6 that"
                 " differ, no difference can be shown."
             )
     else:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from signwise.report.words import (
     FEW_GROUPS,
+    are,
     between,
     counted,
     group_name,
@@ -78,7 +79,7 @@ def _few(evaluation: Evaluation) -> str | None:
     if accuracy.ci95 is None or not _wide(accuracy.ci95):
         return None
     return (
-        f"{plural(n, 'picture').capitalize()} are too few: the accuracy may be anything from"
+        f"{are(n, 'picture').capitalize()} too few: the accuracy may be anything from"
         f" {between(accuracy.ci95)}. Photograph more, of signs that are not in the training set."
     )
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from signwise.files import Json, printable_path
 from signwise.report.page import Thumbnail, photo, render, whole_pixels
-from signwise.report.words import group_name, plural
+from signwise.report.words import are, group_name, plural
 from signwise.results import Problem
 
 ARGUMENT = re.compile("`([a-z_]+)`")
@@ -112,7 +112,7 @@ class DataPage:
 def data_page(page: DataPage) -> str:
     """The whole page as HTML that loads nothing."""
     leaks = page.leaking_groups
-    leak = f"{_are(leaks, 'group')} in more than one split." if leaks else ""
+    leak = f"{are(leaks, 'group')} in more than one split." if leaks else ""
     return render(
         "data.html",
         title=f"Data: {page.name}",
@@ -139,7 +139,7 @@ def _lead(page: DataPage, leak: str) -> str:
         f" {plural(page.groups, 'group')}."
     ]
     if page.flagged_pictures:
-        sentences.append(f"{_are(page.flagged_pictures, 'picture')} flagged.")
+        sentences.append(f"{are(page.flagged_pictures, 'picture')} flagged.")
     if page.problems:
         sentences.append(f"{plural(len(page.problems), 'file')} could not be used.")
     return " ".join([*sentences, leak]).strip()
@@ -147,11 +147,6 @@ def _lead(page: DataPage, leak: str) -> str:
 
 def _as_flag(argument: re.Match[str]) -> str:
     return "--" + argument[1].replace("_", "-")
-
-
-def _are(count: int, noun: str) -> str:
-    """`1 group is`, `2 groups are`."""
-    return f"{plural(count, noun)} {'is' if count == 1 else 'are'}"
 
 
 def _sample(sample: Sample) -> Thumbnail:

@@ -81,6 +81,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
+def are(count: int, noun: str) -> str:
+    """`1 sign is`, `2 signs are`."""
+    return f"{plural(count, noun)} {'is' if count == 1 else 'are'}"
+
+
 def short_path(path: str) -> str:
     """The folder and the name of a file."""
     return "/".join(printable_path(path.replace(os.sep, "/")).split("/")[-2:])
@@ -235,8 +240,7 @@ def grouping_statement(evaluation: Evaluation) -> str:
         f" says what to expect on {name}s that the model has never seen."
     )
     if groups < FEW_GROUPS:
-        verb = "is" if groups == 1 else "are"
-        text += f" {plural(groups, name).capitalize()} {verb} too few for a firm figure."
+        text += f" {are(groups, name).capitalize()} too few for a firm figure."
     return text
 
 
