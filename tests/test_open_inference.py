@@ -119,6 +119,9 @@ def test_nested_and_flat_data(service: Service, pixels: np.ndarray) -> None:
         ({"data": [0.5] * (3 * SIDE * SIDE * 3)}, "whole numbers from 0 to 255"),
         ({"data": [True] * (3 * SIDE * SIDE * 3)}, "whole numbers from 0 to 255"),
         ({"data": ["1"] * (3 * SIDE * SIDE * 3)}, "whole numbers from 0 to 255"),
+        # As an array of texts of one width it would be a terabyte.
+        ({"data": ["a" * 3_000_000] + [1] * 100_000}, "whole numbers from 0 to 255"),
+        ({"data": [[[]]] * 100_000}, "whole numbers from 0 to 255"),
         ({"parameters": {"binary_data_size": 5}}, "bytes were announced"),
         ({"parameters": 5}, "not a request of the protocol"),
     ],

@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import shutil
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -236,10 +237,23 @@ def test_a_store_that_is_not_reached_is_no_picture_s_fault(
     places._system.cache_clear()
 
 
+def test_without_pyarrow_an_output_in_a_store_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    places._system.cache_clear()
+    for name in ("pyarrow", "pyarrow.fs"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for ask in (places.list_remote, places.files_below):
+        with pytest.raises(SignwiseError, match=r"needs pyarrow: .*signwise\[cluster\]"):
+            ask("s3://signs/out")
+
+
 def test_paths_are_joined_by_where_they_lie(tmp_path: Path) -> None:
     assert join("s3://b/f", "a.png") == "s3://b/f/a.png"
     assert join(str(tmp_path), "s3://b/a.png") == "s3://b/a.png"
     assert join(str(tmp_path), "a.png") == str(tmp_path / "a.png")
     assert not any(map(is_remote, ("a.png", "s3:/b", b"s3://b", None, Image.new("L", (1, 1)))))
+    with pytest.raises(SignwiseError, match="s3://b//a has a folder without a name"):
+        places.file_system("s3://b//a")
     with pytest.raises(SignwiseError, match="s3:// names no bucket"):
         places.file_system("s3://")

@@ -150,6 +150,8 @@ def test_a_port_in_use(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_host_that_is_not_there(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = failure(capsys, "serve", model, "--host", "192.0.2.1", "--port", 0)
     assert "--host 192.0.2.1" in text
+    text = failure(capsys, "serve", model, "--host", "127.0.0..1", "--port", 0)
+    assert "--host 127.0.0..1 is no address" in text
 
 
 def test_the_log_leaves_loggers_as_they_were() -> None:

@@ -53,6 +53,7 @@ def test_too_many_other_parts(service: Service) -> None:
     parts = [(f"part{n}", ("", b"1")) for n in range(20)]
     answer = httpx.post(f"{service.url}/v1/predict", files=parts, trust_env=False)
     assert answer.status_code == 413
+    assert answer.json() == {"detail": "more than 16 fields that hold no picture"}
 
 
 def test_a_body_that_is_too_large(service: Service) -> None:

@@ -259,6 +259,32 @@ def test_a_trial_that_fails_is_told_and_left_out(data: Path, space: Path, tmp_pa
     assert result.counts["complete"] + result.counts["pruned"] == 5
 
 
+def test_a_search_whose_trials_all_fail_ends(data: Path, space: Path, tmp_path: Path) -> None:
+    good = planted()
+
+    def trainer(
+        data: Path, out: Path, config: TrainConfig, on_epoch: Callable[[Epoch], None]
+    ) -> float:
+        if config.momentum != TrainConfig().momentum:
+            raise SignwiseError("the loss is no number any more in epoch 1")
+        return good(data, out, config, on_epoch)
+
+    with (
+        pytest.warns(UserWarning, match="the loss is no number any more"),
+        pytest.warns(UserWarning, match="none of the last 10 trials could be trained"),
+    ):
+        result = tune(data, tmp_path / "study", trials=3, space=space, trainer=trainer)
+    assert (result.counts["complete"], result.counts["failed"]) == (1, 10)
+    assert result.measured == tmp_path / "study" / "defaults"
+
+
+def test_a_study_may_lie_in_a_folder_of_any_name(data: Path, space: Path, tmp_path: Path) -> None:
+    for name in ("what?1", "what?2", "5 % #a"):
+        assert tune(data, tmp_path / name, trials=1, space=space, trainer=planted()).out.is_dir()
+        assert (tmp_path / name / "study.db").is_file()
+    assert not (tmp_path / "what").exists()
+
+
 def test_defaults_that_fail_are_an_error(data: Path, space: Path, tmp_path: Path) -> None:
     def trainer(*_: object) -> float:
         raise SignwiseError("`weights` nowhere")
@@ -343,6 +369,7 @@ def test_a_class_of_too_few_groups_is_an_error(tmp_path: Path, space: Path) -> N
         ({"momentum": 0.5}, "momentum: Expected `object`, got `float`.*: give low and high"),
         ({"momentum": {"choices": []}}, "has no choices"),
         ({"augmentation.scale": {"choices": [[0.9, 1.1], [1.2]]}}, "must be 2 values"),
+        ({"threads": {"low": 1, "high": 4}}, "threads is of the machine"),
     ],
 )
 def test_a_space_that_makes_no_sense_is_an_error(tmp_path: Path, content: Any, said: str) -> None:

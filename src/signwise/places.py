@@ -96,9 +96,9 @@ def entry_of(path: str) -> Entry | None:
 
 def list_remote(folder: str) -> list[Entry]:
     """What lies in the folder itself, sorted by name; raises SignwiseError where it is none."""
+    system, inner = file_system(folder)
     import pyarrow.fs
 
-    system, inner = file_system(folder)
     with _reaching(folder):
         found = system.get_file_info(pyarrow.fs.FileSelector(inner, allow_not_found=True))
     entries = [entry for info in found if (entry := _entry(info)) is not None]
@@ -107,9 +107,9 @@ def list_remote(folder: str) -> list[Entry]:
 
 def files_below(folder: str) -> list[str]:
     """The files in the folder and all below it, by their paths in it, sorted."""
+    system, inner = file_system(folder)
     import pyarrow.fs
 
-    system, inner = file_system(folder)
     selector = pyarrow.fs.FileSelector(inner, allow_not_found=True, recursive=True)
     with _reaching(folder):
         found = system.get_file_info(selector)
@@ -167,6 +167,8 @@ def file_system(path: str) -> tuple[Any, str]:
     bucket = inner.partition("/")[0]
     if not bucket:
         raise SignwiseError(f"{path} names no bucket: write {scheme}://BUCKET/FOLDER")
+    if "//" in inner:
+        raise SignwiseError(f"{path} has a folder without a name: write one / between two names")
     with _reaching(path):
         return _system(scheme, bucket), inner
 

@@ -179,7 +179,6 @@ def compare(result: "CompareResult") -> list[RenderableType]:
     return [
         *parts,
         *_problems(result.problems),
-        *_warnings(result.warnings),
         _wrote(result.out, "compare.json"),
         _report(result.out),
     ]
@@ -198,8 +197,7 @@ def tune(result: "TuneResult") -> list[RenderableType]:
         f"[dim]{study_words.counts(figures)}[/]",
         *([table] if figures.winner.settings else []),
         escape(study_words.recommended(figures)),
-        *_warnings(result.warnings),
-        _wrote(result.out, "config.json, trials.csv, verdict"),
+        _wrote(result.out, f"config.json, trials.csv, {result.measured.name}"),
         _report(result.out),
     ]
 

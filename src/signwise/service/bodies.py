@@ -90,8 +90,10 @@ async def _read_form(request: Request, boundary: bytes, limits: Limits, body: Bo
             found.append(Sent(text, content))
         else:
             others += 1
-        if len(found) > limits.pictures or others > _OTHER_FIELDS:
+        if len(found) > limits.pictures:
             raise too_many(limits)
+        if others > _OTHER_FIELDS:
+            raise HTTPException(413, f"more than {_OTHER_FIELDS} fields that hold no picture")
 
     def on_file(file: File) -> None:
         assert isinstance(file.file_object, io.BytesIO), "no part is written to disk"

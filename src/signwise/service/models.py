@@ -126,4 +126,4 @@ def model_name(path: Path) -> str:
     folder = real_path(path).parent
     if (folder.parent / CONFIG_FILE).is_file():
         folder = folder.parent
-    return printable_path(folder.name)
+    return printable_path(folder.name or path.stem)  # a container may have it in its root

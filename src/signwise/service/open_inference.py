@@ -200,7 +200,8 @@ def _parse(content: bytes, header_length: str | None) -> tuple[InferRequest, byt
     """The request, and the bytes behind its JSON."""
     length = len(content)
     if header_length is not None:
-        if not header_length.isdecimal() or int(header_length) > length:
+        long = len(header_length) > len(str(length))  # Python refuses to read very long numbers
+        if not header_length.isdecimal() or long or int(header_length) > length:
             raise _malformed(f"{HEADER_LENGTH} is not a length of a part of the body")
         length = int(header_length)
     try:
@@ -234,6 +235,8 @@ def _pixels(asked: InferRequest, tensor: bytes, side: int, limits: Limits) -> np
 def _numbers(data: object, count: int) -> np.ndarray:
     """Numbers of a JSON list, flat or nested, as uint8 (count,)."""
     reason = f"the data of {INPUT} must be {count} whole numbers from 0 to 255"
+    if not _holds_numbers(data, count):
+        raise _malformed(reason)
     try:
         values = np.asarray(data)
     except (ValueError, OverflowError):  # ragged lists, enormous numbers
@@ -243,6 +246,26 @@ def _numbers(data: object, count: int) -> np.ndarray:
     if values.min() < 0 or values.max() > 255:
         raise _malformed(reason)
     return values.astype(np.uint8).ravel()
+
+
+def _holds_numbers(data: object, most: int) -> bool:
+    """Whether a JSON list, flat or nested, holds whole numbers alone, and at most so many.
+
+    Asked before NumPy sees it, to which one long text says how much each entry takes.
+    """
+    left, seen = [data], 0
+    while left:
+        part = left.pop()
+        kinds = set(map(type, part)) if isinstance(part, list) else {type(part)}
+        if kinds == {list}:
+            left.extend(part)  # type: ignore[arg-type]
+        elif isinstance(part, list) and kinds <= {int}:
+            seen += len(part)
+        else:
+            return False
+        if seen > most or len(left) > most:
+            return False
+    return True
 
 
 def _wanted(asked: InferRequest) -> dict[str, bool]:

@@ -136,7 +136,7 @@ def open_service(
 
 
 def counts(measures: Measures) -> dict[str, int]:
-    """requests, and the pictures that were answered."""
+    """requests, and pictures that were answered; tensors of the protocol are not among them."""
     total = {"requests": 0.0, "pictures": 0.0}
     sums = {"signwise_requests_total": "requests", "signwise_answers_total": "pictures"}
     for metric in measures.registry.collect():
@@ -179,7 +179,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # the second where no name could look like it
         raise SignwiseError(f"`host` {host} is no address of this machine") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

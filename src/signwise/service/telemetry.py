@@ -141,6 +141,8 @@ class Watch:
 
 def route_of(scope: Scope) -> str:
     """The route that answered, as it is declared: never what a client made up."""
+    if scope["path"].removeprefix(scope.get("root_path", "")).startswith("/static/"):
+        return "/static"  # a mounted folder is no route
     path = getattr(scope.get("route"), "path", None)
     return path if isinstance(path, str) else "other"
 
@@ -186,7 +188,8 @@ def close_log(handler: logging.Handler) -> None:
     for logger in _loggers():
         logger.removeHandler(handler)
         logger.propagate = True
-    _forms().setLevel(logging.NOTSET)
+    for logger in (*_loggers(), _forms()):
+        logger.setLevel(logging.NOTSET)
 
 
 def _loggers() -> tuple[logging.Logger, ...]:

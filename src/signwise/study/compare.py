@@ -65,7 +65,7 @@ class CompareResult:
     problems: list[Problem]
     """Pictures that could not be used."""
     warnings: list[str]
-    """What a reader of the figures must know."""
+    """What a reader of the figures must know; each was a warning, too."""
     comparison: Comparison
 
 
@@ -122,7 +122,7 @@ def compare(
             "unknown": comparison.n_unknown or 0,
         },
         problems=problems,
-        warnings=[],
+        warnings=texts,
         comparison=comparison,
     )
 

@@ -26,6 +26,8 @@ REDUCTION = 3
 """Of the trials that come so far, one in so many goes on, at 1, 3, 9 ... epochs."""
 FIRST_TRIALS = 8
 """So many are drawn at random, before what was found guides the search."""
+FAILED_IN_A_ROW = 10
+"""After so many failed trials a search ends: the next would fail, too."""
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 LEFT_SHARE = 0.5
 """Of the longest trial's time, what must be left for another to begin: most are stopped early, and
@@ -46,14 +48,16 @@ class Budget:
     ends: float
     """By `time.monotonic`."""
     trials: int | None
-    """Trials in the study, whoever ran them, the defaults among them."""
+    """Trials in the study that did not fail, whoever ran them, the defaults among them."""
 
 
 @contextmanager
 def open_study(path: Path, seed: int) -> Iterator[optuna.Study]:
     """The study in the SQLite file, made if it is not there."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path.absolute()}")
+    # What begins a query, or an escape, in a URL may stand in a folder's name.
+    place = str(path.absolute()).replace("%", "%25").replace("?", "%3F")
+    storage = optuna.storages.RDBStorage(f"sqlite:///{place}")
     try:
         yield optuna.create_study(
             storage=storage,
@@ -78,7 +82,8 @@ def search(
 ) -> None:
     """Run trials until the budget is spent, first that of the defaults where nobody has begun it.
 
-    A trial whose settings can't be trained with counts as failed. Trials begin one after another,
+    A trial whose settings can't be trained with counts as failed, and many in a row end the search,
+    with a warning. Trials begin one after another,
     under the lock that all processes of the study share. Raises SignwiseError where the defaults
     can't be trained with.
     """
@@ -90,6 +95,14 @@ def search(
             tried = study.get_trials(deepcopy=False)
             begun = [trial for trial in tried if trial.state is not TrialState.FAIL]
             if budget.trials is not None and len(begun) >= budget.trials:
+                return
+            last = [trial.state for trial in tried[-FAILED_IN_A_ROW:]]
+            if last == [TrialState.FAIL] * FAILED_IN_A_ROW:
+                warnings.warn(
+                    f"the search ends: none of the last {FAILED_IN_A_ROW} trials could be trained,"
+                    " see above: narrow the `space`",
+                    stacklevel=2,
+                )
                 return
             trial = begin(study, defaults=not any(is_defaults(one) for one in begun))
         began = time.monotonic()

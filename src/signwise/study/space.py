@@ -51,6 +51,10 @@ SPACE: Space = {
 """What is searched unless told otherwise: what people turn first, around the defaults."""
 
 
+OF_A_PROCESS = ("threads", "device", "time_limit")
+"""Settings that each process of a study may have its own of: not to be searched."""
+
+
 def read_space(path: Path | None, base: TrainConfig) -> Space:
     """The space in a JSON file, or `SPACE`; raises SignwiseError for what the config refuses."""
     if path is None:
@@ -63,6 +67,8 @@ def read_space(path: Path | None, base: TrainConfig) -> Space:
         )
     space = {name: _entry(path, printable(name), value) for name, value in content.items()}
     for name, entry in space.items():
+        if name in OF_A_PROCESS:
+            raise SignwiseError(f"`space` {path}: {name} is of the machine: it can't be searched")
         ends = (entry.low, entry.high) if isinstance(entry, Span) else entry.choices
         for value in ends:
             try:

@@ -42,7 +42,7 @@ from signwise.study.search import (
     run_trial,
     search,
 )
-from signwise.study.space import Space, Span, in_words, read_space, with_settings
+from signwise.study.space import OF_A_PROCESS, Space, Span, in_words, read_space, with_settings
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -54,8 +54,6 @@ USUAL_SECONDS = 3600.0
 """How long a search takes where neither a time nor a number of trials is given."""
 VERDICT_SHARE, VERDICT_SECONDS = 0.1, 30.0
 """Of the time limit, at most, what is left for measuring the winner."""
-OF_A_PROCESS = ("threads", "device", "time_limit")
-"""Settings that two processes of one study may have their own of."""
 
 Trainer: TypeAlias = Callable[[Path, Path, TrainConfig, Callable[[Epoch], None]], float]
 """Trains on a folder of data into a run directory, telling each epoch; gives the lowest loss."""
@@ -70,6 +68,10 @@ class TuneResult:
     """trials, complete, pruned, failed; images and groups held out."""
     problems: list[Problem]
     warnings: list[str]
+    """What a reader of the figures must know; each was a warning, too."""
+    measured: Path
+    """The folder in which the winner is compared with the defaults or, where nothing beats these,
+    they are measured."""
     better: bool
     """Whether the winner is shown to be better than the defaults."""
     settings: dict[str, Json]
@@ -119,7 +121,8 @@ def tune(
         )
     searched = read_space(None if space is None else Path(space), asked)
     prepared = load_data(data)
-    base = replace(asked, **dict.fromkeys(("threads", "time_limit")), device="auto")  # type: ignore[arg-type]
+    usual = {name: getattr(TrainConfig(), name) for name in OF_A_PROCESS}
+    base = replace(asked, **usual)
     limit = asked.time_limit
     if limit is None and trials is None:
         limit = USUAL_SECONDS
@@ -140,9 +143,7 @@ def tune(
         left = None if limit is None else max(1.0, ends - time.monotonic())
         settings = replace(
             with_settings(base, values),
-            threads=asked.threads,
-            device=asked.device,
-            time_limit=left,
+            **{name: getattr(asked, name) for name in OF_A_PROCESS} | {"time_limit": left},
         )
         try:
             return trainer(
@@ -220,13 +221,14 @@ def _conclude(
     assert winner is not None, "the defaults are complete"
     defaults = next(one for one in found if one.defaults and one.state == "complete")
     places = [_trial_folder(folder, trial.number) for trial in (defaults, winner)]
-    comparison = None
+    comparison, cautions = None, []
     held = folder / DATA
     if winner.defaults:
         evaluation = evaluate(places[0], held, out=folder / ALONE).evaluation
         images, groups = evaluation.n, evaluation.groups
     else:
-        comparison = compare(places, held, out=folder / VERDICT).comparison
+        compared = compare(places, held, out=folder / VERDICT)
+        comparison, cautions = compared.comparison, compared.warnings
         images, groups = comparison.n, comparison.groups
     figures = StudyFigures(
         trials=tuple(found),
@@ -256,7 +258,8 @@ def _conclude(
             "groups": groups,
         },
         problems=[],
-        warnings=[],
+        warnings=cautions,
+        measured=folder / (ALONE if winner.defaults else VERDICT),
         better=figures.better,
         settings=dict(winner.settings),
         figures=figures,
