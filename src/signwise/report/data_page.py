@@ -8,15 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signwise.files import Json, printable_path
-from signwise.report.page import Thumbnail, photo, render, whole_pixels
+from signwise.report.page import (
+    LISTED_CLASSES,
+    SHOWN_PROBLEMS,
+    Thumbnail,
+    photo,
+    render,
+    whole_pixels,
+)
 from signwise.report.words import are, group_name, plural
 from signwise.results import Problem
 
 ARGUMENT = re.compile("`([a-z_]+)`")
 """An argument as `errors` says that texts name it."""
 SPLITS = ("train", "val", "test")
-SHOWN_PROBLEMS = 500
-LISTED_CLASSES = 1000
 DARK = 16
 """A picture whose mean grey, of 255, is below this can't be made out: a bright copy stands beside
 it."""

@@ -14,7 +14,16 @@ from signwise.report import charts, words
 from signwise.report.conclusion import conclusion
 from signwise.report.confusion_chart import FEW_CLASSES, class_label, most_confused
 from signwise.report.heat import overlay
-from signwise.report.page import PagePicture, Thumbnail, chart, photo, render, whole_pixels
+from signwise.report.page import (
+    LISTED_CLASSES,
+    SHOWN_PROBLEMS,
+    PagePicture,
+    Thumbnail,
+    chart,
+    photo,
+    render,
+    whole_pixels,
+)
 from signwise.results import (
     ClassFigures,
     CorruptionCell,
@@ -27,9 +36,7 @@ from signwise.results import (
 
 SHOWN_CLASSES = 15
 """With more classes, the table of all is folded and these of lowest recall stand above it."""
-LISTED_CLASSES = 1000
 NAMES_IN_TITLE = 4
-SHOWN_PROBLEMS = 500
 HASH_LENGTH = 16
 
 

@@ -25,6 +25,8 @@ SMALL_FILE = 5000
 """Bytes of a PNG. A page may show hundreds of pictures, and is to stay below some megabytes."""
 QUALITY = 80
 """Of WebP."""
+SHOWN_PROBLEMS, LISTED_CLASSES = 500, 1000
+"""Rows of a page at most: files that could not be used, and classes."""
 PAGE_DPI = 100
 """Pixels of the page to an inch of a chart."""
 
