@@ -70,8 +70,8 @@ class TrainConfig(Config):
     model: str = "resnet18"
     """A torchvision classification architecture by name."""
     weights: str = "auto"
-    """auto, none, imagenet, signs, or a state dict file; auto is signs for a
-    resnet18 and road signs, else imagenet."""
+    """auto, none, imagenet, signs, or a state dict file; auto is signs for a resnet18 and road
+    signs, else imagenet."""
     freeze: bool = False
     """Train the new head alone, on the frozen backbone's features."""
     unknown: str = "synthetic"

@@ -256,10 +256,12 @@ def _holds_numbers(data: object, most: int) -> bool:
     left, seen = [data], 0
     while left:
         part = left.pop()
-        kinds = set(map(type, part)) if isinstance(part, list) else {type(part)}
+        if not isinstance(part, list):
+            return False
+        kinds = set(map(type, part))
         if kinds == {list}:
-            left.extend(part)  # type: ignore[arg-type]
-        elif isinstance(part, list) and kinds <= {int}:
+            left.extend(part)
+        elif kinds <= {int}:
             seen += len(part)
         else:
             return False
